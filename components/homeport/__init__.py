@@ -1,0 +1,40 @@
+"""homeport: an isolated, least-privilege, autoscaled, versioned and auditable home on Kubernetes for every model.
+
+This module is the public API. Pulumi is imported when a component is first used, not before.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from homeport.documents import Problem, SpecError
+from homeport.environment import Environment
+from homeport.manifests import manifests
+from homeport.model import Model
+from homeport.provenance import last_commit
+from homeport.release import Release
+from homeport.stack import Stack
+
+if TYPE_CHECKING:
+    from homeport.service import ModelService, ModelServiceArgs, cluster_provider
+
+__all__ = [
+    "Environment",
+    "Model",
+    "ModelService",
+    "ModelServiceArgs",
+    "Problem",
+    "Release",
+    "SpecError",
+    "Stack",
+    "cluster_provider",
+    "last_commit",
+    "manifests",
+]
+
+_NEED_PULUMI = {"ModelService", "ModelServiceArgs", "cluster_provider"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NEED_PULUMI:
+        return getattr(import_module("homeport.service"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

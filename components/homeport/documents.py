@@ -1,0 +1,217 @@
+"""Reads a YAML file into a spec, and says of each problem: file, line, field, what was found, what is accepted."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Self, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from homeport.fields import PATTERNS
+
+S = TypeVar("S", bound=BaseModel)
+_ACCEPTED = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "greater_than_equal": "{ge} or more",
+    "int_type": "a whole number",
+    "less_than_equal": "{le} or less",
+    "list_type": "a list",
+    "literal_error": "{expected}",
+    "model_type": "a mapping of fields",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} character",
+    "string_type": "text",
+    "too_short": "at least {min_length}",
+}
+"""What is accepted, by pydantic's own type of error
+(https://docs.pydantic.dev/latest/errors/validation_errors/)."""
+
+Location = tuple[str | int, ...]
+"""Where in a document: keys of mappings, indexes of lists."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in one place."""
+
+    message: str
+    file: Path | None = None
+    line: int | None = None
+    """Counted from 1; None where the file itself is the problem."""
+    field: str = ""
+
+    def __str__(self) -> str:
+        """`file:line: field: message`, without the parts that are unknown."""
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        return ": ".join(part for part in (place, self.field, self.message) if part)
+
+
+class SpecError(ValueError):
+    """What people wrote cannot be used; `problems` has all of it, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML file that remembers the line of every field."""
+
+    path: Path
+    content: Any
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a YAML 1.2 file.
+
+        Raises:
+            SpecError: The file is missing, cannot be read, or is not YAML.
+        """
+        try:
+            return cls(path, YAML().load(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise SpecError([Problem(f"no such file (looked in {path.parent.resolve()})", path)]) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError([Problem(f"cannot be read as UTF-8 text: {error}", path)]) from None
+        except DuplicateKeyError as error:
+            key = str(error.problem).split('"')[1]
+            raise SpecError(
+                [Problem(f"found {key} twice, accepted: each name once", path, _line(error), key)]
+            ) from None
+        except MarkedYAMLError as error:
+            raise SpecError([Problem(f"not YAML: {error.problem}", path, _line(error))]) from None
+        except YAMLError as error:
+            raise SpecError([Problem(f"not YAML: {error}", path)]) from None
+
+    def validate(self, spec: type[S]) -> S:
+        """Turn the document into a spec.
+
+        Raises:
+            SpecError: With every problem of the document.
+        """
+        try:
+            return spec.model_validate(self.content)
+        except ValidationError as error:
+            raise SpecError(self._problems(spec, error)) from None
+
+    def problem(self, location: Location, message: str) -> Problem:
+        """A problem at a place in this document."""
+        return Problem(message, self.path, self.line(location), dotted(location))
+
+    def line(self, location: Location) -> int | None:
+        """The line of a field, counted from 1; of the nearest field around it if it is not there."""
+        node: Any = self.content
+        line: int | None = None
+        for step in location:
+            try:
+                mark = node.lc.item(step) if isinstance(node, list) else node.lc.key(step)
+                node, line = node[step], mark[0] + 1
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+        return line
+
+    def lines(self, location: Location) -> tuple[int, int] | None:
+        """First and last line of a field: down to the field after it, or to the end of the file."""
+        first = self.line(location)
+        if first is None:
+            return None
+        siblings = self.content
+        for step in location[:-1]:
+            siblings = siblings[step]
+        later = [line for key in siblings if (line := self.line((*location[:-1], key))) and line > first]
+        return first, min(later) - 1 if later else len(self.path.read_text(encoding="utf-8").splitlines())
+
+    def _problems(self, spec: type[BaseModel], error: ValidationError) -> Iterable[Problem]:
+        for detail in error.errors():
+            location = _place(detail["loc"])
+            yield self.problem(location, _message(spec, location, detail))
+
+
+def parse(spec: type[S], content: object, name: str) -> S:
+    """Validate plain data that has no file, such as arguments of a program; `name` says what they are of.
+
+    Raises:
+        SpecError: With every problem.
+    """
+    try:
+        return spec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(
+            Problem(_message(spec, detail["loc"], detail), field=dotted((name, *detail["loc"])))
+            for detail in error.errors()
+        ) from None
+
+
+def _line(error: MarkedYAMLError) -> int | None:
+    return error.problem_mark.line + 1 if error.problem_mark else None
+
+
+def dotted(location: Location) -> str:
+    """A place as people write it: `scale.max`, `egress[0].port`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
+
+
+def _place(location: Location) -> Location:
+    """The location without pydantic's own mark for the key of a mapping."""
+    return tuple(step for step in location if step != "[key]")
+
+
+def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            fields = list(_fields(spec, location[:-1]))
+            near = difflib.get_close_matches(str(location[-1]), fields, 1)
+            meant = f", did you mean `{near[0]}`?" if near else ","
+            return f"unknown field{meant} accepted: {', '.join(fields)}"
+        case "missing":
+            return f"missing, accepted: {_fields(spec, location[:-1])[str(location[-1])].description}"
+        case "value_error":
+            accepted = str(detail["ctx"]["error"])
+        case "string_pattern_mismatch":
+            pattern = detail["ctx"]["pattern"]
+            accepted = PATTERNS.get(pattern, f"text that matches {pattern}")
+        case type_ if type_ in _ACCEPTED:
+            accepted = _ACCEPTED[type_].format(**detail.get("ctx", {}))
+        case _:
+            accepted = detail["msg"].removeprefix("Input should be ")
+    return f"found {_shown(detail['input'])}, accepted: {accepted}"
+
+
+def _shown(found: Any) -> str:
+    match found:
+        case None:
+            return "nothing"
+        case bool():
+            return str(found).lower()
+        case str():
+            return f'"{found}"' if len(found) <= 80 else f'"{found[:77]}..." ({len(found)} characters)'
+        case int() | float():
+            return str(found)
+        case Mapping():
+            return "a mapping"
+        case list():
+            return "a list"
+        case _:
+            return type(found).__name__
+
+
+def _fields(spec: type[BaseModel], location: Location) -> dict[str, FieldInfo]:
+    """The fields that are accepted at a place, found by following the annotations there."""
+    here: Any = spec
+    for step in location:
+        here = here.model_fields[step].annotation if _is_spec(here) else get_args(here)[-1]
+        if get_origin(here) is UnionType:  # `Spec | None`
+            here = get_args(here)[0]
+    return dict(here.model_fields)
+
+
+def _is_spec(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,131 @@
+"""The field types that both specs share: quantities, names, paths; each says what it accepts when it refuses.
+
+Quantities are kept in the form in which the Kubernetes API server stores them (`1000m` becomes `1`, `2048Mi` becomes
+`2Gi`), so what a manifest says is what the cluster answers.
+Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_CPU = re.compile(rf"{_NUMBER}(m?)")
+_MEMORY = re.compile(rf"{_NUMBER}({'|'.join([*BINARY, *DECIMAL])})")
+
+DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+"""RFC 1123 label that starts with a letter, as the name of a Service must (RFC 1035)."""
+LABEL_VALUE = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+HTTP_PATH = r"^/[^\s?#]*$"
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+PATTERNS = {
+    DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
+    LABEL_VALUE: "at most 63 letters, digits, `_`, `.` and `-`, a letter or digit first and last",
+    HTTP_PATH: "the path of a URL from its `/` on, such as /healthz",
+    DIGEST: "sha256: and 64 hexadecimal digits",
+    REPOSITORY: "a repository with its registry and without tag or digest, such as registry.example.com/team/model",
+    ENV_NAME: "letters, digits and `_`, no digit first",
+}
+"""What each pattern accepts, in words."""
+
+
+class Spec(BaseModel):
+    """Base of everything that people write: unknown fields are errors and a read spec never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def millicores(cpu: str) -> int:
+    """Thousandths of a core in a cpu quantity: `500m` is 500, `2` is 2000."""
+    return int(cpu[:-1]) if cpu.endswith("m") else int(cpu) * 1000
+
+
+def cpu_quantity(thousandths: int) -> str:
+    """The canonical quantity for thousandths of a core."""
+    return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
+
+
+def byte_count(memory: str) -> int:
+    """Bytes in a canonical memory quantity: `1Ki` is 1024, `1k` is 1000."""
+    digits = memory.rstrip("KMGTki")
+    unit = memory[len(digits) :]
+    return int(digits) * (BINARY | DECIMAL | {"": 1})[unit]
+
+
+def memory_quantity(count: int) -> str:
+    """The canonical quantity for a number of bytes: the largest unit that leaves a whole number."""
+    for units in (BINARY, DECIMAL):
+        for unit, size in reversed(units.items()):
+            if count % size == 0:
+                return f"{count // size}{unit}"
+    return str(count)
+
+
+def _cpu(found: Any) -> str:
+    match = _CPU.fullmatch(str(found)) if isinstance(found, int | float | str) and not isinstance(found, bool) else None
+    thousandths = Decimal(match[1]) * (1 if match[2] else 1000) if match else Decimal(0)
+    if not thousandths or thousandths % 1:
+        raise ValueError('cores above 0 in steps of 0.001, such as 2, 0.5 or "500m"')
+    return cpu_quantity(int(thousandths))
+
+
+def _memory(found: Any) -> str:
+    match = _MEMORY.fullmatch(found) if isinstance(found, str) else None
+    count = Decimal(match[1]) * (BINARY | DECIMAL)[match[2]] if match else Decimal(0)
+    if not count or count % 1:
+        raise ValueError("bytes above 0 with a unit, such as 512Mi or 4Gi")
+    return memory_quantity(int(count))
+
+
+def _version(found: Any) -> Any:
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    if not isinstance(found, str):
+        raise ValueError('text in quotes, such as "3" or "1.10" (without quotes YAML reads 1.10 as the number 1.1)')
+    return found
+
+
+Repository = Annotated[str, Field(pattern=REPOSITORY)]
+"""Repository of an image, without tag or digest."""
+
+Cpu = Annotated[
+    str,
+    BeforeValidator(_cpu),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^{_CPU.pattern}$"}]}
+    ),
+]
+"""Cores: `2`, `0.5` or `500m`."""
+
+Memory = Annotated[str, BeforeValidator(_memory), WithJsonSchema({"type": "string", "pattern": f"^{_MEMORY.pattern}$"})]
+"""Bytes with a unit: `512Mi`, `4Gi`."""
+
+DnsLabel = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
+"""A name that Kubernetes accepts for any object."""
+
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+"""A TCP or UDP port, 1 to 65535."""
+
+HttpPath = Annotated[str, Field(pattern=HTTP_PATH)]
+"""The path of a URL, from its slash on, without a query."""
+
+Version = Annotated[
+    str,
+    BeforeValidator(_version),
+    Field(pattern=LABEL_VALUE),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+]
+"""The version of a model: at once an image tag and the value of a label, so up to 63 letters, digits, `_`, `.`, `-`."""
+
+Digest = Annotated[str, Field(pattern=DIGEST)]
+"""The digest of an image, `sha256:` and 64 hexadecimal digits."""
+
+LabelValue = Annotated[str, Field(pattern=LABEL_VALUE)]
+"""The value of a Kubernetes label."""

@@ -1,0 +1,53 @@
+"""Isolation: a namespace of its own, what may run in it and how much it may use."""
+
+from homeport.fields import byte_count, cpu_quantity, memory_quantity, millicores
+from homeport.manifests.names import Manifest, manifest
+from homeport.manifests.placement import gpu_resource
+from homeport.manifests.workload import ephemeral_storage
+from homeport.release import Release
+
+POD_SECURITY = "restricted"
+"""Strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
+
+
+def isolation(release: Release) -> list[Manifest]:
+    """The Namespace, its ResourceQuota and its LimitRange."""
+    return [_namespace(release), _quota(release), _limit_range(release)]
+
+
+def _namespace(release: Release) -> Manifest:
+    namespace = manifest(release, "v1", "Namespace", release.namespace, namespaced=False)
+    for mode in ("enforce", "audit", "warn"):
+        namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] = POD_SECURITY
+        namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}-version"] = "latest"
+    return namespace
+
+
+def _quota(release: Release) -> Manifest:
+    # A rolling update at full scale runs one pod more, while the one it replaced still drains and still counts:
+    # without that room the update stops half-way with two versions live (seen by Seldon's users, issue 916).
+    pods = release.replicas[1] + 2
+    cpu = cpu_quantity(millicores(release.cpu) * pods)
+    memory = memory_quantity(byte_count(release.memory) * pods)
+    storage = memory_quantity(byte_count(ephemeral_storage(release)) * pods)
+    hard = {
+        "pods": str(pods),
+        "requests.cpu": cpu,
+        "limits.cpu": cpu,
+        "requests.memory": memory,
+        "limits.memory": memory,
+        "requests.ephemeral-storage": storage,
+        "limits.ephemeral-storage": storage,
+        "persistentvolumeclaims": "0",
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+    if release.gpu:
+        hard[f"requests.{gpu_resource(release, release.gpu)}"] = str(release.gpu.count * pods)
+    return manifest(release, "v1", "ResourceQuota", release.model.name, spec={"hard": hard})
+
+
+def _limit_range(release: Release) -> Manifest:
+    size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
+    limit = {"type": "Container", "default": size, "defaultRequest": size, "max": size}
+    return manifest(release, "v1", "LimitRange", release.model.name, spec={"limits": [limit]})

@@ -1,0 +1,49 @@
+"""Names, labels and annotations: what every object is called and how it tells what it belongs to.
+
+Labels are those that Kubernetes recommends
+(https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/).
+"""
+
+from typing import Any
+
+from homeport.release import Release
+
+Manifest = dict[str, Any]
+"""A Kubernetes object in the shape of its API. A leaf may be a Pulumi Output: it is placed, never looked into."""
+
+MODEL_LABEL = "app.kubernetes.io/name"
+
+
+def manifest(
+    release: Release, api_version: str, kind: str, name: str, *, namespaced: bool = True, **content: Any
+) -> Manifest:
+    """An object with the metadata that every object of a release carries."""
+    metadata: Manifest = {"name": name, "labels": labels(release), "annotations": annotations(release)}
+    if namespaced:
+        metadata["namespace"] = release.namespace
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+def labels(release: Release) -> dict[str, str]:
+    """Labels of every object."""
+    return selector(release) | {
+        "app.kubernetes.io/version": release.version,
+        "app.kubernetes.io/component": "model",
+        "app.kubernetes.io/managed-by": "homeport",
+    }
+
+
+def selector(release: Release) -> dict[str, str]:
+    """Labels that tell the pods of a release, equal for all its versions: a Deployment's selector cannot change."""
+    return {MODEL_LABEL: release.model.name, "app.kubernetes.io/instance": release.model.name}
+
+
+def annotations(release: Release) -> dict[str, str]:
+    """Audit annotations of every object: who answers for it, and which text it was made from."""
+    return {
+        "homeport/model": release.model.name,
+        "homeport/version": release.version,
+        "homeport/owner": release.model.owner,
+        "homeport/git-commit": release.commit,
+        "homeport/spec-digest": release.model.digest,
+    }

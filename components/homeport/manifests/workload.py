@@ -1,0 +1,130 @@
+"""Workload: the Deployment whose pods serve the model, hardened, and replaced without losing a request."""
+
+from math import ceil
+from typing import Any
+
+from homeport.fields import byte_count, memory_quantity
+from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
+from homeport.manifests.placement import gpu_resource, placement
+from homeport.release import Release
+
+UID = 65532
+"""User and group of every pod: above 10000, so that it is nobody on the node; the `nonroot` of distroless images."""
+
+LOG_BYTES = 256 * 2**20
+"""Room for a container's log, which counts as ephemeral storage like /tmp does."""
+
+MIN_READY_SECONDS = 5
+"""How long a new pod must stay ready before it counts, so that a crash right after readiness stops the update."""
+
+STARTUP_PERIOD_SECONDS = 2
+
+
+def workload(release: Release) -> list[Manifest]:
+    """The Deployment of the stable version."""
+    least, most = release.replicas
+    spec: Manifest = {
+        "selector": {"matchLabels": selector(release)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "minReadySeconds": MIN_READY_SECONDS,
+        "progressDeadlineSeconds": progress_seconds(release),
+        "revisionHistoryLimit": 3,
+        "template": {"metadata": _pod_metadata(release), "spec": _pod(release)},
+    }
+    if least == most:  # otherwise the autoscaler owns the number: stating it here would reset it at every update
+        spec["replicas"] = least
+    return [manifest(release, "apps/v1", "Deployment", release.model.name, spec=spec)]
+
+
+def progress_seconds(release: Release) -> int:
+    """Most seconds until the next new pod is available: a node and an image, start-up, proof of stability."""
+    return release.environment.provision_seconds + release.model.startup_seconds + MIN_READY_SECONDS
+
+
+def rollout_seconds(release: Release) -> int:
+    """Most seconds until an update is complete: its pods are replaced one after another."""
+    each = release.model.startup_seconds + MIN_READY_SECONDS
+    return release.environment.provision_seconds + each * release.replicas[1]
+
+
+def ephemeral_storage(release: Release) -> str:
+    """Disk that one replica may fill: /tmp and its log."""
+    return memory_quantity(byte_count(release.model.resources.tmp) + LOG_BYTES)
+
+
+def _pod_metadata(release: Release) -> Manifest:
+    # Whatever stands here restarts every pod when it changes: the commit, which changes without the model, stays out.
+    audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
+    return {"labels": labels(release), "annotations": audit}
+
+
+def _pod(release: Release) -> Manifest:
+    model, environment = release.model, release.environment
+    return {
+        "serviceAccountName": model.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": environment.endpoint_seconds + model.drain_seconds + 5,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": UID,
+            "runAsGroup": UID,
+            "fsGroup": UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(release)],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": model.resources.tmp}}],
+        **placement(release),
+    }
+
+
+def _container(release: Release) -> Manifest:
+    model = release.model
+    ports = [{"name": "http", "containerPort": model.serving_port, "protocol": "TCP"}]
+    if model.metrics_endpoint and model.metrics_endpoint.port != model.serving_port:
+        ports.append({"name": "metrics", "containerPort": model.metrics_endpoint.port, "protocol": "TCP"})
+    container: Manifest = {
+        "name": "model",
+        "image": release.image,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": ports,
+        "resources": _resources(release),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        # Endpoints are withdrawn while the replica still serves; only then is it asked to stop and drain.
+        "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        **_probes(release),
+    }
+    if model.env:
+        container["env"] = [{"name": name, "value": value} for name, value in sorted(model.env.items())]
+    return container
+
+
+def _resources(release: Release) -> Manifest:
+    size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
+    if release.gpu:
+        size[gpu_resource(release, release.gpu)] = str(release.gpu.count)
+    return {"requests": size, "limits": size}
+
+
+def _probes(release: Release) -> Manifest:
+    paths = release.model.health_paths
+
+    def probe(path: str, period: int, failures: int, timeout: int) -> dict[str, Any]:
+        http = {"path": path, "port": "http", "scheme": "HTTP"}
+        return {"httpGet": http, "periodSeconds": period, "failureThreshold": failures, "timeoutSeconds": timeout}
+
+    failures = ceil(release.model.startup_seconds / STARTUP_PERIOD_SECONDS)
+    return {
+        "startupProbe": probe(paths.ready, STARTUP_PERIOD_SECONDS, failures, 2),
+        "readinessProbe": probe(paths.ready, 5, 2, 3),
+        "livenessProbe": probe(paths.live, 10, 3, 5),
+    }

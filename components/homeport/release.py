@@ -1,0 +1,147 @@
+"""A release: one version of a model in one environment, with every default filled in."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from homeport.documents import Location
+from homeport.environment import Environment
+from homeport.fields import byte_count, millicores
+from homeport.model import Gpu, Model
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that a release asks for and the environment does not allow."""
+
+    field: Location
+    """Field of the model; of the live version (`stable`) if `live`."""
+    message: str
+    live: bool = False
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version of a model in one environment: all that the manifests are made from."""
+
+    model: Model
+    environment: Environment
+    version: str
+    image: Any
+    """Full reference of the image: text, or a Pulumi Output of it."""
+    commit: str = "unknown"
+    """Git commit that last changed what is said about this release."""
+    peers: Sequence[Model] = ()
+    """The environment's other models, among them those that call this one and those that it calls."""
+
+    @property
+    def namespace(self) -> str:
+        """Name of the model's namespace."""
+        return self.environment.namespace_of(self.model.name)
+
+    @property
+    def cpu(self) -> str:
+        """Cores per replica."""
+        return self.model.resources.cpu or self.environment.defaults.cpu
+
+    @property
+    def memory(self) -> str:
+        """Memory per replica."""
+        return self.model.resources.memory or self.environment.defaults.memory
+
+    @property
+    def gpu(self) -> Gpu | None:
+        """GPUs per replica."""
+        return self.model.resources.gpu
+
+    @cached_property
+    def replicas(self) -> tuple[int, int]:
+        """Fewest and most replicas. A default never contradicts the bound that the model states."""
+        scale, defaults = self.model.scale, self.environment.defaults
+        least = scale.min or min(defaults.min_replicas, scale.max or defaults.min_replicas)
+        return least, scale.max or max(defaults.max_replicas, least)
+
+    @property
+    def callees(self) -> list[Model]:
+        """The models that this one calls, in its order."""
+        peers = {peer.name: peer for peer in self.peers}
+        return [peers[name] for name in self.model.calls if name in peers]
+
+    @property
+    def callers(self) -> list[Model]:
+        """The models that call this one, by name."""
+        return sorted((peer for peer in self.peers if self.model.name in peer.calls), key=lambda peer: peer.name)
+
+    def violations(self) -> list[Violation]:
+        """What the environment does not allow: bounds exceeded, requirements not met, needs that it cannot serve."""
+        return [*self._names(), *self._ceilings(), *self._gpus(), *self._image(), *self._calls()]
+
+    def _names(self) -> list[Violation]:
+        length = len(self.namespace)
+        if length <= 63:
+            return []
+        message = f'found "{self.model.name}", accepted: at most 63 characters as namespace {self.namespace} ({length})'
+        return [Violation(("name",), message)]
+
+    def _ceilings(self) -> list[Violation]:
+        limits, (least, most) = self.environment.limits, self.replicas
+        required = self.environment.require.min_replicas
+        cpu, memory, gpus = self.cpu, self.memory, self.gpu.count if self.gpu else 0
+        found: list[Violation] = []
+        if limits.replicas is not None and most > limits.replicas:
+            message = f"found {most} replicas, accepted: {limits.replicas} or fewer (limits.replicas)"
+            found.append(Violation(("scale", "max"), message))
+        if least < required:
+            message = f"found {least} replicas, accepted: {required} or more (require.min_replicas)"
+            found.append(Violation(("scale", "min"), message))
+        if limits.cpu is not None and millicores(cpu) * most > millicores(limits.cpu):
+            found.append(Violation(("resources", "cpu"), _at_most(cpu, most, limits.cpu, "cpu")))
+        if limits.memory is not None and byte_count(memory) * most > byte_count(limits.memory):
+            found.append(Violation(("resources", "memory"), _at_most(memory, most, limits.memory, "memory")))
+        if limits.gpus is not None and gpus * most > limits.gpus:
+            found.append(Violation(("resources", "gpu", "count"), _at_most(gpus, most, limits.gpus, "gpus")))
+        return found
+
+    def _gpus(self) -> list[Violation]:
+        offered, allowed = self.environment.accelerators, self.environment.limits.gpu_kinds
+        kinds = self.gpu.kinds if self.gpu else []
+        found: list[Violation] = []
+        for index, kind in enumerate(kinds):
+            place: Location = ("resources", "gpu", "kinds", index)
+            if allowed is not None and kind not in allowed:
+                found.append(Violation(place, f'found "{kind}", accepted: {_listed(allowed)} (limits.gpu_kinds)'))
+            elif kind not in offered:
+                message = f'found "{kind}", which no node here is known to have, accepted: {_listed(offered)}'
+                found.append(Violation(place, message))
+            elif offered[kind].resource != (first := offered[kinds[0]].resource):
+                message = f'found "{kind}", a {offered[kind].resource}, accepted: only {first} beside the first kind'
+                found.append(Violation(place, message))
+        return found
+
+    def _image(self) -> list[Violation]:
+        registries, image = self.environment.limits.registries, self.model.image
+        found: list[Violation] = []
+        if registries is not None and not any(image.startswith(f"{registry.rstrip('/')}/") for registry in registries):
+            message = f'found "{image}", accepted: an image of {_listed(registries)} (limits.registries)'
+            found.append(Violation(("image",), message))
+        if self.environment.require.digest and isinstance(self.image, str) and "@" not in self.image:
+            message = f'found image "{self.image}" without a digest, accepted: sha256:... of the image (require.digest)'
+            found.append(Violation(("digest",), message, live=True))
+        return found
+
+    def _calls(self) -> list[Violation]:
+        known = sorted(peer.name for peer in self.peers)
+        return [
+            Violation(("calls", index), f'found "{name}", which is not live here, accepted: {_listed(known)}')
+            for index, name in enumerate(self.model.calls)
+            if name not in known
+        ]
+
+
+def _at_most(each: str | int, replicas: int, limit: str | int, name: str) -> str:
+    return f"found {each} for each of {replicas} replicas, accepted: {limit} or less in all (limits.{name})"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

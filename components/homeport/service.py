@@ -1,0 +1,162 @@
+"""ModelService: the Pulumi component, thin over the manifests: each object becomes the typed resource of its kind."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+from pulumi_kubernetes import Provider, apps, autoscaling, core, networking, policy, rbac
+
+from homeport.documents import Problem, SpecError, dotted, parse
+from homeport.environment import Environment, LiveVersion
+from homeport.manifests import Manifest, manifests
+from homeport.manifests.routing import url
+from homeport.manifests.workload import rollout_seconds
+from homeport.model import Model
+from homeport.provenance import UNKNOWN
+from homeport.release import Release
+
+TYPE = "homeport:index:ModelService"
+"""Part of the URN of everything deployed, so it never changes."""
+
+CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
+
+RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
+    ("v1", "Namespace"): core.v1.Namespace,
+    ("v1", "ResourceQuota"): core.v1.ResourceQuota,
+    ("v1", "LimitRange"): core.v1.LimitRange,
+    ("v1", "ServiceAccount"): core.v1.ServiceAccount,
+    ("v1", "Service"): core.v1.Service,
+    ("rbac.authorization.k8s.io/v1", "Role"): rbac.v1.Role,
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): rbac.v1.RoleBinding,
+    ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
+    ("apps/v1", "Deployment"): apps.v1.Deployment,
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.v2.HorizontalPodAutoscaler,
+    ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
+}
+
+
+class ModelServiceArgs(TypedDict):
+    """What a ModelService is made from. Plain types only: Pulumi passes them between languages."""
+
+    model: Any
+    """A Model, or a mapping of its fields."""
+    environment: Any
+    """An Environment, or a mapping of its fields."""
+    version: str
+    """Version of the model, such as "3": a label's value, at most 63 characters."""
+    image: NotRequired[pulumi.Input[str]]
+    """Full reference of the image. Default: the model's repository with the version as tag."""
+    commit: NotRequired[str]
+    """Git commit of the specs, kept in the audit annotations. Default: unknown."""
+    peers: NotRequired[list[Any]]
+    """Models (or mappings of their fields) that this model calls or that call it. Default: none."""
+
+
+class ModelService(pulumi.ComponentResource):
+    """An isolated, least-privilege, autoscaled and auditable home for one model.
+
+    Raises:
+        SpecError: The model or the environment is not valid, or the model exceeds what the environment allows.
+    """
+
+    namespace: pulumi.Output[str]
+    """Name of the model's namespace."""
+    url: pulumi.Output[str]
+    """Address of the model inside the cluster, known once the model serves."""
+    version: pulumi.Output[str]
+    """Version that serves."""
+    service_account: pulumi.Output[str]
+    """Name of the model's ServiceAccount."""
+
+    def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        release = _release(args)
+        super().__init__(TYPE, name, None, opts)
+        children = self._children(name, release)
+        self.namespace = children["Namespace"].metadata["name"]
+        self.service_account = children["ServiceAccount"].metadata["name"]
+        # Taken from the Deployment, so that whoever uses them waits until the model serves.
+        serving = children["Deployment"].metadata
+        self.version = serving.apply(lambda _: release.version)
+        self.url = serving.apply(lambda _: url(release))
+        self.register_outputs({output: getattr(self, output) for output in ModelService.__annotations__})
+
+    def _children(self, name: str, release: Release) -> dict[str, Any]:
+        """The resources by kind, each waiting for the walls around it; the last of a kind stands for it."""
+        namespace: list[pulumi.Resource] = []
+        walls: list[pulumi.Resource] = []
+        children: dict[str, Any] = {}
+        for manifest in manifests(release):
+            kind = manifest["kind"]
+            options = pulumi.ResourceOptions(parent=self, depends_on=walls if kind == "Deployment" else namespace)
+            if kind == "Namespace":
+                options.protect = release.environment.protect
+            if kind == "Deployment":
+                limit = f"{rollout_seconds(release)}s"
+                options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
+            child = _resource(_child_name(name, release, manifest), manifest, options)
+            children[kind] = child
+            walls.append(child)
+            if kind == "Namespace":
+                namespace.append(child)
+        return children
+
+
+def cluster_provider(environment: Environment) -> Provider:
+    """The Kubernetes provider for the cluster that an environment names.
+
+    The variable HOMEPORT_CONTEXT names another context of the kubeconfig, for a cluster of one's own.
+    """
+    override = os.environ.get(CONTEXT_VARIABLE)
+    # The identifier alone tells whether it is another cluster: without it a moved kubeconfig would replace everything.
+    return Provider(
+        "cluster",
+        context=override or environment.cluster.context,
+        cluster_identifier=override or environment.cluster.identifier,
+        enable_server_side_apply=True,
+    )
+
+
+def release_args(release: Release) -> ModelServiceArgs:
+    """The arguments that make a ModelService of a release."""
+    return ModelServiceArgs(
+        model=release.model,
+        environment=release.environment,
+        version=release.version,
+        image=release.image,
+        commit=release.commit,
+        peers=list(release.peers),
+    )
+
+
+def _release(args: ModelServiceArgs) -> Release:
+    model = parse(Model, args["model"], "model")
+    version = parse(LiveVersion, {"version": args["version"]}, "args").version
+    release = Release(
+        model=model,
+        environment=parse(Environment, args["environment"], "environment"),
+        version=version,
+        image=args.get("image", f"{model.image}:{version}"),
+        commit=args.get("commit", UNKNOWN),
+        peers=[parse(Model, peer, f"peers[{index}]") for index, peer in enumerate(args.get("peers", []))],
+    )
+    if violations := release.violations():
+        raise SpecError(Problem(each.message, field=dotted((model.name, *each.field))) for each in violations)
+    return release
+
+
+def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
+    resource = RESOURCES[manifest["apiVersion"], manifest["kind"]]
+    content = {_snake_case(key): value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
+    return resource(name, **content, opts=options)
+
+
+def _child_name(name: str, release: Release, manifest: Manifest) -> str:
+    """Logical name: the component's, the kind's and, where there are several of the kind, what tells them apart."""
+    suffix = manifest["metadata"]["name"].removeprefix(release.model.name)
+    return f"{name}-{manifest['kind'].lower()}{suffix if manifest['kind'] == 'NetworkPolicy' else ''}"
+
+
+def _snake_case(text: str) -> str:
+    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", text)

@@ -1,0 +1,19 @@
+"""What `pulumi up` runs: every model that is live in the environment which has the name of the stack."""
+
+import sys
+from pathlib import Path
+
+import pulumi
+
+from homeport import SpecError, Stack
+
+try:
+    stack = Stack.read(Path(__file__).parent / pulumi.get_stack())
+except SpecError as error:
+    # What people wrote is wrong, not this program: show all of it, and no traceback.
+    for problem in error.problems:
+        pulumi.log.error(str(problem))
+    sys.exit(1)
+
+for name, service in stack.deploy().items():
+    pulumi.export(name, {"url": service.url, "namespace": service.namespace, "version": service.version})
