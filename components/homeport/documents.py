@@ -112,7 +112,8 @@ class Document:
         line: int | None = None
         for step in location:
             try:
-                mark = node.lc.item(step) if isinstance(node, list) else node.lc.key(step)
+                marks: Any = node.lc
+                mark = marks.item(step) if isinstance(node, list) else marks.key(step)
                 node, line = node[step], mark[0] + 1
             except (AttributeError, KeyError, IndexError, TypeError):
                 break
@@ -198,7 +199,7 @@ def _shown(found: Any) -> str:
         case Mapping():
             return "a mapping"
         case list():
-            return "a list"
+            return f"[{', '.join(map(_shown, found))}]" if len(found) <= 8 else f"a list of {len(found)}"
         case _:
             return type(found).__name__
 

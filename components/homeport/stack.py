@@ -1,5 +1,6 @@
 """A stack: reads the files of an environment into releases, and deploys one ModelService for each."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def _models(
     document: Document, live: LiveModels, problems: list[Problem]
 ) -> Iterator[tuple[str, tuple[Document, Model]]]:
     for name, entry in live.models.items():
-        path = document.path.parent / entry.spec
+        path = Path(os.path.normpath(document.path.parent / entry.spec))
         if not path.is_file():
             message = f'found "{entry.spec}", accepted: path of a model.yaml (no such file: {path})'
             problems.append(document.problem(("models", name, "spec"), message))

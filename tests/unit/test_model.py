@@ -1,0 +1,186 @@
+"""What a data scientist may write, and what each mistake is answered with."""
+
+from pathlib import Path
+
+import pytest
+
+from homeport import Model, SpecError
+from homeport.fields import byte_count, cpu_quantity, memory_quantity, millicores
+
+MINIMAL = """\
+name: iris
+owner: data-science
+image: registry.example.com/iris
+"""
+
+
+def load(tmp_path: Path, text: str) -> Model:
+    path = tmp_path / "model.yaml"
+    path.write_text(text)
+    return Model.load(path)
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(SpecError) as error:
+        load(tmp_path, text)
+    return [str(problem).removeprefix(f"{tmp_path}/") for problem in error.value.problems]
+
+
+def test_three_fields_are_enough(tmp_path: Path) -> None:
+    model = load(tmp_path, MINIMAL)
+    assert (model.serving_port, model.health_paths.ready) == (8080, "/v2/health/ready")
+    assert model.metrics_endpoint is not None
+    assert model.metrics_endpoint.port == 8082
+
+
+def test_digest_is_of_the_content_not_of_its_formatting(tmp_path: Path) -> None:
+    plain = load(tmp_path, MINIMAL + "resources: {cpu: 2000m}\n")
+    other = load(tmp_path, "# a comment\n" + MINIMAL + "resources:\n  cpu: 2\n")
+    assert plain.digest == other.digest
+    assert plain.digest != load(tmp_path, MINIMAL).digest
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [("2", "2"), ("0.5", "500m"), ('"500m"', "500m"), ('"2000m"', "2"), ("1.001", "1001m")],
+)
+def test_cpu_is_kept_as_kubernetes_keeps_it(tmp_path: Path, found: str, kept: str) -> None:
+    assert load(tmp_path, MINIMAL + f"resources: {{cpu: {found}}}\n").resources.cpu == kept
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"), [("4Gi", "4Gi"), ("4096Mi", "4Gi"), ("1.5Gi", "1536Mi"), ("1500M", "1500M"), ("1000M", "1G")]
+)
+def test_memory_is_kept_as_kubernetes_keeps_it(tmp_path: Path, found: str, kept: str) -> None:
+    assert load(tmp_path, MINIMAL + f"resources: {{memory: {found}}}\n").resources.memory == kept
+
+
+def test_quantities_are_read_back() -> None:
+    assert [millicores(cpu_quantity(n)) for n in (1, 999, 1000, 2500)] == [1, 999, 1000, 2500]
+    assert [byte_count(memory_quantity(n)) for n in (1, 1000, 1024, 3 * 2**30)] == [1, 1000, 1024, 3 * 2**30]
+
+
+# Each mistake: what is added to (or replaces) the minimal model, and the exact message.
+MISTAKES = {
+    "unknown field": (
+        MINIMAL + "resorces: {cpu: 1}\n",
+        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, protocol, port, "
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+    ),
+    "unknown nested field": (
+        MINIMAL + "scale:\n  min: 1\n  target:\n    rps: 70\n",
+        "model.yaml:7: scale.target.rps: unknown field, accepted: cpu, memory",
+    ),
+    "field of the environment": (
+        MINIMAL + "namespace: mine\n",
+        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, protocol, port, "
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+    ),
+    "missing field": (
+        "name: iris\nimage: registry.example.com/iris\n",
+        "model.yaml: owner: missing, accepted: Team that answers for the model; the environment knows its group.",
+    ),
+    "wrong type": (
+        MINIMAL + 'scale: {min: 1, max: "ten"}\n',
+        'model.yaml:4: scale.max: found "ten", accepted: a whole number',
+    ),
+    "wrong type of list": (MINIMAL + "calls: fraud\n", 'model.yaml:4: calls: found "fraud", accepted: a list'),
+    "wrong type of part": (MINIMAL + "scale: 3\n", "model.yaml:4: scale: found 3, accepted: a mapping of fields"),
+    "fraction of a second": (
+        MINIMAL + "startup_seconds: 1.5\n",
+        "model.yaml:4: startup_seconds: found 1.5, accepted: a whole number",
+    ),
+    "boolean for a number": (
+        MINIMAL + "drain_seconds: true\n",
+        "model.yaml:4: drain_seconds: found true, accepted: a whole number",
+    ),
+    "number out of range": (MINIMAL + "port: 99999\n", "model.yaml:4: port: found 99999, accepted: 65535 or less"),
+    "name not RFC 1123": (
+        MINIMAL.replace("iris\n", "Fraud_Score\n", 1),
+        'model.yaml:1: name: found "Fraud_Score", accepted: an RFC 1123 name: lower-case letters, digits and `-`, '
+        "a letter first and no `-` last",
+    ),
+    "name too long once suffixed": (
+        MINIMAL.replace("iris", "m" * 57, 1),
+        f'model.yaml:1: name: found "{"m" * 57}", accepted: at most 56 characters',
+    ),
+    "min above max": (
+        MINIMAL + "scale:\n  min: 3\n  max: 2\n",
+        "model.yaml:6: scale.max: found 2, accepted: `scale.min` (3) or more",
+    ),
+    "memory without unit": (
+        MINIMAL + "resources:\n  memory: 4\n",
+        "model.yaml:5: resources.memory: found 4, accepted: bytes above 0 with a unit, such as 512Mi or 4Gi",
+    ),
+    "cpu without sense": (
+        MINIMAL + "resources: {cpu: many}\n",
+        'model.yaml:4: resources.cpu: found "many", accepted: cores above 0 in steps of 0.001, such as 2, 0.5 or "500m"',
+    ),
+    "image with tag": (
+        MINIMAL.replace("/iris", "/iris:3"),
+        'model.yaml:3: image: found "registry.example.com/iris:3", accepted: a repository with its registry and without '
+        "tag or digest, such as registry.example.com/team/model",
+    ),
+    "http without port": (
+        MINIMAL + "protocol: http\n",
+        "model.yaml: found a mapping, accepted: protocol `http` with `port`: only open-inference has a default for it",
+    ),
+    "unknown protocol": (
+        MINIMAL + "protocol: grpc\n",
+        "model.yaml:4: protocol: found \"grpc\", accepted: 'open-inference' or 'http'",
+    ),
+    "call to itself": (
+        MINIMAL + "calls: [iris]\n",
+        "model.yaml:4: calls: found ["iris"], accepted: names of other models: a model does not call itself",
+    ),
+    "call twice": (MINIMAL + "calls: [a, a]\n", "model.yaml:4: calls: found ["a", "a"], accepted: each name once"),
+    "host name as network": (
+        MINIMAL + "egress:\n- {cidr: example.com, port: 443, reason: features}\n",
+        'model.yaml:5: egress[0].cidr: found "example.com", accepted: a network such as 203.0.113.0/24 '
+        "('example.com' does not appear to be an IPv4 or IPv6 network)",
+    ),
+    "egress without reason": (
+        MINIMAL + "egress:\n- {cidr: 203.0.113.0/24, port: 443}\n",
+        "model.yaml:5: egress[0].reason: missing, accepted: Why the model needs it; shown to whoever reviews it.",
+    ),
+    "secret in plain text": (
+        MINIMAL + "env: {DB_PASSWORD: hunter2}\n",
+        'model.yaml:4: env.DB_PASSWORD: found "DB_PASSWORD", accepted: a name that does not promise a secret: values in '
+        "`env` are stored and shown in plain text",
+    ),
+    "number as variable": (MINIMAL + "env: {WORKERS: 3}\n", "model.yaml:4: env.WORKERS: found 3, accepted: text"),
+    "YAML syntax": (
+        MINIMAL + "scale: {min: 1\n",
+        "model.yaml:5: not YAML: expected ',' or '}', but got '<stream end>'",
+    ),
+    "key twice": (MINIMAL + "owner: b\n", "model.yaml:4: owner: found owner twice, accepted: each name once"),
+    "empty file": ("", "model.yaml: found nothing, accepted: a mapping of fields"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_is_named_with_line_and_field(tmp_path: Path, mistake: str) -> None:
+    text, message = MISTAKES[mistake]
+    assert problems(tmp_path, text) == [message]
+
+
+def test_missing_file_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as error:
+        Model.load(tmp_path / "model.yaml")
+    assert str(error.value) == f"{tmp_path}/model.yaml: no such file (looked in {tmp_path})"
+
+
+def test_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError, match="cannot be read as UTF-8 text"):
+        Model.load(tmp_path / "model.yaml")
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    found = problems(tmp_path, "name: Iris\nscale: {min: 0}\nmemory: 4Gi\n")
+    assert [line.split(": ")[1] for line in found] == ["name", "owner", "image", "scale.min", "memory"]
+
+
+@pytest.mark.parametrize("name", ["MAX_TOKENS", "TOKENIZER", "MONKEY", "KEYSTONE_URL"])
+def test_harmless_variables_pass(tmp_path: Path, name: str) -> None:
+    assert load(tmp_path, MINIMAL + f'env: {{{name}: "1"}}\n').env == {name: "1"}
