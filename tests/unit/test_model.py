@@ -131,9 +131,9 @@ MISTAKES = {
     ),
     "call to itself": (
         MINIMAL + "calls: [iris]\n",
-        "model.yaml:4: calls: found ["iris"], accepted: names of other models: a model does not call itself",
+        'model.yaml:4: calls: found ["iris"], accepted: names of other models: a model does not call itself',
     ),
-    "call twice": (MINIMAL + "calls: [a, a]\n", "model.yaml:4: calls: found ["a", "a"], accepted: each name once"),
+    "call twice": (MINIMAL + "calls: [a, a]\n", 'model.yaml:4: calls: found ["a", "a"], accepted: each name once'),
     "host name as network": (
         MINIMAL + "egress:\n- {cidr: example.com, port: 443, reason: features}\n",
         'model.yaml:5: egress[0].cidr: found "example.com", accepted: a network such as 203.0.113.0/24 '
