@@ -49,6 +49,7 @@ def up() -> None:
     release = _release()
     image = build_image(EXAMPLE, release.image, cache(), progress.say)
     environment = _cluster(image, progress)
+    _set_aside_unreadable_configuration()
     _pulumi(environment, "stack", "select", "--create", STACK, quiet=True)
     _pulumi(environment, "up", "--yes", "--skip-preview", f"--stack={STACK}")
     changed = _changes(environment)
@@ -113,11 +114,18 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _pulumi(environment: Mapping[str, str], *arguments: str, quiet: bool = False) -> str:
     """Runs pulumi; its output goes to the user, or is returned if `quiet`."""
-    command = ["pulumi", *arguments, "--non-interactive"]
+    command = ["pulumi", *arguments, *(["--non-interactive"] if quiet else [])]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE if quiet else None, check=False)
     if done.returncode != 0:
         raise SandboxError(f"{' '.join(command)} failed (exit code {done.returncode})")
     return done.stdout.decode() if quiet else ""
+
+
+def _set_aside_unreadable_configuration() -> None:
+    """A stack's configuration is encrypted with the passphrase in the cache: one older than that is of a lost cache."""
+    configuration, passphrase = ROOT / "stacks" / f"Pulumi.{STACK}.yaml", Paths(STACK).passphrase
+    if configuration.exists() and configuration.stat().st_mtime < passphrase.stat().st_mtime:
+        configuration.rename(configuration.with_suffix(".yaml.previous"))
 
 
 def _changes(environment: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
@@ -16,7 +16,7 @@ ENVIRONMENT = {"cluster": {"identifier": "prod"}}
 
 def args(**changed: Any) -> ModelServiceArgs:
     given: Any = {"model": MODEL, "environment": ENVIRONMENT, "version": "1"}
-    return ModelServiceArgs(**(given | changed))
+    return cast("ModelServiceArgs", given | changed)
 
 
 def test_mappings_become_specs() -> None:

@@ -19,6 +19,9 @@ MIN_READY_SECONDS = 5
 
 STARTUP_PERIOD_SECONDS = 2
 
+DRAIN_VARIABLE = "HOMEPORT_DRAIN_SECONDS"
+"""Tells the server how long requests may take that it has begun when it is asked to stop."""
+
 
 def workload(release: Release) -> list[Manifest]:
     """The Deployment of the stable version."""
@@ -84,7 +87,8 @@ def _container(release: Release) -> Manifest:
     ports = [{"name": "http", "containerPort": model.serving_port, "protocol": "TCP"}]
     if model.metrics_endpoint and model.metrics_endpoint.port != model.serving_port:
         ports.append({"name": "metrics", "containerPort": model.metrics_endpoint.port, "protocol": "TCP"})
-    container: Manifest = {
+    variables = {DRAIN_VARIABLE: str(model.drain_seconds)} | model.env
+    return {
         "name": "model",
         "image": release.image,
         "imagePullPolicy": "IfNotPresent",
@@ -101,11 +105,9 @@ def _container(release: Release) -> Manifest:
         # Endpoints are withdrawn while the replica still serves; only then is it asked to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
         **_probes(release),
     }
-    if model.env:
-        container["env"] = [{"name": name, "value": value} for name, value in sorted(model.env.items())]
-    return container
 
 
 def _resources(release: Release) -> Manifest:

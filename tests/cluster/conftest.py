@@ -1,0 +1,58 @@
+"""A real node: containers run, probes are asked, network policies are enforced."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from homeport import Stack
+from sandbox import Sandbox
+from sandbox.image import build_image
+from sandbox.paths import cache
+from tests.cluster.ask import Answer
+from tests.support import EXAMPLES, ROOT, Cluster, Program, running
+
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox("cluster")
+    sandbox.start()
+    try:
+        (release,) = Stack.read(ROOT / "stacks" / "dev").releases
+        sandbox.import_image(build_image(EXAMPLES / "iris", release.image, cache(), print).archive)
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(sandbox: Sandbox) -> Cluster:
+    return Cluster(sandbox.env())
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Stack dev, with the example model running."""
+    with running(cluster, ROOT, tmp_path_factory.mktemp("deployed")) as program:
+        program.up()
+        yield program
+
+
+@pytest.fixture(scope="module")
+def ask(sandbox: Sandbox, cluster: Cluster, deployed: Program) -> Ask:
+    """Sends a request to the model's Service address, from inside the cluster's network."""
+    assert deployed.stack == "dev"
+    address = cluster.get("service/iris", "--namespace=iris")["spec"]["clusterIP"]
+
+    def ask(method: str, path: str, body: bytes = b"") -> Answer:
+        command = sandbox.nsenter([sys.executable, str(ROOT / "tests" / "cluster" / "ask.py"), address, method, path])
+        done = subprocess.run(command, input=body, stdout=subprocess.PIPE, check=True)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return Answer(**answer)
+
+    return ask

@@ -1,0 +1,36 @@
+"""`make demo` on a cluster of one's own: the sandbox of these tests plays that cluster."""
+
+import subprocess
+import sys
+
+from tests.support import ROOT, Cluster
+
+NAMESPACE = "namespace/iris"
+
+
+def demo(cluster: Cluster, command: str) -> str:
+    environment = cluster.environment | {"HOMEPORT_CONTEXT": "homeport-cluster", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox.demo", command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_demo_predicts_then_changes_nothing_then_leaves_nothing(cluster: Cluster) -> None:
+    try:
+        first = demo(cluster, "up")
+        assert "Prediction predict: ['setosa', 'virginica']" in first
+        assert "Changed: create 14" in first
+        second = demo(cluster, "up")
+        assert "Changed: nothing" in second
+        assert "Prediction predict: ['setosa', 'virginica']" in second
+    finally:
+        demo(cluster, "down")
+    assert not cluster.exists(NAMESPACE)

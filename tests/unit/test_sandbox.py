@@ -1,0 +1,51 @@
+"""The parts of the sandbox that need no machine."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import SandboxError, engine, machine, parts, processes
+from sandbox.paths import Paths
+from sandbox.progress import duration
+
+
+def test_process_is_told_by_its_start_time_whatever_its_name() -> None:
+    assert processes.parse_start_time("42 (a) b) (c) S " + " ".join(str(n) for n in range(1, 40))) == 19
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("go version go1.26.8 linux/amd64", (1, 26)), ("go version devel", None), ("", None)]
+)
+def test_go_version(text: str, version: tuple[int, int] | None) -> None:
+    assert machine.parse_go_version(text) == version
+
+
+@pytest.mark.parametrize(("text", "version"), [("v3.259.0\n", (3, 259)), ("3.100.1-dev", (3, 100)), ("x", None)])
+def test_engine_version(text: str, version: tuple[int, int] | None) -> None:
+    assert engine.parse_version(text) == version
+
+
+def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
+    folder = tmp_path / parts.ETCD.name
+    folder.mkdir()
+    (folder / "go.mod").write_text("module a\n")
+    before = parts.key(parts.ETCD, tmp_path)
+    assert parts.key(parts.ETCD, tmp_path) == before
+    (folder / "go.mod").write_text("module b\n")
+    assert parts.key(parts.ETCD, tmp_path) != before
+
+
+@pytest.mark.parametrize("part", [*parts.ENGINE, *parts.CLUSTER], ids=lambda part: part.name)
+def test_every_part_pins_all_it_is_built_from(part: parts.Part) -> None:
+    assert (parts.SOURCES / part.name / "go.mod").is_file()
+    assert (parts.SOURCES / part.name / "go.sum").is_file() or part is parts.PAUSE
+
+
+@pytest.mark.parametrize("name", ["", "Dev", "a" * 21, "-a", "a_b"])
+def test_name_that_cannot_name_a_sandbox(name: str) -> None:
+    with pytest.raises(SandboxError, match="cannot name a sandbox"):
+        Paths(name)
+
+
+def test_durations_are_read_by_people() -> None:
+    assert [duration(seconds) for seconds in (3.21, 80)] == ["3.2s", "1m20s"]
