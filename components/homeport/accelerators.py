@@ -191,7 +191,10 @@ AMD_ROWS = {
 # Where GPU Feature Discovery runs it tells nodes whose GPUs are shared or cut into slices; elsewhere these say nothing.
 WHOLE = {SHARING: ["time-slicing", "mps"], "nvidia.com/gpu.slices.gi": []}
 
-KARPENTER_SPOT = Spot({"karpenter.sh/capacity-type": ["spot"]}, f"{EC2}; {EC2_AUTO}")
+KARPENTER_SPOT = Spot(
+    {"karpenter.sh/capacity-type": ["spot"]},
+    "aws/karpenter-provider-aws:website/content/en/preview/concepts/scheduling.md",
+)
 
 PLACES: Mapping[Cloud, Place] = {
     "eks-karpenter": Place(_ec2(EKS_KARPENTER, EC2), whole=WHOLE, spot=KARPENTER_SPOT),
@@ -265,7 +268,7 @@ def capacity(environment: Environment) -> Nodes:
 
 def _whole(environment: Environment) -> dict[str, Nodes]:
     place, further = PLACES[environment.cloud], tuple(environment.gpu.tolerations)
-    rows = place.rows | GFD_ROWS if environment.gpu.discovery else place.rows
+    rows = {**place.rows, **GFD_ROWS} if environment.gpu.discovery else place.rows
     table = {
         kind: Nodes(row.labels, {}, (TAINTS[row.resource], *place.tolerations, *further), row.resource)
         for kind, row in rows.items()
