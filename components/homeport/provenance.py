@@ -13,14 +13,14 @@ Lines = tuple[int, int]
 """First and last line, counted from 1."""
 
 
-def last_commit(files: Sequence[Path], part: tuple[Path, Lines] | None = None) -> str:
-    """The newest commit that changed any of the files, or the lines of the part of another file.
+def last_commit(files: Sequence[str | Path], part: tuple[Path, Lines] | None = None) -> str:
+    """The newest commit that changed any of the files (one at least), or the lines of the part of another file.
 
     Ends in `-dirty` if any of it differs from what is committed. `unknown` without git or outside a repository.
     A part is looked at by its lines, so that what others change in the same file is not taken for a change here.
     """
-    folder = (files[0] if files else Path()).resolve().parent
-    paths = [str(file.resolve()) for file in files]
+    folder = Path(files[0]).resolve().parent
+    paths = [str(Path(file).resolve()) for file in files]
     try:
         commits = _git(folder, "log", "-1", "--format=%ct %H", "--", *paths).splitlines()
         dirty = bool(_git(folder, "status", "--porcelain", "--", *paths).strip())

@@ -71,7 +71,7 @@ class ModelService(pulumi.ComponentResource):
     """Name of the model's ServiceAccount."""
 
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        release = _release(args)
+        release = release_of(args)
         super().__init__(TYPE, name, None, opts)
         children = self._children(name, release)
         self.namespace = children["Namespace"].metadata["name"]
@@ -130,7 +130,12 @@ def release_args(release: Release) -> ModelServiceArgs:
     )
 
 
-def _release(args: ModelServiceArgs) -> Release:
+def release_of(args: ModelServiceArgs) -> Release:
+    """The release that arguments describe.
+
+    Raises:
+        SpecError: They are not valid, or ask for more than the environment allows.
+    """
     model = parse(Model, args["model"], "model")
     version = parse(LiveVersion, {"version": args["version"]}, "args").version
     release = Release(

@@ -1,0 +1,53 @@
+# The whole development interface; `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test test-unit test-engine test-cluster lint types format build clean
+
+CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
+UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
+RUN := $(UV) run --frozen
+PYTEST := $(RUN) pytest
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/synced ## Build what is missing, start the sandbox, deploy stack dev and ask its model for a prediction
+	@$(RUN) python -m sandbox.demo up
+
+demo-down: .venv/synced ## Destroy stack dev and stop the sandbox
+	@$(RUN) python -m sandbox.demo down
+
+test: lint types test-unit test-engine test-cluster ## Run every test; the real ones build and start a sandbox
+
+test-unit: .venv/synced ## Run the tests that need only Python (seconds)
+	$(PYTEST) tests/unit
+
+test-engine: .venv/synced ## Run the tests with a real engine and API server
+	$(PYTEST) tests/engine
+
+test-cluster: .venv/synced ## Run the tests with a real node, pods and network
+	$(PYTEST) tests/server tests/cluster
+
+lint: .venv/synced ## Check style and format
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+
+types: .venv/synced ## Check types
+	$(RUN) mypy
+
+format: .venv/synced ## Format, and mend what can be mended
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+build: .venv/synced ## Build the wheel and the source distribution into dist/
+	$(UV) build
+
+clean: ## Remove what these targets made in the checkout
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/synced: pyproject.toml uv.lock $(UV)
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+$(CACHE)/uv/bin/uv:
+	python3 -m venv $(CACHE)/uv
+	$(CACHE)/uv/bin/pip install --quiet uv==0.13.9

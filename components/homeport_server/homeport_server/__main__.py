@@ -1,0 +1,29 @@
+"""What the container runs: ``homeport-server FOLDER``."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+from mlserver import Settings
+
+from homeport_server import logs
+from homeport_server.serving import serve
+from homeport_server.settings import Bounds
+
+
+def main() -> None:
+    """Serve the models below a folder."""
+    parser = argparse.ArgumentParser(prog="homeport-server", description="Serve the model in a folder.")
+    parser.add_argument("folder", type=Path, help="holds model-settings.json and the model's file")
+    folder: Path = parser.parse_args().folder
+    logs.configure()
+    # One process a container, Kubernetes adds replicas: worker processes need writable folders and hide their crashes.
+    settings = Settings(debug=False, parallel_workers=0, model_repository_root=str(folder))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(serve(folder, settings, Bounds())))
+
+
+if __name__ == "__main__":
+    main()

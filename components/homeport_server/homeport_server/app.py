@@ -1,0 +1,167 @@
+"""Which paths does the server answer? Those of the Open Inference Protocol, every error as ``{"error": reason}``.
+
+The routes are ours, over MLServer's data plane, instead of MLServer's application:
+- its ``/v2/repository/models/.../unload`` lets any sender take the model down,
+- its request class holds the whole body and unpacks gzip without a bound,
+- it counts unknown model names as new metrics, without a bound,
+- errors of its framework carry ``detail``, not the protocol's ``error``.
+"""
+
+import asyncio
+
+from mlserver.errors import MLServerError, ModelNotFound
+from mlserver.handlers import DataPlane
+from mlserver.registry import MultiModelRegistry
+from mlserver.rest.responses import Response
+from mlserver.utils import extract_headers
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette_exporter import PrometheusMiddleware
+
+from homeport_server.body import Bodies
+from homeport_server.held import Held, HeldResponse
+from homeport_server.reading import read
+from homeport_server.refusal import RefusedError, shown
+from homeport_server.settings import Bounds
+
+_METHODS = {"GET", "HEAD", "POST"}
+
+
+class Endpoints:
+    """The paths of the protocol."""
+
+    def __init__(self, plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds) -> None:
+        self._plane = plane
+        self._registry = registry
+        self._bounds = bounds
+        self._held = Held(bounds)
+        self._bodies = Bodies(bounds, self._held)
+        # A body takes many times its size once it is parsed: one at a time, the others wait as bytes.
+        self._turn = asyncio.Semaphore(1)
+
+    async def live(self, _: Request) -> Response:
+        """Whether the process answers at all."""
+        return Response({"live": await self._plane.live()})
+
+    async def ready(self, _: Request) -> Response:
+        """Whether a model is there and answers; MLServer counts no model at all as ready."""
+        models = list(await self._registry.get_models())
+        ready = bool(models) and all(model.ready for model in models)
+        return Response({"ready": ready}, status_code=200 if ready else 503)
+
+    async def server(self, _: Request) -> Response:
+        """What this server is."""
+        metadata = await self._plane.metadata()
+        return Response(metadata.model_dump())
+
+    async def model(self, request: Request) -> Response:
+        """What the model accepts and returns."""
+        metadata = await self._plane.model_metadata(*await self._known(request))
+        return Response(metadata.model_dump(mode="json", exclude_none=True))
+
+    async def model_ready(self, request: Request) -> Response:
+        """Whether this model answers."""
+        name, version = await self._known(request)
+        ready = await self._plane.model_ready(name, version)
+        return Response({"name": name, "ready": ready}, status_code=200 if ready else 503)
+
+    async def infer(self, request: Request) -> Response:
+        """Let the model answer."""
+        name, version = await self._known(request)
+        if not await self._plane.model_ready(name, version):
+            raise RefusedError(f"model {shown(name)} is not ready yet", "the same request later", 503)
+        async with self._bodies.reading(request) as body, self._turn:
+            result = await self._plane.infer(read(body), name, version)
+            extract_headers(result)  # takes CloudEvents headers out of the answer's parameters
+            return HeldResponse(result.model_dump(exclude_none=True), self._held, self._bounds)
+
+    async def _known(self, request: Request) -> tuple[str, str | None]:
+        """The model that the path names, if it is served here; asked first, as MLServer would count an unknown one."""
+        name, version = request.path_params["name"], request.path_params.get("version")
+        try:
+            await self._registry.get_model(name, version)
+        except ModelNotFound:
+            found = f"model {shown(name)}" + (f" in version {shown(version)}" if version else "")
+            models = await self._registry.get_models()
+            served = sorted({shown(model.name) for model in models})
+            raise RefusedError(f"{found} is unknown", f"the models {', '.join(served)}", 404) from None
+        return name, version
+
+
+def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds) -> ASGIApp:
+    """The application of the protocol's port."""
+    endpoints = Endpoints(plane, registry, bounds)
+    routes = [
+        Route("/v2", endpoints.server),
+        Route("/v2/health/live", endpoints.live),
+        Route("/v2/health/ready", endpoints.ready),
+    ]
+    for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        routes += [
+            Route(model, endpoints.model),
+            Route(f"{model}/ready", endpoints.model_ready),
+            Route(f"{model}/infer", endpoints.infer, methods=["POST"]),
+        ]
+    metrics = Middleware(
+        PrometheusMiddleware,
+        app_name="mlserver",
+        prefix="rest_server",
+        skip_paths=["/v2/health/live", "/v2/health/ready"],
+    )
+    app = Starlette(
+        routes=routes,
+        middleware=[metrics],
+        exception_handlers={
+            MLServerError: _mlserver_error,
+            HTTPException: _http_error,
+            ClientDisconnect: _gone,
+            Exception: _unforeseen,
+        },
+    )
+    return KnownMethods(app)
+
+
+class KnownMethods:
+    """Lets only known HTTP methods through: the metrics would count each invented one as a new series, without end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and scope["method"] not in _METHODS:
+            answer = Response(
+                {"error": f"method {shown(scope['method'])} is unknown; accepted: {', '.join(sorted(_METHODS))}"}, 405
+            )
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+async def _mlserver_error(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, MLServerError) else 500
+    text = str(error)
+    return Response({"error": text if len(text) <= 1000 else f"{text[:1000]}..."}, status_code=status)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    path = shown(request.url.path)
+    reason = {
+        404: f"path {path} is unknown; accepted: /v2/models/NAME/infer and other paths of the Open Inference Protocol",
+        405: f"{request.method} is not for path {path}; accepted: {(headers or {}).get('Allow', 'another method')}",
+    }.get(status, str(getattr(error, "detail", "")))
+    return Response({"error": reason}, status_code=status, headers=headers)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response({"error": "the sender went away"}, status_code=400)
+
+
+async def _unforeseen(_: Request, error: Exception) -> Response:
+    return Response({"error": f"the server failed with {type(error).__name__}; its log tells more"}, status_code=500)

@@ -1,0 +1,59 @@
+"""How much do senders make the server hold at once? Bodies that wait and answers on their way out, within one bound.
+
+Each body is bounded, many at once are not, and an answer may be ten times as long as its request: a burst of large
+requests, or a few senders that read slowly, would exhaust the container's memory.
+"""
+
+import asyncio
+
+from mlserver.rest.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from homeport_server.refusal import RefusedError
+from homeport_server.settings import Bounds
+
+_PIECE = 64 * 1024
+
+
+class Held:
+    """The number of bytes that are held."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bound = bounds.max_held_bytes
+        self._bytes = 0
+
+    def add(self, size: int) -> None:
+        """Count these bytes, or refuse them."""
+        if size > self._bound:
+            raise RefusedError(f"the answer has {size} bytes", f"fewer rows, for an answer of {self._bound} bytes", 413)
+        if self._bytes + size > self._bound:
+            raise RefusedError("the server holds as much as it has memory for", "the same request later", 503)
+        self._bytes += size
+
+    def remove(self, size: int) -> None:
+        """Count these bytes no more."""
+        self._bytes -= size
+
+
+class HeldResponse(Response):  # type: ignore[misc]  # MLServer carries no type information
+    """An answer that is counted until it is sent, and sent in pieces: all at once would leave it in the socket's queue."""
+
+    def __init__(self, content: object, held: Held, bounds: Bounds) -> None:
+        super().__init__(content)
+        self._held = held
+        self._bounds = bounds
+        held.add(len(self.body))
+
+    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+        """Send it; a reader that takes too long is left."""
+        try:
+            async with asyncio.timeout(self._bounds.transfer_seconds):
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                for start in range(0, len(self.body), _PIECE):
+                    piece = self.body[start : start + _PIECE]
+                    more = start + _PIECE < len(self.body)
+                    await send({"type": "http.response.body", "body": piece, "more_body": more})
+        except TimeoutError:
+            return
+        finally:
+            self._held.remove(len(self.body))

@@ -1,0 +1,26 @@
+"""How is a faulty request refused? With a status below 500, what was found, and what would be accepted."""
+
+from mlserver.errors import MLServerError
+
+_LONGEST = 80
+
+
+class RefusedError(MLServerError):  # type: ignore[misc]  # MLServer carries no type information
+    """The request's own fault; MLServer's error type, so that every port of MLServer translates it."""
+
+    def __init__(self, found: str, accepted: str, status_code: int = 400) -> None:
+        super().__init__(f"{found}; accepted: {accepted}", status_code)
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in a message: short, because the sender chose it and it may be megabytes long."""
+    if isinstance(value, list):
+        # Never the repr of the whole: cut before rendering, not after.
+        inner = ", ".join(shown(item) for item in value[:8])
+        return f"[{inner}{', ...' if len(value) > 8 else ''}]"
+    if isinstance(value, dict):
+        return "an object"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value[:_LONGEST] if isinstance(value, str) else value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

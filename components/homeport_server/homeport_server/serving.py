@@ -1,0 +1,105 @@
+"""How does the server live and end? Ports first, then the models; after SIGTERM what is in flight is answered, exit 0.
+
+MLServer's own server class is not used, only its parts. It ends with exit code 0 when a model cannot be loaded, which
+hides the failure. With a current uvicorn its stop runs several times over, as each port catches and raises the signal
+anew. And it always opens a gRPC port, past the bounds on size, number and memory that hold here; gRPC is left out until
+a caller needs it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from mlserver import ModelSettings, Settings
+from mlserver.handlers import DataPlane
+from mlserver.metrics.prometheus import PrometheusEndpoint
+from mlserver.registry import MultiModelRegistry
+from mlserver.repository import SchemalessModelRepository
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from homeport_server.app import create_app
+from homeport_server.settings import Bounds
+
+logger = logging.getLogger(__name__)
+
+
+class Port(uvicorn.Server):
+    """One listening port. Signals are handled once for all ports, in ``serve``."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the process's signal handlers alone."""
+        yield
+
+
+async def serve(folder: Path, settings: Settings, bounds: Bounds) -> int:
+    """Serve the models below a folder until SIGTERM; the exit code."""
+    registry = MultiModelRegistry()
+    plane = DataPlane(settings, registry)
+    protocol = _port(create_app(plane, registry, bounds), settings.host, settings.http_port, bounds)
+    metrics = _port(_metrics(settings), settings.host, settings.metrics_port, bounds)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    protocol_runs, metrics_runs = asyncio.create_task(protocol.serve()), asyncio.create_task(metrics.serve())
+    loading = asyncio.create_task(_load(folder, registry))
+    stopping = asyncio.create_task(stop.wait())
+
+    await asyncio.wait({loading, stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
+    loaded = loading.done() and loading.result()
+    if loaded:
+        await asyncio.wait({stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
+
+    asked = stop.is_set()
+    logger.info("stopping: no new connections, requests in flight are answered")
+    protocol.should_exit = True
+    await protocol_runs
+    metrics.should_exit = True  # last, so that the end can be watched
+    await metrics_runs
+    loading.cancel()
+    stopping.cancel()
+    logger.info("stopped")
+    return 0 if asked else 1
+
+
+async def _load(folder: Path, registry: MultiModelRegistry) -> bool:
+    models: list[ModelSettings] = await SchemalessModelRepository(str(folder)).list()
+    if not models:
+        logger.error("no usable model-settings.json below %s", folder)
+        return False
+    for model in models:
+        try:
+            await registry.load(model)
+        except Exception:
+            logger.exception("model %s could not be loaded", model.name)
+            return False
+        logger.info("model %s is ready", model.name)
+    return True
+
+
+def _metrics(settings: Settings) -> ASGIApp:
+    return Starlette(routes=[Route("/metrics", PrometheusEndpoint(settings).handle_metrics)])
+
+
+def _port(app: ASGIApp, host: str, number: int, bounds: Bounds) -> Port:
+    return Port(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=number,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=bounds.drain_seconds,
+        )
+    )

@@ -1,0 +1,193 @@
+"""`python -m sandbox.demo`: from nothing to a prediction of a real model, and back to nothing.
+
+The deployment itself is plain `pulumi up` of stack dev; this only prepares what it needs and shows what came of it. With
+HOMEPORT_CONTEXT set, the cluster is the one of that context in the kubeconfig, and no sandbox is started.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from homeport import Release, SpecError, Stack, manifests
+from sandbox import Sandbox, SandboxError, engine
+from sandbox.image import BuiltImage, build_image
+from sandbox.paths import Paths, cache
+from sandbox.progress import Progress
+
+ROOT = Path(__file__).resolve().parent.parent
+STACK = "dev"
+MODEL = "iris"
+EXAMPLE = ROOT / "examples" / MODEL
+CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
+
+app = typer.Typer(
+    help="Deploy the example model to a cluster on this machine, ask it for a prediction, and take it down again.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+
+
+@app.command()
+def up() -> None:
+    """Build what is missing, start the sandbox, deploy stack dev and ask its model for a prediction."""
+    progress = Progress()
+    release = _release()
+    image = build_image(EXAMPLE, release.image, cache(), progress.say)
+    environment = _cluster(image, progress)
+    _pulumi(environment, "stack", "select", "--create", STACK, quiet=True)
+    _pulumi(environment, "up", "--yes", "--skip-preview", f"--stack={STACK}")
+    changed = _changes(environment)
+    out.print()
+    out.print(_summary(release))
+    out.print("\n[bold]Changed:[/bold] " + (", ".join(changed) if changed else "nothing, all was as it should be"))
+    answer = _infer(environment, release, (EXAMPLE / "request.json").read_bytes())
+    out.print(f"[bold]Asked[/bold] POST /v2/models/{MODEL}/infer with examples/{MODEL}/request.json")
+    for output in answer["outputs"]:
+        out.print(f"[bold]Prediction[/bold] {output['name']}: {output['data']}")
+    out.print(_next_steps())
+
+
+@app.command()
+def down() -> None:
+    """Destroy stack dev and stop the sandbox."""
+    own_cluster = CONTEXT_VARIABLE in os.environ
+    sandbox = Sandbox(STACK)
+    if own_cluster or sandbox.status().running:
+        environment = _own_cluster(Progress()) if own_cluster else _environment(sandbox.env())
+        stacks = json.loads(_pulumi(environment, "stack", "ls", "--json", quiet=True))
+        if any(stack["name"] == STACK for stack in stacks):
+            _pulumi(environment, "destroy", "--yes", "--skip-preview", f"--stack={STACK}")
+    if not own_cluster:
+        sandbox.stop()
+
+
+def _release() -> Release:
+    return next(each for each in Stack.read(ROOT / "stacks" / STACK).releases if each.model.name == MODEL)
+
+
+def _cluster(image: BuiltImage, progress: Progress) -> dict[str, str]:
+    """The environment for pulumi and kubectl, with a cluster that has the image."""
+    if CONTEXT_VARIABLE in os.environ:
+        environment = _own_cluster(progress)
+        out.print(
+            f"The cluster must have the image {image.reference}. It is in the archive {image.archive}; for example:"
+        )
+        for command in ("kind load image-archive", "k3d image import", "minikube image load"):
+            out.print(f"  {command} {image.archive}")
+        return environment
+    sandbox = Sandbox(STACK)
+    sandbox.start(progress)
+    with progress.step(f"importing {image.reference}"):
+        sandbox.import_image(image.archive)
+    return _environment(sandbox.env())
+
+
+def _own_cluster(progress: Progress) -> dict[str, str]:
+    if shutil.which("kubectl") is None:
+        raise SandboxError("kubectl was not found on PATH; it is needed to reach a cluster of your own")
+    # A state of its own for each cluster: the sandbox's describes the sandbox.
+    name = re.sub("[^a-z0-9]+", "-", os.environ[CONTEXT_VARIABLE].lower())
+    return _environment(engine.prepare(Paths(f"to-{name[:16]}".strip("-")), progress))
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    # The language host starts the first `python` on PATH: the one that has homeport.
+    path = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.environ["PATH"])])
+    return {**os.environ, **variables, "PATH": path}
+
+
+def _pulumi(environment: Mapping[str, str], *arguments: str, quiet: bool = False) -> str:
+    """Runs pulumi; its output goes to the user, or is returned if `quiet`."""
+    command = ["pulumi", *arguments, "--non-interactive"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE if quiet else None, check=False)
+    if done.returncode != 0:
+        raise SandboxError(f"{' '.join(command)} failed (exit code {done.returncode})")
+    return done.stdout.decode() if quiet else ""
+
+
+def _changes(environment: Mapping[str, str]) -> list[str]:
+    """What the last update did, such as `create 14`; empty if it found nothing to do."""
+    history = json.loads(_pulumi(environment, "stack", "history", "--json", "--page-size=1", quiet=True))
+    return [f"{change} {count}" for change, count in history[0]["resourceChanges"].items() if change != "same"]
+
+
+def _summary(release: Release) -> Table:
+    table = Table(title=f"Model {release.model.name}, version {release.version}, in namespace {release.namespace}")
+    table.add_column("Objects")
+    table.add_column("Name")
+    for manifest in manifests(release):
+        table.add_row(manifest["kind"], manifest["metadata"]["name"])
+    return table
+
+
+def _infer(environment: Mapping[str, str], release: Release, body: bytes) -> Any:
+    """The answer to an inference request that goes through the model's Service."""
+    with _forwarded(environment, release) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        path = f"/v2/models/{release.model.name}/infer"
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        content = response.read()
+    if response.status != http.client.OK:
+        raise SandboxError(f"the model answered {response.status}: {content.decode(errors='replace')}")
+    return json.loads(content)
+
+
+@contextmanager
+def _forwarded(environment: Mapping[str, str], release: Release) -> Iterator[int]:
+    """A port on this machine that leads to the model's Service while the context lasts."""
+    service = [f"--namespace={release.namespace}", f"service/{release.model.name}"]
+    context = [f"--context={os.environ[CONTEXT_VARIABLE]}"] if CONTEXT_VARIABLE in os.environ else []
+    command = ["kubectl", *context, "port-forward", *service, "--address=127.0.0.1", ":80"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as forwarder:
+        try:
+            assert forwarder.stdout is not None  # noqa: S101
+            match = re.search(r"127\.0\.0\.1:(\d+)", forwarder.stdout.readline())
+            if match is None:
+                raise SandboxError(f"{' '.join(command)} did not open a port")
+            yield int(match[1])
+        finally:
+            forwarder.terminate()
+
+
+def _next_steps() -> str:
+    own_cluster = CONTEXT_VARIABLE in os.environ
+    setup = (
+        "" if own_cluster else '  eval "$(uv run python -m sandbox env)"     # this cluster for kubectl and pulumi\n'
+    )
+    return (
+        "\n[bold]Try next[/bold]\n"
+        f"{setup}"
+        f"  kubectl get all,networkpolicy,resourcequota -n {MODEL}\n"
+        f"  change examples/{MODEL}/model.yaml (say, scale.min), then: uv run pulumi preview --diff --stack {STACK}\n"
+        "  make demo                                  # deploys the change; without one it changes nothing\n"
+        "  make demo-down                             # takes all of it away"
+    )
+
+
+def main() -> None:
+    """Runs the command; what the user can act on is a message, not a traceback."""
+    try:
+        app(prog_name="python -m sandbox.demo", standalone_mode=True)
+    except (SandboxError, SpecError) as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print("[red]error:[/red]", escape(str(error)))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+module homeport/sandbox/pause
+
+go 1.26.0

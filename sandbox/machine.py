@@ -1,0 +1,96 @@
+"""What the sandbox needs of the machine: root, Go, and a few Debian packages."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from sandbox.progress import Progress
+
+GO_NEEDED = (1, 26)
+
+# A file or command -> the Debian package that has it.
+_PACKAGES = {
+    "runc": "runc",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "iptables": "iptables",
+    "ipset": "ipset",
+    "conntrack": "conntrack",
+    "socat": "socat",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "mount": "mount",
+}
+
+# Where daemons look for the above: a user's PATH may lack the sbin directories.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def require_root() -> None:
+    """A node needs namespaces, mounts and packet filters.
+
+    Raises:
+        SandboxError: The caller is not root.
+    """
+    if os.geteuid() != 0:
+        raise SandboxError(
+            "the sandbox runs a real Kubernetes node and needs root: run it with sudo -E, or use a cluster of your own"
+        )
+
+
+def parse_go_version(text: str) -> tuple[int, int] | None:
+    """The version in the output of `go version`, or None if there is none."""
+    match = re.search(r"\bgo(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def require_go() -> None:
+    """Checks for a Go that can build the pinned modules.
+
+    Raises:
+        SandboxError: There is none, or it is too old.
+    """
+    needed = f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer is needed to build the sandbox (https://go.dev/dl)"
+    go = shutil.which("go")
+    if go is None:
+        raise SandboxError(f"{needed}; no `go` was found on PATH")
+    # Outside any module and with the installed toolchain only, else this would download another Go.
+    environment = os.environ | {"GOTOOLCHAIN": "local"}
+    found = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=environment, cwd="/")
+    version = parse_go_version(found.stdout)
+    if version is None or version < GO_NEEDED:
+        raise SandboxError(f"{needed}; {go} is {(found.stdout or found.stderr).strip()!r}")
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages that the sandbox needs and the machine lacks."""
+    return [
+        package
+        for probe, package in _PACKAGES.items()
+        if not (Path(probe).exists() if probe.startswith("/") else shutil.which(probe, path=SYSTEM_PATH))
+    ]
+
+
+def require_packages(progress: Progress) -> None:
+    """Installs what is missing.
+
+    Raises:
+        SandboxError: This is not a Debian-like machine, or the installation failed.
+    """
+    missing = missing_packages()
+    if not missing:
+        return
+    names = " ".join(missing)
+    if shutil.which("apt-get", path=SYSTEM_PATH) is None:
+        raise SandboxError(f"the sandbox needs what these Debian packages contain, please install it: {names}")
+    with progress.step(f"installing {names}"):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for command in (
+            ["apt-get", "-q", "update"],
+            ["apt-get", "-q", "install", "-y", "--no-install-recommends", *missing],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+            if done.returncode != 0:
+                raise SandboxError(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")

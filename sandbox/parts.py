@@ -1,0 +1,124 @@
+"""The programs of the sandbox: which Go package each comes from, and how it is built.
+
+Versions are pinned by go.mod and go.sum in `go/<part>/`. The variables here only tell a program its own version, which
+upstream's build would have set.
+
+To change a version: `go get <module>@<exact version>` and `go mod tidy` in the part's directory, the variable here, and
+for Kubernetes the `replace` of each of its modules too.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SOURCES = Path(__file__).parent / "go"
+
+PULUMI_VERSION = "3.259.0"
+KUBERNETES_PROVIDER_VERSION = "4.25.0"
+KUBERNETES_VERSION = "1.36.3"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Go module of ours and the programs built from it."""
+
+    name: str
+    programs: Mapping[str, str]
+    """Name of the program -> Go package; `.` is our own `main.go`."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Go variables set when linking (`-X`)."""
+    tags: tuple[str, ...] = ()
+    links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a program -> other names it answers to."""
+    scripts: tuple[tuple[str, str], ...] = ()
+    """(module, path in it) of executable files that belong beside the programs."""
+    embedded: tuple[tuple[str, str], ...] = ()
+    """(module, path in it) of files that our `main.go` embeds; too big to be kept here twice."""
+
+
+_COMPONENT_BASE = "k8s.io/component-base/version"
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
+_PULUMI_VERSION_VARIABLE = f"{_PULUMI_SDK}/go/common/version.Version"
+_PROVIDER = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+
+KUBERNETES = Part(
+    "kubernetes",
+    programs={"kubernetes": "."},
+    variables={
+        f"{_COMPONENT_BASE}.gitVersion": f"v{KUBERNETES_VERSION}",
+        f"{_COMPONENT_BASE}.gitMajor": "1",
+        f"{_COMPONENT_BASE}.gitMinor": "36",
+        f"{_COMPONENT_BASE}.gitTreeState": "clean",
+    },
+    links={
+        "kubernetes": (
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-proxy",
+            "kube-scheduler",
+            "kubectl",
+            "kubelet",
+        )
+    },
+)
+PULUMI = Part(
+    "pulumi",
+    programs={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
+    variables={_PULUMI_VERSION_VARIABLE: PULUMI_VERSION},
+)
+LANGUAGE_HOST = Part(
+    "pulumi-language-python",
+    programs={"pulumi-language-python": f"{_PULUMI_SDK}/python/cmd/pulumi-language-python"},
+    variables={_PULUMI_VERSION_VARIABLE: "3.79.0"},
+    scripts=((_PULUMI_SDK, "python/cmd/pulumi-language-python-exec"),),
+)
+KUBERNETES_PROVIDER = Part(
+    "pulumi-resource-kubernetes",
+    programs={"pulumi-resource-kubernetes": "."},
+    variables={f"{_PROVIDER}/pkg/version.Version": KUBERNETES_PROVIDER_VERSION},
+    embedded=(
+        (_PROVIDER, "cmd/pulumi-resource-kubernetes/schema.json"),
+        (_PROVIDER, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"),
+    ),
+)
+CONTAINERD = Part(
+    "containerd",
+    programs={name: f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
+    variables={f"{_CONTAINERD}/version.Version": "2.4.2"},
+    # Snapshotters that need C libraries.
+    tags=("no_btrfs", "no_devmapper", "no_zfs"),
+)
+ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"})
+COREDNS = Part("coredns", programs={"coredns": "."})
+PAUSE = Part("pause", programs={"pause": "."})
+KWOK = Part(
+    "kwok",
+    programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+    variables={"sigs.k8s.io/kwok/pkg/consts.Version": "0.7.0"},
+)
+KUBE_ROUTER = Part("kube-router", programs={"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"})
+METRICS_SERVER = Part("metrics-server", programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"})
+
+# The slowest first, so that two builds at once end at about the same time.
+ENGINE = (PULUMI, KUBERNETES_PROVIDER, LANGUAGE_HOST)
+CLUSTER = (KUBERNETES, KWOK, KUBE_ROUTER, METRICS_SERVER, CONTAINERD, COREDNS, ETCD, PAUSE)
+
+
+def flags(part: Part) -> list[str]:
+    """What `go build` is told for this part, on every machine."""
+    variables = "".join(f" -X {name}={value}" for name, value in part.variables.items())
+    tags = [f"-tags={','.join(part.tags)}"] if part.tags else []
+    return ["-mod=readonly", "-trimpath", "-buildvcs=false", *tags, f"-ldflags=-s -w{variables}"]
+
+
+def key(part: Part, sources: Path = SOURCES) -> str:
+    """A hash of all that decides what the part's programs do."""
+    digest = hashlib.sha256()
+    for file in sorted((sources / part.name).iterdir()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    recipe = [flags(part), dict(part.programs), part.scripts, part.embedded, dict(part.links)]
+    digest.update(json.dumps(recipe).encode())
+    return digest.hexdigest()[:16]

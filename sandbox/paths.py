@@ -1,0 +1,77 @@
+"""Where things are: one cache outside the checkout, and in it a place for each sandbox by name."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
+
+
+def cache() -> Path:
+    """The directory of everything built or running: `$HOMEPORT_CACHE`, else the user's cache directory."""
+    if own := os.environ.get("HOMEPORT_CACHE"):
+        return Path(own).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The files of the sandbox called `name`."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise SandboxError(
+                f"{self.name!r} cannot name a sandbox: use 1 to 20 lower-case letters, digits and dashes, "
+                "starting with a letter"
+            )
+
+    @property
+    def full_name(self) -> str:
+        """The name of its network namespace, node, cgroup and kubeconfig context."""
+        return f"homeport-{self.name}"
+
+    @property
+    def run(self) -> Path:
+        """Everything that ends with the cluster."""
+        return cache() / "run" / self.name
+
+    @property
+    def lock(self) -> Path:
+        """Held while the sandbox is being started or stopped."""
+        return cache() / "run" / f"{self.name}.lock"
+
+    @property
+    def logs(self) -> Path:
+        """One file for each component."""
+        return self.run / "logs"
+
+    @property
+    def certificates(self) -> Path:
+        """Keys, certificates and the components' kubeconfigs."""
+        return self.run / "certificates"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The user's way in, as cluster administrator."""
+        return self.run / "kubeconfig"
+
+    @property
+    def processes(self) -> Path:
+        """Which process is which component."""
+        return self.run / "processes.json"
+
+    @property
+    def state(self) -> Path:
+        """Pulumi's state. It outlives `stop`, so that the history can still be read."""
+        return cache() / "state" / self.name
+
+    @property
+    def passphrase(self) -> Path:
+        """What encrypts the secrets in Pulumi's state."""
+        return cache() / "passphrase"

@@ -1,0 +1,38 @@
+"""A real engine and a real API server; the nodes are fakes that report every pod as ready."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox import Sandbox
+from tests.support import Cluster
+
+FAKE_NODES = 3
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    sandbox = Sandbox("engine")
+    sandbox.start()
+    try:
+        cluster = Cluster(sandbox.env())
+        # Nothing is to run for real here: the images of these tests do not exist.
+        cluster.kubectl("cordon", sandbox.node)
+        for index in range(FAKE_NODES):
+            cluster.kubectl("create", "--filename=-", stdin=json.dumps(fake_node(f"fake-{index}")))
+        cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+        yield cluster
+    finally:
+        sandbox.stop()
+
+
+def fake_node(name: str) -> dict[str, object]:
+    size = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "250"}
+    labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+        "status": {"allocatable": size, "capacity": size},
+    }

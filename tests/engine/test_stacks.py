@@ -1,0 +1,31 @@
+"""`pulumi up` on the stacks of this repository: what people get wrong, and what previews need."""
+
+from pathlib import Path
+
+from tests.support import ROOT, Cluster, running
+
+
+def test_mistakes_in_the_files_stop_the_preview_and_are_all_shown(cluster: Cluster, tmp_path: Path) -> None:
+    with running(cluster, ROOT, tmp_path) as program:
+        environment = program.folder / "stacks" / "dev" / "environment.yaml"
+        environment.write_text(environment.read_text() + "limit: {}\n")
+        model = program.folder / "examples" / "iris" / "model.yaml"
+        model.write_text(model.read_text().replace("owner:", "owned_by:"))
+        shown = program("preview", "--stack=dev", fails=True)
+        assert "dev/environment.yaml:6: limit: unknown field, did you mean `limits`?" in shown
+        assert "examples/iris/model.yaml:2: owned_by: unknown field" in shown
+        assert "owner: missing" in shown
+        assert "Traceback" not in shown
+
+
+def test_a_new_version_is_one_line_and_one_rollout(cluster: Cluster, tmp_path: Path) -> None:
+    with running(cluster, ROOT, tmp_path) as program:
+        program.up()
+        before = cluster.get("deployment/iris", "--namespace=iris")
+        live = program.folder / "stacks" / "dev" / "models.yaml"
+        live.write_text(live.read_text().replace('version: "1"', 'version: "2"'))
+        program.up()
+        after = cluster.get("deployment/iris", "--namespace=iris")
+        assert before["metadata"]["uid"] == after["metadata"]["uid"]
+        assert after["spec"]["template"]["spec"]["containers"][0]["image"] == "homeport.local/iris:2"
+        assert program.outputs()["iris"]["version"] == "2"

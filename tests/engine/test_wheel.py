@@ -1,0 +1,43 @@
+"""The built wheel in an empty environment: an engineer's program outside this repository uses it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.support import EXAMPLES, ROOT, Cluster, Program
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The `bin` folder of an environment with nothing but the wheel, what it depends on, and pip."""
+    uv = shutil.which("uv") or os.environ["UV"]
+    subprocess.run([uv, "build", "--quiet", "--wheel", f"--out-dir={tmp_path}", str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("homeport-*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    # The versions that the sandbox's engine speaks; newer ones ask for providers that it cannot fetch.
+    pinned = ["pulumi==3.259.0", "pulumi-kubernetes==4.25.0"]
+    subprocess.run([uv, "pip", "install", "--quiet", f"--python={python}", str(wheel), *pinned], check=True)
+    return python.parent
+
+
+def test_program_outside_the_repository_uses_the_wheel(cluster: Cluster, installed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(EXAMPLES / "own-program", folder)
+    outside = Cluster(cluster.environment)
+    path = cluster.environment["PATH"].replace(str(Path(sys.executable).parent), str(installed))
+    outside.environment["PATH"] = path
+    program = Program(outside, folder, tmp_path / "state", "dev")
+    shown = program("preview", "--stack=dev")
+    assert "homeport:index:ModelService" in shown
+    assert "16 to create" in shown
+
+
+def test_wheel_tells_type_checkers_that_it_is_typed(installed: Path) -> None:
+    (package,) = installed.parent.glob("lib/python3*/site-packages/homeport")
+    assert (package / "py.typed").is_file()

@@ -1,0 +1,58 @@
+"""What a test says to the server: over a plain connection, since a well-behaved client would not send faulty requests."""
+
+import http.client
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INFER = "/v2/models/iris/infer"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class Client:
+    port: int
+    metrics_port: int
+
+    def send(
+        self,
+        body: str | bytes | Iterable[bytes] | None,
+        path: str = INFER,
+        headers: Mapping[str, str] | None = None,
+        method: str = "POST",
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            # An iterable is sent in chunks, without Content-Length.
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            content = response.read()
+            return Answer(response.status, json.loads(content) if content else None)
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Answer:
+        return self.send(None, path, method="GET")
+
+    def infer(self, *tensors: Any, **fields: Any) -> Answer:
+        return self.send(json.dumps({"inputs": tensors, **fields}))
+
+    def metrics(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+
+def tensor(**fields: Any) -> dict[str, Any]:
+    """The input of a good request, with some fields as the test wants them; None leaves a field out."""
+    good = {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}
+    return {name: value for name, value in (good | fields).items() if value is not None}

@@ -1,0 +1,143 @@
+"""The real server as a process on 127.0.0.1, with the interpreter and libraries that the image has."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sandbox.image import SERVER, environment, trained
+from sandbox.paths import cache
+from tests.server.client import Client
+
+IRIS = Path(__file__).resolve().parents[2] / "examples" / "iris"
+
+
+@dataclass(frozen=True)
+class Server(Client):
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def memory(self, field: str) -> int:
+        """Bytes: VmRSS is what it holds now, VmHWM the most that it ever held."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * 1024
+        raise LookupError(field)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+
+Start = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """Starts a server of a folder, with environment variables of the test's own."""
+    python = environment(IRIS / "requirements.txt", cache(), print)
+
+    @contextmanager
+    def started(folder: Path, *, await_ready: bool = True, **variables: str) -> Iterator[Server]:
+        log = tmp_path_factory.mktemp("server") / "log"
+        port, metrics_port = _free_ports()
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # the server itself
+                [str(python), "-m", "homeport_server", str(folder)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(SERVER.parent),
+                    "MLSERVER_HOST": "127.0.0.1",
+                    "MLSERVER_HTTP_PORT": str(port),
+                    "MLSERVER_METRICS_PORT": str(metrics_port),
+                    "OMP_NUM_THREADS": "1",
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "MALLOC_ARENA_MAX": "2",
+                    **variables,
+                },
+            )
+        server = Server(port, metrics_port, process, log)
+        try:
+            if await_ready:
+                _await_ready(server)
+            yield server
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def iris() -> Path:
+    return trained(IRIS, cache(), print)
+
+
+@pytest.fixture(scope="session")
+def server(start: Start, iris: Path) -> Iterator[Server]:
+    """One server for all tests that must not be able to end it."""
+    with start(iris) as running:
+        yield running
+        assert running.process.poll() is None, running.log.read_text()
+
+
+@pytest.fixture
+def fragile(tmp_path: Path) -> Path:
+    """A model with bugs: 1 raises, 2 ends the process, 3 takes two seconds, 4 returns too little."""
+    (tmp_path / "fragile.py").write_text(_FRAGILE)
+    (tmp_path / "model-settings.json").write_text(
+        '{"name": "iris", "implementation": "fragile.Fragile",'
+        ' "inputs": [{"name": "features", "datatype": "INT64", "shape": [1]}]}'
+    )
+    return tmp_path
+
+
+_FRAGILE = """
+import sys, time
+import numpy as np
+from homeport_server import CheckedModel
+
+class Fragile(CheckedModel):
+    def open_model(self, path):
+        pass
+
+    def run(self, inputs, outputs):
+        match int(inputs["features"][0]):
+            case 1:
+                raise ValueError("a secret of the model")
+            case 2:
+                sys.exit(3)
+            case 3:
+                time.sleep(2)
+            case 4:
+                return {}
+        return {"predict": np.array([1.0])}
+"""
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+def _await_ready(server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        try:
+            if server.get("/v2/health/ready").status == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"the server did not become ready:\n{server.log.read_text()}")

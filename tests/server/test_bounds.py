@@ -1,0 +1,103 @@
+"""What one sender may cost: the size of a body, its time, and all bodies together."""
+
+import concurrent.futures
+import gzip
+import http.client
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.server.client import INFER, tensor
+from tests.server.conftest import IRIS, Server, Start
+
+LIMIT = 5 * 1024 * 1024
+
+
+def test_a_body_announced_too_large_is_refused_before_it_is_sent(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.putrequest("POST", INFER)
+    connection.putheader("Content-Length", str(10**12))
+    connection.endheaders()
+    response = connection.getresponse()
+    assert response.status == 413
+    assert json.loads(response.read()) == {
+        "error": f"the body has 1000000000000 bytes; accepted: at most {LIMIT} bytes"
+    }
+    connection.close()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}], ids=["chunked", "gzip that unfolds"])
+def test_a_body_that_grows_too_large_is_refused(server: Server, headers: dict[str, str]) -> None:
+    before = server.memory("VmHWM")
+    chunk = b" " * 65536
+    body = [gzip.compress(b" " * 2**29)] if headers else [chunk] * 3200  # half a gigabyte; 200 megabytes
+    answer = server.send(iter(body), headers=headers)
+    assert (answer.status, answer.body) == (
+        413,
+        {"error": f"the body has more than {LIMIT} bytes; accepted: at most {LIMIT} bytes"},
+    )
+    assert server.memory("VmHWM") - before < 50 * 1024 * 1024
+    assert server.infer(tensor()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "reason"),
+    [
+        (b"abc", "br", 415, "the body's Content-Encoding is 'br'; accepted: gzip, or none"),
+        (b"abc", "gzip", 400, "the body is not gzip, though its Content-Encoding says so; accepted: a gzip body"),
+        (gzip.compress(b"{}")[:-4], "gzip", 400, "the body's gzip data is cut short; accepted: a complete gzip body"),
+        (gzip.compress(b"{}") * 2, "gzip", 400, "the body goes on after its gzip data ends; accepted: one gzip member"),
+    ],
+)
+def test_a_faulty_encoding_is_refused(server: Server, body: bytes, encoding: str, status: int, reason: str) -> None:
+    answer = server.send(body, headers={"Content-Encoding": encoding})
+    assert (answer.status, answer.body) == (status, {"error": reason})
+
+
+def test_bounds_are_set_by_the_environment(start: Start, iris: Path) -> None:
+    bounds = {"HOMEPORT_MAX_BODY_BYTES": "1000", "HOMEPORT_MAX_HELD_BYTES": "1000", "HOMEPORT_TRANSFER_SECONDS": "1.5"}
+    with start(iris, **bounds) as server:
+        answer = server.send(b"x" * 1001)
+        assert (answer.status, answer.body) == (413, {"error": "the body has 1001 bytes; accepted: at most 1000 bytes"})
+
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+            slow.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode() + b" " * 900)
+            time.sleep(0.3)
+            answer = server.infer(tensor())
+            assert (answer.status, answer.body) == (
+                503,
+                {"error": "the server holds as much as it has memory for; accepted: the same request later"},
+            )
+            reply = ""
+            while "}" not in reply:
+                reply += slow.recv(65536).decode()
+            assert reply.startswith("HTTP/1.1 408 ")
+            assert "the body did not arrive in time; accepted: a body within 1.5 seconds" in reply
+        assert server.infer(tensor()).status == 200
+
+
+def test_a_burst_of_the_largest_requests_fits_the_memory_of_the_model(start: Start, iris: Path) -> None:
+    rows = LIMIT // 8 - 100
+    largest = json.dumps(
+        {
+            "inputs": [tensor(shape=[rows, 4], data=[1] * 4 * rows)],
+            "outputs": [{"name": "predict"}, {"name": "predict_proba"}],
+        },
+        separators=(",", ":"),
+    )
+    objects = '{"inputs":[],"x":[' + ",".join(['{"":0}'] * (LIMIT // 7 - 100)) + "]}"
+    assert LIMIT * 0.99 < len(largest) <= LIMIT
+    with start(iris) as server, concurrent.futures.ThreadPoolExecutor(20) as senders:
+        answers = list(senders.map(server.send, [largest, objects] * 10))
+        assert {answer.status for answer in answers} <= {200, 400, 413, 503}
+        assert server.infer(tensor()).status == 200
+        assert server.memory("VmHWM") < _memory_of_the_model()
+
+
+def _memory_of_the_model() -> int:
+    text = (IRIS / "model.yaml").read_text()
+    amount = text.partition("memory: ")[2].partition("}")[0].strip()
+    return int(amount.removesuffix("Mi")) * 1024 * 1024

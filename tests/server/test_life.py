@@ -1,0 +1,112 @@
+"""How the server begins, survives a fault of the model, and ends."""
+
+import concurrent.futures
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.server.client import Answer
+from tests.server.conftest import Server, Start
+
+
+def ask(server: Server, value: int) -> Answer:
+    return server.infer({"name": "features", "datatype": "INT64", "shape": [1], "data": [value]}, id="r1")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(1, "ValueError"), (2, "SystemExit"), (4, "KeyError")],
+    ids=["raises", "exits", "returns nothing"],
+)
+def test_a_fault_of_the_model_is_told_apart_and_survived(start: Start, fragile: Path, value: int, kind: str) -> None:
+    with start(fragile) as server:
+        answer = ask(server, value)
+        assert (answer.status, answer.body) == (
+            500,
+            {
+                "error": f"the model failed with {kind} on a request that fits its declared inputs; "
+                "its log tells more, under request r1"
+            },
+        )
+        assert ask(server, 0).status == 200
+        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        failures = [line for line in lines if "traceback" in line]
+        assert [line["message"] for line in failures] == ["model iris failed on request r1"]
+        assert kind in failures[0]["traceback"]
+
+
+def test_the_log_is_quiet_and_structured(start: Start, iris: Path) -> None:
+    with start(iris) as server:
+        for _ in range(3):
+            server.send("{}")
+        server.terminate()
+        assert server.process.wait(timeout=20) == 0
+        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        messages = [line["message"] for line in lines if line["logger"] == "homeport_server.serving"]
+        assert messages == [
+            "model iris is ready",
+            "stopping: no new connections, requests in flight are answered",
+            "stopped",
+        ]
+        assert not [line for line in lines if line["level"] == "error"]
+
+
+def test_requests_in_flight_are_answered_after_sigterm(start: Start, fragile: Path) -> None:
+    with start(fragile) as server, concurrent.futures.ThreadPoolExecutor() as senders:
+        in_flight = [senders.submit(ask, server, 3) for _ in range(2)]  # one computes, one waits for its turn
+        time.sleep(0.5)
+        server.terminate()
+        time.sleep(0.5)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        assert [answer.result().status for answer in in_flight] == [200, 200]
+        assert server.process.wait(timeout=20) == 0
+
+
+def test_health_is_answered_while_the_model_computes(start: Start, fragile: Path) -> None:
+    with start(fragile) as server, concurrent.futures.ThreadPoolExecutor() as senders:
+        computing = senders.submit(ask, server, 3)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert server.get("/v2/health/live").status == 200
+        assert time.monotonic() - begun < 1
+        assert not computing.done()
+        assert computing.result().status == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"inputs": []}, "model-settings.json declares no inputs: without them no request can be checked"),
+        (
+            {"inputs": [{"name": "a", "datatype": "BYTES", "shape": [1], "parameters": {"minimum": 0}}]},
+            "input 'a': minimum and maximum are numbers, for a datatype of numbers",
+        ),
+        ({"max_batch_size": 8, "max_batch_time": 1}, "max_batch_size is not supported"),
+        ({"parameters": {"uri": "./absent"}}, "Invalid URI specified for model iris"),
+        ({"implementation": "fragile.Absent"}, "Absent"),
+    ],
+    ids=["no inputs", "limit of text", "batching", "no file", "no class"],
+)
+def test_a_model_that_cannot_be_served_ends_the_server(
+    start: Start, fragile: Path, change: dict[str, object], reason: str
+) -> None:
+    settings = fragile / "model-settings.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | change))
+    with start(fragile, await_ready=False) as server:
+        assert server.process.wait(timeout=60) == 1
+        assert reason in server.log.read_text()
+
+
+def test_an_unsafe_model_file_is_not_opened(start: Start, fragile: Path) -> None:
+    (fragile / "model-settings.json").write_text(
+        '{"name": "iris", "implementation": "homeport_server.SklearnModel",'
+        ' "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, 4]}]}'
+    )
+    (fragile / "model.skops").write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")  # a pickle that runs a command
+    with start(fragile, await_ready=False) as server:
+        assert server.process.wait(timeout=60) == 1
+    assert not list(fragile.rglob("hacked"))

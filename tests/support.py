@@ -1,0 +1,111 @@
+"""What the tests against a real engine and a real cluster share: running pulumi, and asking the cluster."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+Object = Mapping[str, Any]
+
+
+class Cluster:
+    """A cluster that `environment` leads to."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+        self.environment = {**os.environ, **environment, "PATH": path}
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            ["kubectl", *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "--output=json"))
+
+    def exists(self, *arguments: str) -> bool:
+        return bool(self.kubectl("get", *arguments, "--ignore-not-found", "--output=name").strip())
+
+    def live(self, wanted: Object) -> Any:
+        """The object in the cluster that a manifest is about."""
+        metadata = wanted["metadata"]
+        group, _, _ = wanted["apiVersion"].rpartition("/")
+        namespace = [f"--namespace={metadata['namespace']}"] if "namespace" in metadata else []
+        kind = ".".join(filter(None, [wanted["kind"], wanted["apiVersion"].rpartition("/")[2] if group else "", group]))
+        return self.get(kind, metadata["name"], *namespace)
+
+
+class Program:
+    """A Pulumi program with a stack whose state is in a folder of its own."""
+
+    def __init__(self, cluster: Cluster, folder: Path, state: Path, stack: str) -> None:
+        state.mkdir(parents=True)
+        self.folder, self.stack = folder, stack
+        context = cluster.kubectl("config", "current-context").strip()
+        self.environment = cluster.environment | {
+            "HOMEPORT_CONTEXT": context,
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+        }
+        self.environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+        self("stack", "init", stack)
+
+    def __call__(self, *arguments: str, fails: bool = False) -> str:
+        """What pulumi prints, after asserting that it succeeds (or fails)."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, f"pulumi {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def up(self, *arguments: str) -> str:
+        return self("up", "--yes", "--skip-preview", f"--stack={self.stack}", *arguments)
+
+    def expect_no_changes(self) -> str:
+        return self("preview", "--expect-no-changes", "--diff", f"--stack={self.stack}")
+
+    def outputs(self) -> Any:
+        done = self("stack", "output", "--json", f"--stack={self.stack}")
+        return json.loads(done)
+
+
+@contextmanager
+def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -> Iterator[Program]:
+    """A copy of the program in `source`, destroyed at the end, whatever happened."""
+    folder = scratch / "program"
+    shutil.copytree(
+        source, folder, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__", ".*_cache", "Pulumi.*.yaml")
+    )
+    program = Program(cluster, folder, scratch / "state", stack)
+    try:
+        yield program
+    finally:
+        program("destroy", "--yes", "--skip-preview", f"--stack={stack}")
+
+
+def differences(wanted: Any, live: Any, at: str = "") -> list[str]:
+    """Where a live object does not have what is wanted; what else it has are the server's defaults."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        return [line for key in wanted for line in differences(wanted[key], live.get(key), f"{at}.{key}")]
+    if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        pairs = enumerate(zip(wanted, live, strict=True))
+        return [line for index, (one, other) in pairs for line in differences(one, other, f"{at}[{index}]")]
+    # The server does not store what is empty.
+    same = wanted == live or (wanted in ([], {}) and live is None)
+    return [] if same else [f"{at}: wanted {wanted!r}, live {live!r}"]

@@ -1,0 +1,61 @@
+"""The component's boundary; what it deploys is tested against a real engine."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pulumi.provider.experimental.analyzer import Analyzer
+
+from homeport import ModelServiceArgs, SpecError
+from homeport.service import RESOURCES, ModelService, release_of
+
+MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
+ENVIRONMENT = {"cluster": {"identifier": "prod"}}
+
+
+def args(**changed: Any) -> ModelServiceArgs:
+    given: Any = {"model": MODEL, "environment": ENVIRONMENT, "version": "1"}
+    return ModelServiceArgs(**(given | changed))
+
+
+def test_mappings_become_specs() -> None:
+    release = release_of(args())
+    assert (release.model.name, release.image) == ("iris", "registry.example.com/iris:1")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": MODEL | {"cpu": 1}}, "model.cpu: unknown field, accepted: name, owner, "),
+        ({"environment": {}}, "environment.cluster: missing, accepted: The cluster."),
+        ({"version": "a/b"}, 'args.version: found "a/b", accepted: at most 63 letters, digits, `_`, `.` and `-`'),
+        ({"peers": [{}]}, "peers[0].name: missing, accepted: "),
+        (
+            {"model": MODEL | {"scale": {"max": 9}}, "environment": ENVIRONMENT | {"limits": {"replicas": 2}}},
+            "iris.scale.max: found 9 replicas, accepted: 2 or fewer (limits.replicas)",
+        ),
+    ],
+)
+def test_mistake_in_arguments_is_named(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError) as error:
+        release_of(args(**changed))
+    assert str(error.value.problems[0]).startswith(message)
+
+
+def test_other_languages_can_pass_the_arguments() -> None:
+    component = Analyzer("homeport").analyze([ModelService])["component_definitions"]["ModelService"]
+    assert set(component.inputs) == {"model", "environment", "version", "image", "commit", "peers"}
+    assert {name for name, of in component.inputs.items() if not of.optional} == {"model", "environment", "version"}
+    assert set(component.outputs) == {"namespace", "url", "version", "serviceAccount"}
+
+
+def test_every_kind_has_its_typed_resource() -> None:
+    assert all(resource.__name__ == kind for (_, kind), resource in RESOURCES.items())
+
+
+def test_component_is_imported_when_it_is_used() -> None:
+    program = (
+        "import sys, homeport; a = 'pulumi' in sys.modules; homeport.ModelService; print(a, 'pulumi' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False True\n"
