@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 NVIDIA = "nvidia.com/gpu"
+UNASKED = {"mps", "shared slice"}
+"""Parts of GPUs that no model can ask for."""
+
 Taint = tuple[str, str, str]
 """Key, value and effect."""
 
@@ -37,6 +40,15 @@ class Place:
     parts: bool
     """Whether what the environment says is enough to tell slices and shares."""
     nodes: tuple[Node, ...]
+
+    def demands(self) -> list[tuple[str, str | None, bool]]:
+        """What models can ask for here: kind, part and, as the environment's choice, spot."""
+        asked = {
+            (node.kind, node.part, node.spot)
+            for node in self.nodes
+            if node.kind and (node.part is None or (self.parts and node.part not in UNASKED))
+        }
+        return sorted(asked, key=str)
 
     def foreign(self, others: "tuple[Place, ...]") -> list[Node]:
         """Nodes of clouds that this one is not."""
@@ -108,10 +120,6 @@ def preference(pod: Mapping[str, Any], node: Node) -> int:
     affinity = pod.get("affinity", {}).get("nodeAffinity", {})
     preferred = affinity.get("preferredDuringSchedulingIgnoredDuringExecution", [])
     return sum(each["weight"] for each in preferred if _holds(each["preference"], node))
-
-
-def without_taints(node: Node) -> Node:
-    return replace(node, taints=())
 
 
 def _holds(term: Mapping[str, Any], node: Node) -> bool:

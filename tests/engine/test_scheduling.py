@@ -3,9 +3,10 @@
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,23 +16,27 @@ from tests import nodes as world
 from tests.nodes import Node, Place
 from tests.support import Cluster
 
+T = TypeVar("T")
+
 MODEL_FILE = Path(__file__).parents[2] / "examples" / "portability" / "model.yaml"
 WORLD = world.places()
 WITH_MODEL_FILE = [place for place in WORLD if place.name == place.environment["cloud"] and place.name != "amd"]
 """The places that have the kinds that the model file asks for."""
 
 
+LABEL = "homeport-test"
+
+
 @pytest.fixture
 def nodes(cluster: Cluster) -> Iterator[Callable[[list[Node]], None]]:
-    """Makes nodes that are gone after the test."""
-    made: list[str] = []
+    """Makes nodes, ready when it returns, that are gone after the test."""
 
     def make(wanted: list[Node]) -> None:
-        made.extend(node.name for node in wanted)
         create(cluster, [kubernetes_node(node) for node in wanted])
+        until(lambda: len(wanted) <= sum(map(ready, found := labelled(cluster))) == len(found) or None)
 
     yield make
-    cluster.kubectl("delete", "node", "--wait=false", *made)
+    cluster.kubectl("delete", f"--raw=/api/v1/nodes?labelSelector={LABEL}")  # all at once, not one by one
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def deploy(cluster: Cluster) -> Iterator[Callable[[Release], None]]:
         create(cluster, manifests(release))
 
     yield apply
-    cluster.kubectl("delete", "namespace", "--timeout=120s", *namespaces)
+    cluster.kubectl("delete", "namespace", "--wait=false", *namespaces)
 
 
 @pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
@@ -54,14 +59,25 @@ def test_one_model_file_lands_on_the_right_node_of_every_place(
 ) -> None:
     right = [node for node in place.nodes if (node.kind, node.part, node.spot) == ("h100", None, False)]
     second = [node for node in place.nodes if (node.kind, node.part, node.spot) == ("a100-80gb", None, False)]
-    others = [node for node in place.nodes if node not in [*right, *second]]
+    decoys = [node for node in place.nodes if node not in [*right, *second]]
     release = release_of(Model.load(MODEL_FILE), place, spot=False)
-    nodes([*others, *place.foreign(WORLD)])
+    nodes([*decoys, *place.foreign(WORLD)])
     deploy(release)
     # Before decoys alone the pod waits: each was considered, and none will do.
-    assert reason(cluster, release) == "Unschedulable"
-    nodes([*right, *second])
-    assert node_of(cluster, release) in {node.name for node in right}
+    assert until(lambda: waiting(cluster, release)) == "Unschedulable"
+    nodes(right)
+    assert until(lambda: node_of(cluster, release)) in {node.name for node in right}
+
+
+@pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
+def test_the_first_kind_of_the_model_file_is_preferred(
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None], place: Place
+) -> None:
+    nodes([node for node in place.nodes if node.kind in {"h100", "a100-80gb"} and not node.part and not node.spot])
+    release = release_of(Model.load(MODEL_FILE), place, spot=False)
+    deploy(release)
+    first = {node.name for node in place.nodes if node.kind == "h100"}
+    assert until(lambda: node_of(cluster, release)) in first
 
 
 @pytest.mark.parametrize("place", WORLD, ids=lambda place: place.name)
@@ -71,15 +87,13 @@ def test_every_kind_slice_and_share_lands_on_its_node(
     nodes([*place.nodes, *place.foreign(WORLD)])
     wanted: dict[str, set[str]] = {}
     releases = []
-    for kind, part, spot in sorted({(node.kind or "", node.part, node.spot) for node in place.nodes}, key=str):
-        if not kind or (part and not place.parts) or part in {"mps", "shared slice"}:
-            continue
+    for kind, part, spot in place.demands():
         releases.append(release_of(model(kind, part, spot=spot), place, spot=spot))
         deploy(releases[-1])
         wanted[releases[-1].model.name] = {
             node.name for node in place.nodes if (node.kind, node.part, node.spot) == (kind, part, spot)
         }
-    found = {release.model.name: node_of(cluster, release) for release in releases}
+    found = {each.model.name: until(lambda each=each: node_of(cluster, each)) for each in releases}  # type: ignore[misc]
     assert {name: node for name, node in found.items() if node not in wanted[name]} == {}
 
 
@@ -91,7 +105,9 @@ def model(kind: str, part: str | None, *, spot: bool) -> Model:
 
 
 def release_of(model: Model, place: Place, *, spot: bool) -> Release:
-    environment = {"cluster": {"identifier": "test"}, **place.environment, "spot": spot}
+    # A namespace of its own for each test, so that none has to wait until another's is gone.
+    namespace = f"{{model}}-{uuid.uuid4().hex[:8]}"
+    environment = {"cluster": {"identifier": "test"}, "namespace": namespace, **place.environment, "spot": spot}
     return Release(model, Environment.model_validate(environment), "1", f"{model.image}:1")
 
 
@@ -104,7 +120,7 @@ def kubernetes_node(node: Node) -> dict[str, Any]:
         "kind": "Node",
         "metadata": {
             "name": node.name,
-            "labels": {"kubernetes.io/hostname": node.name, **node.labels},
+            "labels": {LABEL: "scheduling", "kubernetes.io/hostname": node.name, **node.labels},
             "annotations": {"kwok.x-k8s.io/node": "fake"},
         },
         "spec": {"taints": [{"key": key, "value": value, "effect": effect} for key, value, effect in node.taints]},
@@ -117,27 +133,34 @@ def create(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
     cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(items))
 
 
-def reason(cluster: Cluster, release: Release) -> str | None:
+def labelled(cluster: Cluster) -> list[Any]:
+    items: list[Any] = cluster.get("nodes", f"--selector={LABEL}")["items"]
+    return items
+
+
+def ready(node: Mapping[str, Any]) -> bool:
+    conditions = node["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def pods(cluster: Cluster, release: Release) -> Iterator[Mapping[str, Any]]:
+    yield from cluster.get("pods", f"--namespace={release.namespace}")["items"]
+
+
+def waiting(cluster: Cluster, release: Release) -> str | None:
     """Why the pod of a release has no node yet."""
-
-    def why(pod: Mapping[str, Any]) -> str | None:
-        conditions = pod["status"].get("conditions", [])
-        return next((each.get("reason") for each in conditions if each["type"] == "PodScheduled"), None)
-
-    return until(cluster, release, why)
+    conditions = [each for pod in pods(cluster, release) for each in pod["status"].get("conditions", [])]
+    return next((each.get("reason") for each in conditions if each["type"] == "PodScheduled"), None)
 
 
 def node_of(cluster: Cluster, release: Release) -> str | None:
     """The node that the scheduler chose for the pod of a release."""
-    return until(cluster, release, lambda pod: pod["spec"].get("nodeName"))
+    return next((pod["spec"].get("nodeName") for pod in pods(cluster, release)), None)
 
 
-def until(cluster: Cluster, release: Release, ask: Callable[[Mapping[str, Any]], str | None]) -> str | None:
-    """The first answer about the pod of a release; None after a minute without."""
+def until(ask: Callable[[], T | None]) -> T | None:
+    """The first answer; None after a minute without."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for pod in cluster.get("pods", f"--namespace={release.namespace}")["items"]:
-            if answer := ask(pod):
-                return answer
+    while (answer := ask()) is None and time.monotonic() < deadline:
         time.sleep(0.2)
-    return None
+    return answer

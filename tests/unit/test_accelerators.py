@@ -39,21 +39,9 @@ def request(kind: str, part: str | None) -> dict[str, Any]:
     return {"kinds": [kind], **form}
 
 
-def demands(place: world.Place) -> list[tuple[str, str | None, bool]]:
-    """What models can ask for here: kind, part and, as the environment's choice, spot."""
-    return sorted(
-        {
-            (node.kind, node.part, node.spot)
-            for node in place.nodes
-            if node.kind and (node.part is None or (place.parts and node.part not in {"mps", "shared slice"}))
-        },
-        key=str,
-    )
-
-
 def mistakes(place: world.Place) -> Iterator[str]:
     """Nodes of a place or of foreign clouds on which a pod may stand and should not, or should and may not."""
-    for kind, part, spot in demands(place):
+    for kind, part, spot in place.demands():
         environment = {**place.environment, "spot": spot}
         try:
             spec = pod(environment, request(kind, part))
@@ -73,7 +61,7 @@ def test_every_kind_lands_on_its_nodes_and_on_no_other(place: world.Place) -> No
 
 @pytest.mark.parametrize("place", CLOUDS, ids=lambda place: place.name)
 def test_the_nodes_of_the_tests_have_all_kinds_that_a_place_offers(place: world.Place) -> None:
-    assert {kind for kind, part, _ in demands(place) if part is None} == set(PLACES[place.environment["cloud"]].rows)
+    assert {kind for kind, part, _ in place.demands() if part is None} == set(PLACES[place.environment["cloud"]].rows)
 
 
 def test_every_cloud_has_nodes_in_the_tests() -> None:
