@@ -4,12 +4,25 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from homeport.documents import Document
-from homeport.fields import DNS_LABEL, Cpu, Digest, DnsLabel, LabelValue, Memory, Spec, Version
+from homeport.fields import (
+    DNS_LABEL,
+    GOOGLE_SERVICE_ACCOUNT,
+    ROLE_ARN,
+    UUID,
+    Cidr,
+    Cpu,
+    Digest,
+    DnsLabel,
+    LabelValue,
+    Memory,
+    Spec,
+    Version,
+)
 
-Cloud = Literal["generic"]
+Cloud = Literal["eks-karpenter", "eks-auto", "eks-managed", "gke", "aks", "aks-nap", "nvidia", "amd", "generic"]
 
 
 class Cluster(Spec):
@@ -51,6 +64,67 @@ class Accelerator(Spec):
     resource: str = Field(
         default="nvidia.com/gpu", description="Extended resource that a pod requests. Default nvidia.com/gpu."
     )
+
+
+class GpuNodes(Spec):
+    """How the platform set up its GPU nodes, where the cloud leaves that open."""
+
+    discovery: bool = Field(
+        default=False,
+        description="NVIDIA nodes carry the labels of GPU Feature Discovery, which then tell the kind in place of the "
+        "cloud's; always so on nvidia. Default false.",
+    )
+    mig_strategy: Literal["single", "mixed"] = Field(
+        default="single",
+        description="Strategy of NVIDIA's device plugin for MIG slices: `mixed` gives each profile a resource of its "
+        "own. Default single.",
+    )
+    rename_shared: bool = Field(
+        default=False,
+        description="NVIDIA's device plugin offers time-sliced GPUs as nvidia.com/gpu.shared (renameByDefault). "
+        "Default false.",
+    )
+    tolerations: list[Toleration] = Field(
+        default=[], description="Taints of GPU nodes besides those that the cloud is known for. Default: none."
+    )
+
+
+class Identity(Spec):
+    """Who a model is to the environment's cloud: one of these, of that cloud."""
+
+    role_arn: str | None = Field(
+        default=None,
+        pattern=ROLE_ARN,
+        description="On eks-*: ARN of the IAM role that the ServiceAccount assumes (IRSA).",
+    )
+    pod_identity: Literal[True] | None = Field(
+        default=None,
+        description="On eks-*: true where an EKS Pod Identity association names the ServiceAccount.",
+    )
+    service_account: str | None = Field(
+        default=None,
+        pattern=GOOGLE_SERVICE_ACCOUNT,
+        description="On gke: email of the Google service account that the ServiceAccount stands for.",
+    )
+    client_id: str | None = Field(
+        default=None,
+        pattern=UUID,
+        description="On aks and aks-nap: client ID of the managed identity or application in Microsoft Entra ID.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError(f"just one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+IDENTITY_FIELDS = {
+    "eks": ("role_arn", "pod_identity"),
+    "gke": ("service_account",),
+    "aks": ("client_id",),
+}
+"""Which identities a cloud knows, by the first part of its name."""
 
 
 class Limits(Spec):
@@ -113,7 +187,26 @@ class Environment(Spec):
     defaults: Defaults = Field(default=Defaults(), description="What a model gets that does not say.")
     teams: dict[LabelValue, Team] = Field(default={}, description="Teams by the name that models give as their owner.")
     accelerators: dict[DnsLabel, Accelerator] = Field(
-        default={}, description="Kinds of GPU by the name that models ask for."
+        default={},
+        description="Kinds of GPU by the name that models ask for, besides those that the cloud is known to have, or "
+        "in place of them. Default: none.",
+    )
+    gpu: GpuNodes = Field(default=GpuNodes(), description="How GPU nodes are set up, where the cloud leaves that open.")
+    spot: bool = Field(
+        default=False,
+        description="Models run on spot capacity, which the cloud may take back at any time, and only there; "
+        "otherwise never. Default false.",
+    )
+    priority_class: DnsLabel | None = Field(
+        default=None, description="PriorityClass of every model's pods. Default: the cluster's."
+    )
+    identities: dict[DnsLabel, Identity] = Field(
+        default={}, description="Who models are to the cloud, by name of the model. Default: nobody."
+    )
+    token_endpoint: Cidr | None = Field(
+        default=None,
+        description="Network of the service that gives identities their tokens (AWS STS, Microsoft Entra ID), reached "
+        "on port 443, such as 10.0.8.0/24 of a private endpoint. Default: every public address.",
     )
     provision_seconds: int = Field(
         default=180,
@@ -135,6 +228,33 @@ class Environment(Spec):
     def _one_namespace_a_model(cls, found: str) -> str:
         if "{model}" not in found or not re.fullmatch(DNS_LABEL, found.replace("{model}", "m")):
             raise ValueError("lower-case letters, digits and `-` around {model}, such as ml-{model}")
+        return found
+
+    @field_validator("gpu")
+    @classmethod
+    def _gpu_nodes_of_the_cloud(cls, found: GpuNodes, info: ValidationInfo) -> GpuNodes:
+        cloud = info.data.get("cloud")
+        if cloud in {"gke", "amd"} and found.model_fields_set - {"tolerations"}:
+            raise ValueError(f"only `tolerations` on {cloud}, whose own labels tell the rest")
+        return found
+
+    @field_validator("spot")
+    @classmethod
+    def _spot_where_nodes_tell(cls, found: bool, info: ValidationInfo) -> bool:
+        cloud = info.data.get("cloud")
+        if found and cloud in {"nvidia", "amd", "generic"}:
+            raise ValueError(f"false on {cloud}, whose nodes do not tell that they are spot capacity")
+        return found
+
+    @field_validator("identities")
+    @classmethod
+    def _identities_of_the_cloud(cls, found: dict[str, Identity], info: ValidationInfo) -> dict[str, Identity]:
+        cloud = str(info.data.get("cloud"))
+        fields = IDENTITY_FIELDS.get(cloud.partition("-")[0], ())
+        for model, identity in found.items():
+            for field in identity.model_fields_set - set(fields):
+                accepted = f"only {' or '.join(fields)}" if fields else "none"
+                raise ValueError(f"{accepted} on {cloud}, not {field} (of {model})")
         return found
 
     def namespace_of(self, model: str) -> str:

@@ -7,9 +7,10 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/q
 
 import re
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -24,6 +25,10 @@ HTTP_PATH = r"^/[^\s?#]*$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
+ROLE_ARN = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$"
+GOOGLE_SERVICE_ACCOUNT = r"^[a-z][a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com$"
+UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
@@ -32,6 +37,10 @@ PATTERNS = {
     DIGEST: "sha256: and 64 hexadecimal digits",
     REPOSITORY: "a repository with its registry and without tag or digest, such as registry.example.com/team/model",
     ENV_NAME: "letters, digits and `_`, no digit first",
+    MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
+    ROLE_ARN: "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/fraud-score",
+    GOOGLE_SERVICE_ACCOUNT: "a Google service account, such as fraud-score@project.iam.gserviceaccount.com",
+    UUID: "a UUID, such as 00000000-0000-0000-0000-000000000000",
 }
 """What each pattern accepts, in words."""
 
@@ -91,6 +100,16 @@ def _version(found: Any) -> Any:
         raise ValueError('text in quotes, such as "3" or "1.10" (without quotes YAML reads 1.10 as the number 1.1)')
     return found
 
+
+def _cidr(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"a network such as 203.0.113.0/24 ({error})") from None
+
+
+Cidr = Annotated[str, AfterValidator(_cidr)]
+"""A network: `203.0.113.0/24`."""
 
 Repository = Annotated[str, Field(pattern=REPOSITORY)]
 """Repository of an image, without tag or digest."""

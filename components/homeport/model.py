@@ -1,14 +1,26 @@
 """What a data scientist writes: the needs of a model, and nothing about where it runs."""
 
 import hashlib
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from homeport.documents import Document
-from homeport.fields import DNS_LABEL, ENV_NAME, Cpu, DnsLabel, HttpPath, LabelValue, Memory, Port, Repository, Spec
+from homeport.fields import (
+    DNS_LABEL,
+    ENV_NAME,
+    MIG_PROFILE,
+    Cidr,
+    Cpu,
+    DnsLabel,
+    HttpPath,
+    LabelValue,
+    Memory,
+    Port,
+    Repository,
+    Spec,
+)
 
 CANARY_SUFFIX = "-canary"
 """The longest suffix that a derived name carries; a model's name leaves room for it within 63 characters."""
@@ -24,13 +36,6 @@ def _no_secret(name: str) -> str:
     return name
 
 
-def _cidr(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError as error:
-        raise ValueError(f"a network such as 203.0.113.0/24 ({error})") from None
-
-
 EnvName = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_no_secret)]
 
 
@@ -40,7 +45,34 @@ class Gpu(Spec):
     kinds: list[DnsLabel] = Field(
         min_length=1, description="Acceptable kinds of GPU, the best first, such as [l4, a10g]; any of them will do."
     )
-    count: int = Field(default=1, ge=1, le=16, strict=True, description="GPUs per replica, 1 to 16. Default 1.")
+    count: int = Field(
+        default=1, ge=1, le=16, strict=True, description="GPUs (or slices of them) per replica, 1 to 16. Default 1."
+    )
+    mig: str | None = Field(
+        default=None,
+        pattern=MIG_PROFILE,
+        description="Slice of a GPU, by its MIG profile: compute slices and memory, such as 1g.10gb. Default: whole.",
+    )
+    shared: bool = Field(
+        default=False,
+        description="A time-sliced share of a GPU is enough: other pods use it too, its memory among it. Default false.",
+    )
+
+    @field_validator("kinds")
+    @classmethod
+    def _kinds_once(cls, found: list[str]) -> list[str]:
+        if len(set(found)) < len(found):
+            raise ValueError("each kind once")
+        return found
+
+    @model_validator(mode="after")
+    def _one_part_of_a_gpu(self) -> Self:
+        if self.mig and self.shared:
+            raise ValueError("`mig` or `shared`, not both")
+        if self.shared and self.count > 1:
+            # More than one share is not more of the GPU: NVIDIA's device plugin and GKE both advise to refuse it.
+            raise ValueError("a `count` of 1 with `shared`: another share gives no more of the GPU")
+        return self
 
 
 class Resources(Spec):
@@ -116,7 +148,7 @@ class Metrics(Spec):
 class Egress(Spec):
     """One destination outside the cluster that the model may reach."""
 
-    cidr: Annotated[str, AfterValidator(_cidr)] = Field(description="Network in CIDR form, such as 203.0.113.0/24.")
+    cidr: Cidr = Field(description="Network in CIDR form, such as 203.0.113.0/24.")
     port: Port = Field(description="Port, 1 to 65535.")
     protocol: Literal["TCP", "UDP"] = Field(default="TCP", description="TCP or UDP. Default TCP.")
     reason: str = Field(min_length=1, description="Why the model needs it; shown to whoever reviews it.")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from homeport.accelerators import offered
 from homeport.documents import Location
-from homeport.environment import Environment
+from homeport.environment import Environment, Identity
 from homeport.fields import byte_count, millicores
 from homeport.model import Gpu, Model
 
@@ -54,6 +55,11 @@ class Release:
     def gpu(self) -> Gpu | None:
         """GPUs per replica."""
         return self.model.resources.gpu
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who the model is to the environment's cloud."""
+        return self.environment.identities.get(self.model.name)
 
     @cached_property
     def replicas(self) -> tuple[int, int]:
@@ -104,18 +110,21 @@ class Release:
         return found
 
     def _gpus(self) -> list[Violation]:
-        offered, allowed = self.environment.accelerators, self.environment.limits.gpu_kinds
-        kinds = self.gpu.kinds if self.gpu else []
+        if self.gpu is None:
+            return []
+        nodes, allowed = offered(self.environment, self.gpu), self.environment.limits.gpu_kinds
+        kinds, part = self.gpu.kinds, _part(self.gpu)
+        hint = f" (as whole GPUs: {_listed(offered(self.environment))})" if part else ""
         found: list[Violation] = []
         for index, kind in enumerate(kinds):
             place: Location = ("resources", "gpu", "kinds", index)
             if allowed is not None and kind not in allowed:
                 found.append(Violation(place, f'found "{kind}", accepted: {_listed(allowed)} (limits.gpu_kinds)'))
-            elif kind not in offered:
-                message = f'found "{kind}", which no node here is known to have, accepted: {_listed(offered)}'
+            elif kind not in nodes:
+                message = f'found "{kind}"{part}, which no node here is known to have, accepted: {_listed(nodes)}{hint}'
                 found.append(Violation(place, message))
-            elif offered[kind].resource != (first := offered[kinds[0]].resource):
-                message = f'found "{kind}", a {offered[kind].resource}, accepted: only {first} beside the first kind'
+            elif kinds[0] in nodes and nodes[kind].resource != (first := nodes[kinds[0]].resource):
+                message = f'found "{kind}", a {nodes[kind].resource}, accepted: only {first} beside the first kind'
                 found.append(Violation(place, message))
         return found
 
@@ -141,6 +150,10 @@ class Release:
 
 def _at_most(each: str | int, replicas: int, limit: str | int, name: str) -> str:
     return f"found {each} for each of {replicas} replicas, accepted: {limit} or less in all (limits.{name})"
+
+
+def _part(gpu: Gpu) -> str:
+    return f" in slices of {gpu.mig}" if gpu.mig else " in time-sliced shares" if gpu.shared else ""
 
 
 def _listed(names: Iterable[str]) -> str:

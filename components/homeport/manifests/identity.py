@@ -1,16 +1,28 @@
-"""Identity: who the model is (nobody to the cluster), and who of its team may look at it."""
+"""Identity: who the model is (nobody to the cluster, somebody to the cloud), and who of its team may look at it."""
 
 from homeport.manifests.names import Manifest, manifest
 from homeport.release import Release
 
 READ = ["get", "list", "watch"]
 
+CLOUD_ANNOTATIONS = {
+    # https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
+    "role_arn": "eks.amazonaws.com/role-arn",
+    # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
+    "service_account": "iam.gke.io/gcp-service-account",
+    # https://learn.microsoft.com/azure/aks/workload-identity-overview
+    "client_id": "azure.workload.identity/client-id",
+}
+"""How a ServiceAccount tells each identity. An EKS Pod Identity association names the ServiceAccount instead."""
+
 
 def identity(release: Release) -> list[Manifest]:
     """The model's ServiceAccount, which may do nothing, and a read-only Role for the team if it is known here."""
     name, team = release.model.name, release.environment.teams.get(release.model.owner)
     # No token is mounted and nothing is bound to it: the model cannot speak to the cluster at all.
+    # The clouds' webhooks project a token of their own for the cloud, whatever automountServiceAccountToken says.
     account = manifest(release, "v1", "ServiceAccount", name, automountServiceAccountToken=False)
+    account["metadata"]["annotations"] |= _cloud_annotations(release)
     if team is None:
         return [account]
     rules = [
@@ -30,3 +42,14 @@ def identity(release: Release) -> list[Manifest]:
         subjects=[{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": team.group}],
     )
     return [account, role, binding]
+
+
+def identity_labels(release: Release) -> dict[str, str]:
+    """Labels of a pod by which the cloud's webhook finds it."""
+    # https://learn.microsoft.com/azure/aks/workload-identity-overview#pod-labels
+    return {"azure.workload.identity/use": "true"} if release.identity and release.identity.client_id else {}
+
+
+def _cloud_annotations(release: Release) -> dict[str, str]:
+    fields = release.identity.model_dump(exclude_none=True) if release.identity else {}
+    return {CLOUD_ANNOTATIONS[field]: value for field, value in fields.items() if field in CLOUD_ANNOTATIONS}

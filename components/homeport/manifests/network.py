@@ -9,6 +9,15 @@ from homeport.release import Release
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 """Set by the API server on every namespace, so nobody can claim another's name."""
 
+# Where a pod gets a token for its identity, as (network, TCP port). Link-local addresses are answered by the node.
+POD_IDENTITY_AGENT = [("169.254.170.23/32", 80)]
+"""https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
+GKE_METADATA_SERVER = [("169.254.169.252/32", 988), ("169.254.169.254/32", 80)]
+"""The second on GKE Dataplane V2.
+https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#metadata_server"""
+PRIVATE_NETWORKS = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+"""What no public token service is in: private, shared and link-local addresses, the nodes' metadata among them."""
+
 
 def network(release: Release) -> list[Manifest]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
@@ -45,7 +54,21 @@ def _egress(release: Release) -> list[Manifest]:
             {"to": [{"ipBlock": {"cidr": egress.cidr}}], "ports": [_port(egress.port, egress.protocol)]}
             for egress in release.model.egress
         ),
+        *_tokens(release),
     ]
+
+
+def _tokens(release: Release) -> list[Manifest]:
+    """What the model's identity needs to become a token, and no model without one may reach."""
+    identity, endpoint = release.identity, release.environment.token_endpoint
+    if identity is None:
+        return []
+    if identity.pod_identity or identity.service_account:
+        agents = POD_IDENTITY_AGENT if identity.pod_identity else GKE_METADATA_SERVER
+        return [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_port(port)]} for cidr, port in agents]
+    # AWS STS and Microsoft Entra ID are known by name only, which a NetworkPolicy cannot say.
+    block: Manifest = {"cidr": endpoint} if endpoint else {"cidr": "0.0.0.0/0", "except": PRIVATE_NETWORKS}
+    return [{"to": [{"ipBlock": block}], "ports": [_port(443)]}]
 
 
 def _pods_of(release: Release, model: Model) -> Manifest:

@@ -1,5 +1,6 @@
-"""Placement: on which nodes the pods of a model may stand, and how they spread over them."""
+"""Placement: on which nodes the pods of a model may stand, which they prefer, and how they spread over them."""
 
+from homeport.accelerators import Labels, Nodes, capacity, offered
 from homeport.environment import Toleration
 from homeport.manifests.names import Manifest, selector
 from homeport.model import Gpu
@@ -9,27 +10,57 @@ from homeport.release import Release
 def placement(release: Release) -> Manifest:
     """The fields of a pod's spec that decide where it runs."""
     fields: Manifest = {"topologySpreadConstraints": _spread(release)}
-    if release.gpu:
-        offered = [release.environment.accelerators[kind] for kind in release.gpu.kinds]
-        # Terms are alternatives; within one, all expressions must hold.
-        terms = [
-            {
-                "matchExpressions": [
-                    {"key": key, "operator": "In", "values": values} for key, values in accelerator.labels.items()
-                ]
-            }
-            for accelerator in offered
-        ]
-        required = {"nodeSelectorTerms": terms}
-        fields["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-        tolerations = dict.fromkeys(taint for accelerator in offered for taint in accelerator.tolerations)
-        fields["tolerations"] = [_toleration(taint) for taint in tolerations]
+    kinds, purchase = _kinds(release), capacity(release.environment)
+    # Terms are alternatives; within one, all expressions must hold.
+    terms = [_all(_expressions(nodes) + _expressions(purchase)) for nodes in kinds or [Nodes({}, {}, ())]]
+    if terms[0]["matchExpressions"]:
+        affinity: Manifest = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        if preferred := _preferred(kinds):
+            affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
+        fields["affinity"] = {"nodeAffinity": affinity}
+    if taints := dict.fromkeys(taint for nodes in [*kinds, purchase] for taint in nodes.tolerations):
+        fields["tolerations"] = [_toleration(taint) for taint in taints]
+    if release.environment.priority_class:
+        fields["priorityClassName"] = release.environment.priority_class
     return fields
 
 
 def gpu_resource(release: Release, gpu: Gpu) -> str:
     """The extended resource that stands for GPUs of the kinds asked for: one name, as a pod requests just one."""
-    return release.environment.accelerators[gpu.kinds[0]].resource
+    return offered(release.environment, gpu)[gpu.kinds[0]].resource
+
+
+def _kinds(release: Release) -> list[Nodes]:
+    if release.gpu is None:
+        return []
+    nodes = offered(release.environment, release.gpu)
+    return [nodes[kind] for kind in release.gpu.kinds]
+
+
+def _expressions(nodes: Nodes) -> list[Manifest]:
+    return _in(nodes.labels) + [
+        {"key": key, "operator": "NotIn", "values": list(values)}
+        if values
+        else {"key": key, "operator": "DoesNotExist"}
+        for key, values in nodes.without.items()
+    ]
+
+
+def _in(labels: Labels) -> list[Manifest]:
+    return [{"key": key, "operator": "In", "values": list(values)} for key, values in labels.items()]
+
+
+def _all(expressions: list[Manifest]) -> Manifest:
+    return {"matchExpressions": expressions}
+
+
+def _preferred(kinds: list[Nodes]) -> list[Manifest]:
+    """The first kinds rather than the later ones; the last needs no preference. Weights are 1 to 100."""
+    lower = len(kinds) - 1
+    return [
+        {"weight": max(1, 100 * (lower - index) // lower), "preference": _all(_in(nodes.labels))}
+        for index, nodes in enumerate(kinds[:-1])
+    ]
 
 
 def _spread(release: Release) -> list[Manifest]:

@@ -4,6 +4,7 @@ from math import ceil
 from typing import Any
 
 from homeport.fields import byte_count, memory_quantity
+from homeport.manifests.identity import identity_labels
 from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
 from homeport.manifests.placement import gpu_resource, placement
 from homeport.release import Release
@@ -58,7 +59,7 @@ def ephemeral_storage(release: Release) -> str:
 def _pod_metadata(release: Release) -> Manifest:
     # Whatever stands here restarts every pod when it changes: the commit, which changes without the model, stays out.
     audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
-    return {"labels": labels(release), "annotations": audit}
+    return {"labels": labels(release) | identity_labels(release), "annotations": audit}
 
 
 def _pod(release: Release) -> Manifest:

@@ -1,0 +1,313 @@
+"""The GPU catalogue: how each place labels and taints the nodes that carry each kind of GPU.
+
+The tables are data, each row with its source beside it; `offered` reads them for one environment.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from homeport.environment import Cloud, Environment, Toleration
+from homeport.model import Gpu
+
+Labels = Mapping[str, Sequence[str]]
+"""Node labels, each with the values that fit."""
+
+NVIDIA = "nvidia.com/gpu"
+AMD = "amd.com/gpu"
+SHARED_RESOURCE = "nvidia.com/gpu.shared"
+PRODUCT = "nvidia.com/gpu.product"
+SHARING = "nvidia.com/gpu.sharing-strategy"
+EKS_KARPENTER = "karpenter.k8s.aws"
+EKS_AUTO = "eks.amazonaws.com"
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+GKE_ACCELERATOR = "cloud.google.com/gke-accelerator"
+GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
+GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
+AKS_ACCELERATOR = "kubernetes.azure.com/accelerator"
+NAP_GPU = "karpenter.azure.com/sku-gpu-name"
+NAP_SKU = "karpenter.azure.com/sku-name"
+
+# Where rows come from. Repositories are named owner/name:path.
+EC2 = "aws/karpenter-provider-aws:website/content/en/preview/reference/instance-types.md"
+EC2_AUTO = f"keys: awsdocs/amazon-eks-user-guide:automode/create-node-pool.adoc; values as in {EC2}"
+EC2_TYPES = f"Kubernetes' well-known label; types: {EC2}"
+GKE_LABEL = "kubernetes/autoscaler:cluster-autoscaler/cloudprovider/gce/gce_cloud_provider.go"
+GKE_MIG = "GoogleCloudPlatform/container-engine-accelerators:partition_gpu/partition_gpu.go"
+AKS_LABEL = "MicrosoftDocs/azure-aks-docs:use-labels.md"
+AZURE_SIZES = "Azure/karpenter-provider-azure:pkg/utils/supported-gpus.yaml"
+AKS = f"{AKS_LABEL}; sizes: {AZURE_SIZES}"
+NAP = f"Azure/karpenter-provider-azure:pkg/providers/instancetype/instancetype.go; sizes: {AZURE_SIZES}"
+GFD = "NVIDIA/k8s-device-plugin:docs/gpu-feature-discovery/README.md"
+GFD_SEEN = f"{GFD}; value as nodes in the field carry it"
+DEVICE_PLUGIN = "NVIDIA/k8s-device-plugin:README.md, Shared Access to GPUs"
+AMD_LABELLER = "ROCm/gpu-operator:docs (node labels of an MI300X); product names: libdrm:data/amdgpu.ids"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How nodes with one kind of GPU are found in one place."""
+
+    labels: Labels
+    source: str
+    resource: str = NVIDIA
+
+
+@dataclass(frozen=True)
+class Spot:
+    """How nodes that the cloud may take back are found."""
+
+    labels: Labels
+    source: str
+    tolerations: tuple[Toleration, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """How one kind of cluster tells its GPU nodes."""
+
+    rows: Mapping[str, Row]
+    tolerations: tuple[Toleration, ...] = ()
+    """Taints of GPU nodes besides that of their resource."""
+    whole: Labels = field(default_factory=dict)
+    """What nodes with whole GPUs do not carry: a label with these values or, if there are none, with any."""
+    spot: Spot | None = None
+    slice_label: str | None = None
+    """Label whose value is the MIG profile, where the place has one; elsewhere NVIDIA's device plugin decides."""
+    share_labels: Labels | None = None
+    """Labels of time-sliced nodes, where the place has its own."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes that a pod may stand on, and what it requests there."""
+
+    labels: Labels
+    without: Labels
+    tolerations: tuple[Toleration, ...]
+    resource: str = NVIDIA
+
+
+TAINTS = {
+    # GKE taints GPU nodes with nvidia.com/gpu=present, AWS' samples with =true: so any value. Tolerated explicitly, for
+    # the admission plugin that adds it by itself looks for the requested resource, which for MIG is another.
+    # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/gpus
+    NVIDIA: Toleration(key=NVIDIA),
+    # The convention of AMD's GPU operator; no source states it as a default.
+    AMD: Toleration(key=AMD),
+}
+"""The taint of nodes that offer a resource."""
+
+
+def _ec2(prefix: str, source: str) -> dict[str, Row]:
+    name, memory, count = (f"{prefix}/instance-gpu-{suffix}" for suffix in ("name", "memory", "count"))
+    return {
+        "t4": Row({name: ["t4"]}, source),
+        # g6f instances carry a fraction of an L4 and the same name, with a count of 0.
+        "l4": Row({name: ["l4"], count: ["1", "4", "8"]}, source),
+        "a10g": Row({name: ["a10g"]}, source),
+        "l40s": Row({name: ["l40s"]}, source),
+        "a100-40gb": Row({name: ["a100"], memory: ["40960"]}, source),
+        "a100-80gb": Row({name: ["a100"], memory: ["81920"]}, source),
+        "h100": Row({name: ["h100"]}, source),
+        "h200": Row({name: ["h200"]}, source),
+        "b200": Row({name: ["b200"]}, source),
+    }
+
+
+def _sizes(family: str, *sizes: str) -> list[str]:
+    return [f"{family}.{size}" for size in sizes]
+
+
+EC2_SIZES = ("xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge", "48xlarge")
+G4DN_SIZES = ("xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "metal")
+
+EC2_ROWS = {
+    "t4": Row({INSTANCE_TYPE: _sizes("g4dn", *G4DN_SIZES)}, EC2_TYPES),
+    "l4": Row({INSTANCE_TYPE: [*_sizes("g6", *EC2_SIZES), *_sizes("gr6", "4xlarge", "8xlarge")]}, EC2_TYPES),
+    "a10g": Row({INSTANCE_TYPE: _sizes("g5", *EC2_SIZES)}, EC2_TYPES),
+    "l40s": Row({INSTANCE_TYPE: _sizes("g6e", *EC2_SIZES)}, EC2_TYPES),
+    "a100-40gb": Row({INSTANCE_TYPE: ["p4d.24xlarge"]}, EC2_TYPES),
+    "a100-80gb": Row({INSTANCE_TYPE: ["p4de.24xlarge"]}, EC2_TYPES),
+    "h100": Row({INSTANCE_TYPE: ["p5.4xlarge", "p5.48xlarge"]}, EC2_TYPES),
+    "h200": Row({INSTANCE_TYPE: ["p5e.48xlarge", "p5en.48xlarge"]}, EC2_TYPES),
+    "b200": Row({INSTANCE_TYPE: ["p6-b200.48xlarge"]}, EC2_TYPES),
+}
+
+GKE_ROWS = {
+    "t4": Row({GKE_ACCELERATOR: ["nvidia-tesla-t4"]}, GKE_LABEL),
+    "l4": Row({GKE_ACCELERATOR: ["nvidia-l4"]}, GKE_LABEL),
+    "a100-40gb": Row({GKE_ACCELERATOR: ["nvidia-tesla-a100"]}, GKE_MIG),
+    "a100-80gb": Row({GKE_ACCELERATOR: ["nvidia-a100-80gb"]}, GKE_MIG),
+    "h100": Row({GKE_ACCELERATOR: ["nvidia-h100-80gb", "nvidia-h100-mega-80gb"]}, GKE_MIG),
+    "h200": Row({GKE_ACCELERATOR: ["nvidia-h200-141gb"]}, GKE_MIG),
+    "b200": Row({GKE_ACCELERATOR: ["nvidia-b200"]}, GKE_MIG),
+}
+
+
+def _aks(*sizes: str) -> Row:
+    # The accelerator label says that the node is set up for NVIDIA's GPUs, not which: the size does.
+    return Row({AKS_ACCELERATOR: ["nvidia"], INSTANCE_TYPE: [f"Standard_{size}" for size in sizes]}, AKS)
+
+
+AKS_ROWS = {
+    "t4": _aks("NC4as_T4_v3", "NC8as_T4_v3", "NC16as_T4_v3", "NC64as_T4_v3"),
+    "a100-40gb": _aks("ND96asr_v4"),
+    "a100-80gb": _aks("NC24ads_A100_v4", "NC48ads_A100_v4", "NC96ads_A100_v4", "ND96amsr_A100_v4"),
+    "h100": _aks("NC40ads_H100_v5", "NC80adis_H100_v5", "ND96isr_H100_v5"),
+    "h200": _aks("ND96isr_H200_v5"),
+    # What the accelerator label says on AMD's nodes is not documented, so only the size is asked for.
+    "mi300x": Row({INSTANCE_TYPE: ["Standard_ND96isr_MI300X_v5", "Standard_ND96is_MI300X_v5"]}, AZURE_SIZES, AMD),
+}
+
+NAP_ROWS = {
+    # The name is the part of the size that names the GPU. An A100's tells nothing of its memory, or is missing.
+    "t4": Row({NAP_GPU: ["T4"]}, NAP),
+    "a100-40gb": Row({NAP_SKU: AKS_ROWS["a100-40gb"].labels[INSTANCE_TYPE]}, NAP),
+    "a100-80gb": Row({NAP_SKU: AKS_ROWS["a100-80gb"].labels[INSTANCE_TYPE]}, NAP),
+    "h100": Row({NAP_GPU: ["H100"]}, NAP),
+    "h200": Row({NAP_GPU: ["H200"]}, NAP),
+    "mi300x": Row({NAP_GPU: ["MI300X"]}, NAP, AMD),
+}
+
+GFD_ROWS = {
+    # The names that nvidia-smi prints, with dashes for spaces; drivers before 470 leave NVIDIA out.
+    "t4": Row({PRODUCT: ["Tesla-T4"]}, GFD_SEEN),
+    "l4": Row({PRODUCT: ["NVIDIA-L4"]}, GFD_SEEN),
+    "a10g": Row({PRODUCT: ["NVIDIA-A10G"]}, GFD_SEEN),
+    "l40s": Row({PRODUCT: ["NVIDIA-L40S"]}, GFD_SEEN),
+    "a100-40gb": Row({PRODUCT: ["NVIDIA-A100-SXM4-40GB", "NVIDIA-A100-PCIE-40GB", "A100-SXM4-40GB"]}, GFD),
+    "a100-80gb": Row({PRODUCT: ["NVIDIA-A100-SXM4-80GB", "NVIDIA-A100-80GB-PCIe"]}, GFD_SEEN),
+    "h100": Row({PRODUCT: ["NVIDIA-H100-80GB-HBM3", "NVIDIA-H100-PCIe", "NVIDIA-H100-NVL"]}, GFD_SEEN),
+    "h200": Row({PRODUCT: ["NVIDIA-H200", "NVIDIA-H200-NVL"]}, GFD_SEEN),
+    "b200": Row({PRODUCT: ["NVIDIA-B200"]}, GFD_SEEN),
+}
+
+AMD_PRODUCT = "amd.com/gpu.product-name"
+AMD_ROWS = {
+    # VF: the virtual function that a virtual machine sees.
+    "mi300x": Row({AMD_PRODUCT: ["AMD_Instinct_MI300X_OAM", "AMD_Instinct_MI300X_VF"]}, AMD_LABELLER, AMD),
+}
+
+# Where GPU Feature Discovery runs it tells nodes whose GPUs are shared or cut into slices; elsewhere these say nothing.
+WHOLE = {SHARING: ["time-slicing", "mps"], "nvidia.com/gpu.slices.gi": []}
+
+KARPENTER_SPOT = Spot(
+    {"karpenter.sh/capacity-type": ["spot"]},
+    "aws/karpenter-provider-aws:website/content/en/preview/concepts/scheduling.md",
+)
+
+PLACES: Mapping[Cloud, Place] = {
+    "eks-karpenter": Place(_ec2(EKS_KARPENTER, EC2), whole=WHOLE, spot=KARPENTER_SPOT),
+    "eks-auto": Place(_ec2(EKS_AUTO, EC2_AUTO), whole=WHOLE, spot=KARPENTER_SPOT),
+    "eks-managed": Place(
+        EC2_ROWS,
+        whole=WHOLE,
+        spot=Spot(
+            {"eks.amazonaws.com/capacityType": ["SPOT"]},
+            "awsdocs/amazon-eks-user-guide:nodes/managed-node-groups.adoc",
+        ),
+    ),
+    "gke": Place(
+        GKE_ROWS,
+        whole={GKE_PARTITION: [], GKE_SHARING: []},
+        spot=Spot(
+            {"cloud.google.com/gke-spot": ["true"]},
+            "https://docs.cloud.google.com/kubernetes-engine/docs/concepts/spot-vms",
+            (Toleration(key="cloud.google.com/gke-spot", value="true"),),
+        ),
+        slice_label=GKE_PARTITION,
+        share_labels={GKE_SHARING: ["time-sharing"]},
+    ),
+    "aks": Place(
+        AKS_ROWS,
+        # Chosen when the pool is made; the value that AKS' documentation uses (use-nvidia-gpu.md).
+        tolerations=(Toleration(key="sku", value="gpu"),),
+        whole=WHOLE,
+        spot=Spot(
+            {"kubernetes.azure.com/scalesetpriority": ["spot"]},
+            "MicrosoftDocs/azure-aks-docs:spot-node-pool.md",
+            (Toleration(key="kubernetes.azure.com/scalesetpriority", value="spot"),),
+        ),
+    ),
+    "aks-nap": Place(NAP_ROWS, tolerations=(Toleration(key="sku", value="gpu"),), whole=WHOLE, spot=KARPENTER_SPOT),
+    "nvidia": Place(GFD_ROWS),
+    "amd": Place(AMD_ROWS),
+    "generic": Place({}),
+}
+
+KINDS = frozenset(kind for place in PLACES.values() for kind in place.rows)
+
+MIG_PROFILES = {
+    # https://docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html; the same sizes, without the
+    # 1g of double memory on A100s, stand in partition_gpu.go.
+    "a100-40gb": ("1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb"),
+    "a100-80gb": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
+    "h100": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
+    "h200": ("1g.18gb", "1g.35gb", "2g.35gb", "3g.71gb", "4g.71gb", "7g.141gb"),
+    "b200": ("1g.23gb", "1g.45gb", "2g.45gb", "3g.90gb", "4g.90gb", "7g.180gb"),
+}
+"""Slices into which a kind can be cut; the other kinds of the tables cannot."""
+
+
+def offered(environment: Environment, gpu: Gpu | None = None) -> dict[str, Nodes]:
+    """The nodes of an environment by kind of GPU: those with whole GPUs or, as `gpu` says, with slices or shares.
+
+    A kind is missing where no label and no resource would tell its nodes from others.
+    """
+    kinds = {kind: _part(environment, kind, nodes, gpu) for kind, nodes in _whole(environment).items()}
+    return {kind: nodes for kind, nodes in kinds.items() if nodes}
+
+
+def capacity(environment: Environment) -> Nodes:
+    """Nodes by what they cost: only spot capacity or, by default, any other."""
+    spot = PLACES[environment.cloud].spot
+    if spot is None:
+        return Nodes({}, {}, ())
+    return Nodes(spot.labels, {}, spot.tolerations) if environment.spot else Nodes({}, spot.labels, ())
+
+
+def _whole(environment: Environment) -> dict[str, Nodes]:
+    place, further = PLACES[environment.cloud], tuple(environment.gpu.tolerations)
+    rows = {**place.rows, **GFD_ROWS} if environment.gpu.discovery else place.rows
+    table = {
+        kind: Nodes(row.labels, {}, (TAINTS[row.resource], *place.tolerations, *further), row.resource)
+        for kind, row in rows.items()
+    }
+    return table | {
+        kind: Nodes(row.labels, {}, (*row.tolerations, *further), row.resource)
+        for kind, row in environment.accelerators.items()
+    }
+
+
+def _part(environment: Environment, kind: str, nodes: Nodes, gpu: Gpu | None) -> Nodes | None:
+    place = PLACES[environment.cloud]
+    if gpu and (gpu.mig or gpu.shared) and nodes.resource != NVIDIA:
+        return None
+    if gpu and gpu.mig:
+        if kind in KINDS and gpu.mig not in MIG_PROFILES.get(kind, ()):
+            return None
+        if place.slice_label:
+            return _own_labels(place, nodes, {place.slice_label: [gpu.mig]})
+        if environment.gpu.mig_strategy == "mixed":
+            return replace(nodes, resource=f"nvidia.com/mig-{gpu.mig}")
+        return _product(nodes, f"-MIG-{gpu.mig}", {})
+    if gpu and gpu.shared:
+        if place.share_labels:
+            return _own_labels(place, nodes, place.share_labels)
+        if environment.gpu.rename_shared:
+            return replace(nodes, resource=SHARED_RESOURCE)
+        return _product(nodes, "-SHARED", {SHARING: ["time-slicing"]})
+    return replace(nodes, without=place.whole) if nodes.resource == NVIDIA else nodes
+
+
+def _own_labels(place: Place, nodes: Nodes, labels: Labels) -> Nodes:
+    without = {key: values for key, values in place.whole.items() if key not in labels}
+    return replace(nodes, labels={**nodes.labels, **labels}, without=without)
+
+
+def _product(nodes: Nodes, suffix: str, labels: Labels) -> Nodes | None:
+    """Nodes whose product GPU Feature Discovery names with a suffix; None where it does not tell the product."""
+    if PRODUCT not in nodes.labels:
+        return None
+    products = [f"{product}{suffix}" for product in nodes.labels[PRODUCT]]
+    return replace(nodes, labels={**nodes.labels, PRODUCT: products, **labels})

@@ -1,0 +1,109 @@
+"""What differs between the manifests of one model in several places; `python compare.py` writes it into the README."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from homeport import Environment, Model, Release
+from homeport.manifests import manifests
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+PLACES = ("eks", "gke", "aks", "on-prem")
+
+CONCERNS = {
+    "Deployment spec.template.spec.affinity.": "placement",
+    "Deployment spec.template.spec.tolerations": "placement",
+    "Deployment spec.template.metadata.labels.azure.workload.identity/use": "identity",
+    "ServiceAccount metadata.annotations.eks.amazonaws.com/role-arn": "identity",
+    "ServiceAccount metadata.annotations.iam.gke.io/gcp-service-account": "identity",
+    "ServiceAccount metadata.annotations.azure.workload.identity/client-id": "identity",
+    "NetworkPolicy summarizer-egress spec.egress": "identity",
+    "NetworkPolicy summarizer-ingress spec.ingress": "routing",
+}
+"""All that may differ, and why. Where several objects of a kind exist, by name."""
+
+MISSING = object()
+
+
+def objects(place: str) -> dict[str, Any]:
+    """The manifests of the model in one place."""
+    release = Release(
+        model=Model.load(HERE / "model.yaml"),
+        environment=Environment.load(HERE / "environments" / f"{place}.yaml"),
+        version="1",
+        image="registry.example.com/language/summarizer:1",
+    )
+    if violations := release.violations():
+        raise ValueError(violations)
+    return {_title(each): each for each in manifests(release)}
+
+
+def differences() -> dict[str, dict[str, Any]]:
+    """Fields that are not equal everywhere: what each place has there, for a list without what all have."""
+    places = {place: objects(place) for place in PLACES}
+    return {path.strip("."): found for path, found in _differences(places, "")}
+
+
+def concern(field: str) -> str:
+    """Why a field may differ.
+
+    Raises:
+        LookupError: It may not.
+    """
+    for prefix, name in CONCERNS.items():
+        if field.startswith(prefix):
+            return name
+    raise LookupError(field)
+
+
+def report() -> str:
+    """The differences for people."""
+    found = differences()
+    lines = ["| object and field | concern | " + " | ".join(PLACES) + " |", "|---|---|" + "---|" * len(PLACES)]
+    for field, values in found.items():
+        cells = ["own" if place in values else "-" for place in PLACES]
+        lines.append(f"| `{field}` | {concern(field)} | " + " | ".join(cells) + " |")
+    for field, values in found.items():
+        lines += ["", f"`{field}`", "", "```yaml"]
+        for place, value in values.items():
+            shown = value if isinstance(value, list) else [value]
+            lines += [f"{place}:", *(f"  - {json.dumps(each)}" for each in shown)]
+        lines.append("```")
+    return "\n".join(lines) + "\n"
+
+
+def readme() -> str:
+    """The README with the differences of now."""
+    text = README.read_text(encoding="utf-8")
+    return re.sub(
+        r"(<!-- differences -->\n).*(<!-- end -->)", lambda match: match[1] + report() + match[2], text, flags=re.S
+    )
+
+
+def _title(manifest: Mapping[str, Any]) -> str:
+    name = f" {manifest['metadata']['name']}" if manifest["kind"] == "NetworkPolicy" else ""
+    return f"{manifest['kind']}{name} "
+
+
+def _differences(places: Mapping[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    values = list(places.values())
+    if all(isinstance(value, dict) for value in values):
+        for key in dict.fromkeys(key for value in values for key in value):
+            yield from _differences(
+                {place: value.get(key, MISSING) for place, value in places.items()},
+                path + key + ("" if key.endswith(" ") else "."),
+            )
+    elif all(isinstance(value, list) for value in values):
+        common = [each for each in values[0] if all(each in value for value in values)]
+        found = {place: [each for each in value if each not in common] for place, value in places.items()}
+        if any(found.values()):
+            yield path, {place: value for place, value in found.items() if value}
+    elif any(value != values[0] for value in values):
+        yield path, {place: value for place, value in places.items() if value is not MISSING}
+
+
+if __name__ == "__main__":
+    README.write_text(readme(), encoding="utf-8")

@@ -1,0 +1,166 @@
+"""The real scheduler, before nodes as each place makes them: a model lands on the right node and on no decoy."""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from homeport import Environment, Model, Release
+from homeport.manifests import manifests
+from tests import nodes as world
+from tests.nodes import Node, Place
+from tests.support import Cluster
+
+T = TypeVar("T")
+
+MODEL_FILE = Path(__file__).parents[2] / "examples" / "portability" / "model.yaml"
+WORLD = world.places()
+WITH_MODEL_FILE = [place for place in WORLD if place.name == place.environment["cloud"] and place.name != "amd"]
+"""The places that have the kinds that the model file asks for."""
+
+
+LABEL = "homeport-test"
+
+
+@pytest.fixture
+def nodes(cluster: Cluster) -> Iterator[Callable[[list[Node]], None]]:
+    """Makes nodes, ready when it returns, that are gone after the test."""
+
+    def make(wanted: list[Node]) -> None:
+        create(cluster, [kubernetes_node(node) for node in wanted])
+        until(lambda: len(wanted) <= sum(map(ready, found := labelled(cluster))) == len(found) or None)
+
+    yield make
+    cluster.kubectl("delete", f"--raw=/api/v1/nodes?labelSelector={LABEL}")  # all at once, not one by one
+
+
+@pytest.fixture
+def deploy(cluster: Cluster) -> Iterator[Callable[[Release], None]]:
+    """Applies the manifests of releases, whose namespaces are gone after the test."""
+    namespaces: list[str] = []
+
+    def apply(release: Release) -> None:
+        assert release.violations() == []
+        namespaces.append(release.namespace)
+        create(cluster, manifests(release))
+
+    yield apply
+    cluster.kubectl("delete", "namespace", "--wait=false", *namespaces)
+
+
+@pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
+def test_one_model_file_lands_on_the_right_node_of_every_place(
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None], place: Place
+) -> None:
+    right = [node for node in place.nodes if (node.kind, node.part, node.spot) == ("h100", None, False)]
+    second = [node for node in place.nodes if (node.kind, node.part, node.spot) == ("a100-80gb", None, False)]
+    decoys = [node for node in place.nodes if node not in [*right, *second]]
+    release = release_of(Model.load(MODEL_FILE), place, spot=False)
+    nodes([*decoys, *place.foreign(WORLD)])
+    deploy(release)
+    # Before decoys alone the pod waits: each was considered, and none will do.
+    assert until(lambda: waiting(cluster, release)) == "Unschedulable"
+    nodes(right)
+    assert until(lambda: node_of(cluster, release)) in {node.name for node in right}
+
+
+@pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
+def test_the_first_kind_of_the_model_file_is_preferred(
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None], place: Place
+) -> None:
+    nodes([node for node in place.nodes if node.kind in {"h100", "a100-80gb"} and not node.part and not node.spot])
+    release = release_of(Model.load(MODEL_FILE), place, spot=False)
+    deploy(release)
+    first = {node.name for node in place.nodes if node.kind == "h100"}
+    assert until(lambda: node_of(cluster, release)) in first
+
+
+@pytest.mark.parametrize("place", WORLD, ids=lambda place: place.name)
+def test_every_kind_slice_and_share_lands_on_its_node(
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None], place: Place
+) -> None:
+    nodes([*place.nodes, *place.foreign(WORLD)])
+    wanted: dict[str, set[str]] = {}
+    releases = []
+    for kind, part, spot in place.demands():
+        releases.append(release_of(model(kind, part, spot=spot), place, spot=spot))
+        deploy(releases[-1])
+        wanted[releases[-1].model.name] = {
+            node.name for node in place.nodes if (node.kind, node.part, node.spot) == (kind, part, spot)
+        }
+    found = {each.model.name: until(lambda each=each: node_of(cluster, each)) for each in releases}  # type: ignore[misc]
+    assert {name: node for name, node in found.items() if node not in wanted[name]} == {}
+
+
+def model(kind: str, part: str | None, *, spot: bool) -> Model:
+    form = {} if part is None else {"shared": True} if part == "shared" else {"mig": part}
+    name = re.sub("[^a-z0-9]+", "-", f"gpu-{kind}-{part or 'whole'}{'-spot' if spot else ''}")
+    fields = {"name": name, "owner": "ds", "image": "registry.example.com/ds/model", "scale": {"min": 1, "max": 1}}
+    return Model.model_validate({**fields, "resources": {"gpu": {"kinds": [kind], **form}}})
+
+
+def release_of(model: Model, place: Place, *, spot: bool) -> Release:
+    # A namespace of its own for each test, so that none has to wait until another's is gone.
+    namespace = f"{{model}}-{uuid.uuid4().hex[:8]}"
+    environment = {"cluster": {"identifier": "test"}, "namespace": namespace, **place.environment, "spot": spot}
+    return Release(model, Environment.model_validate(environment), "1", f"{model.image}:1")
+
+
+def kubernetes_node(node: Node) -> dict[str, Any]:
+    size = {"cpu": "128", "memory": "2Ti", "ephemeral-storage": "1Ti", "pods": "110"}
+    if node.resource:
+        size[node.resource] = "8"
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": node.name,
+            "labels": {LABEL: "scheduling", "kubernetes.io/hostname": node.name, **node.labels},
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
+        "spec": {"taints": [{"key": key, "value": value, "effect": effect} for key, value, effect in node.taints]},
+        "status": {"allocatable": size, "capacity": size},
+    }
+
+
+def create(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
+    items = {"apiVersion": "v1", "kind": "List", "items": objects}
+    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(items))
+
+
+def labelled(cluster: Cluster) -> list[Any]:
+    items: list[Any] = cluster.get("nodes", f"--selector={LABEL}")["items"]
+    return items
+
+
+def ready(node: Mapping[str, Any]) -> bool:
+    conditions = node["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def pods(cluster: Cluster, release: Release) -> Iterator[Mapping[str, Any]]:
+    yield from cluster.get("pods", f"--namespace={release.namespace}")["items"]
+
+
+def waiting(cluster: Cluster, release: Release) -> str | None:
+    """Why the pod of a release has no node yet."""
+    conditions = [each for pod in pods(cluster, release) for each in pod["status"].get("conditions", [])]
+    return next((each.get("reason") for each in conditions if each["type"] == "PodScheduled"), None)
+
+
+def node_of(cluster: Cluster, release: Release) -> str | None:
+    """The node that the scheduler chose for the pod of a release."""
+    return next((pod["spec"].get("nodeName") for pod in pods(cluster, release)), None)
+
+
+def until(ask: Callable[[], T | None]) -> T | None:
+    """The first answer; None after a minute without."""
+    deadline = time.monotonic() + 60
+    while (answer := ask()) is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return answer

@@ -1,0 +1,253 @@
+"""The GPU catalogue against nodes as each place makes them: every kind is found, and nothing else."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from homeport import Environment, Model, Release, accelerators
+from homeport.accelerators import PLACES, Place, Row, offered
+from homeport.environment import Toleration
+from homeport.manifests.workload import workload
+from homeport.model import Gpu
+from tests import nodes as world
+from tests.nodes import Node
+
+CLUSTER = {"identifier": "test"}
+WORLD = world.places()
+CLOUDS = [place for place in WORLD if place.name == place.environment["cloud"]]
+
+
+def release(environment: Mapping[str, Any], gpu: Mapping[str, Any] | None) -> Release:
+    fields = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris", "resources": {"gpu": gpu}}
+    here = Environment.model_validate({"cluster": CLUSTER, **environment})
+    return Release(Model.model_validate(fields), here, "1", "registry.example.com/iris:1")
+
+
+def pod(environment: Mapping[str, Any], gpu: Mapping[str, Any] | None) -> dict[str, Any]:
+    found = release(environment, gpu)
+    assert found.violations() == []
+    spec: dict[str, Any] = workload(found)[0]["spec"]["template"]["spec"]
+    return spec
+
+
+def request(kind: str, part: str | None) -> dict[str, Any]:
+    form = {} if part is None else {"shared": True} if part == "shared" else {"mig": part}
+    return {"kinds": [kind], **form}
+
+
+def mistakes(place: world.Place) -> Iterator[str]:
+    """Nodes of a place or of foreign clouds on which a pod may stand and should not, or should and may not."""
+    for kind, part, spot in place.demands():
+        environment = {**place.environment, "spot": spot}
+        try:
+            spec = pod(environment, request(kind, part))
+        except AssertionError:
+            yield f"{place.name}: {kind} {part}: refused"
+            continue
+        for node in [*place.nodes, *place.foreign(WORLD)]:
+            wanted = node in place.nodes and (node.kind, node.part, node.spot) == (kind, part, spot)
+            if world.fits(spec, node) != wanted:
+                yield f"{place.name}: {kind} {part}: {'not on' if wanted else 'on'} {node.name} {dict(node.labels)}"
+
+
+@pytest.mark.parametrize("place", WORLD, ids=lambda place: place.name)
+def test_every_kind_lands_on_its_nodes_and_on_no_other(place: world.Place) -> None:
+    assert list(mistakes(place)) == []
+
+
+@pytest.mark.parametrize("place", CLOUDS, ids=lambda place: place.name)
+def test_the_nodes_of_the_tests_have_all_kinds_that_a_place_offers(place: world.Place) -> None:
+    assert {kind for kind, part, _ in place.demands() if part is None} == set(PLACES[place.environment["cloud"]].rows)
+
+
+def test_every_cloud_has_nodes_in_the_tests() -> None:
+    assert {place.name for place in CLOUDS} == set(PLACES) - {"generic"}
+
+
+def test_every_row_has_its_source() -> None:
+    sources = [row.source for place in PLACES.values() for row in place.rows.values()]
+    sources += [place.spot.source for place in PLACES.values() if place.spot]
+    assert all(re.search(r"\w+/[\w-]+:|https://", source) for source in sources)
+
+
+# What would go unnoticed: each entry of the tables, taken away, must leave a mistake.
+
+
+def less(values: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The mapping without each of its keys, and without each value of those that have several."""
+    for key, found in values.items():
+        yield key, {other: values[other] for other in values if other != key}
+        if len(found) > 1:
+            for value in found:
+                yield f"{key}={value}", {**values, key: [each for each in found if each != value]}
+
+
+def mutants(place: Place) -> Iterator[tuple[str, Place]]:
+    for kind, row in place.rows.items():
+        yield kind, replace(place, rows={other: place.rows[other] for other in place.rows if other != kind})
+        changed: list[tuple[str, Row]] = [(key, replace(row, labels=labels)) for key, labels in less(row.labels)]
+        changed.append(
+            ("resource", replace(row, resource="amd.com/gpu" if row.resource[0] == "n" else "nvidia.com/gpu"))
+        )
+        for name, mutant in changed:
+            yield f"{kind} {name}", replace(place, rows={**place.rows, kind: mutant})
+    for index, taint in enumerate(place.tolerations):
+        yield taint.key, replace(place, tolerations=place.tolerations[:index] + place.tolerations[index + 1 :])
+    for key, labels in less(place.whole):
+        yield f"whole {key}", replace(place, whole=labels)
+    if place.slice_label:
+        yield "slice label", replace(place, slice_label=None)
+    for key, _ in less(place.share_labels or {}):
+        yield f"share {key}", replace(place, share_labels=None)
+    if place.spot:
+        yield "spot", replace(place, spot=None)
+        for index, taint in enumerate(place.spot.tolerations):
+            rest = place.spot.tolerations[:index] + place.spot.tolerations[index + 1 :]
+            yield f"spot {taint.key}", replace(place, spot=replace(place.spot, tolerations=rest))
+
+
+MUTANTS = [(cloud, name, mutant) for cloud, place in PLACES.items() for name, mutant in mutants(place)]
+
+
+@pytest.mark.parametrize(("cloud", "name", "mutant"), MUTANTS, ids=[f"{cloud} {name}" for cloud, name, _ in MUTANTS])
+def test_whatever_is_taken_from_the_catalogue_is_missed(
+    monkeypatch: pytest.MonkeyPatch, cloud: str, name: str, mutant: Place
+) -> None:
+    mutated = {each: mutant if each == cloud else place for each, place in PLACES.items()}
+    monkeypatch.setattr(accelerators, "PLACES", mutated)
+    places = [place for place in WORLD if place.environment["cloud"] == cloud]
+    assert any(mistake for place in places for mistake in mistakes(place)), f"{cloud}: nobody misses {name}"
+
+
+@pytest.mark.parametrize("resource", sorted(accelerators.TAINTS))
+def test_the_taint_of_a_resource_taken_from_the_catalogue_is_missed(
+    monkeypatch: pytest.MonkeyPatch, resource: str
+) -> None:
+    monkeypatch.setitem(accelerators.TAINTS, resource, Toleration(key="other"))
+    missed = {place.name for place in CLOUDS if list(mistakes(place))}
+    assert missed == ({"amd", "aks", "aks-nap"} if resource == "amd.com/gpu" else {p.name for p in CLOUDS} - {"amd"})
+
+
+def test_mig_profiles_are_those_of_nvidias_guide() -> None:
+    assert accelerators.MIG_PROFILES == {
+        "a100-40gb": ("1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb"),
+        "a100-80gb": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
+        "h100": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
+        "h200": ("1g.18gb", "1g.35gb", "2g.35gb", "3g.71gb", "4g.71gb", "7g.141gb"),
+        "b200": ("1g.23gb", "1g.45gb", "2g.45gb", "3g.90gb", "4g.90gb", "7g.180gb"),
+    }
+
+
+# What an environment cannot place is refused, and says what it can.
+
+REFUSED = [
+    (
+        {"cloud": "gke"},
+        {"kinds": ["a10g"]},
+        'found "a10g", which no node here is known to have, accepted: t4, l4, a100-40gb, a100-80gb, h100, h200, b200',
+    ),
+    ({"cloud": "amd"}, {"kinds": ["t4"]}, 'found "t4", which no node here is known to have, accepted: mi300x'),
+    ({"cloud": "generic"}, {"kinds": ["t4"]}, 'found "t4", which no node here is known to have, accepted: none'),
+    (
+        {"cloud": "aks"},
+        {"kinds": ["h100"], "mig": "1g.10gb"},
+        'found "h100" in slices of 1g.10gb, which no node here is known to have, accepted: none '
+        "(as whole GPUs: t4, a100-40gb, a100-80gb, h100, h200, mi300x)",
+    ),
+    (
+        {"cloud": "gke"},
+        {"kinds": ["l4"], "mig": "1g.5gb"},
+        'found "l4" in slices of 1g.5gb, which no node here is known to have, accepted: a100-40gb '
+        "(as whole GPUs: t4, l4, a100-40gb, a100-80gb, h100, h200, b200)",
+    ),
+    (
+        {"cloud": "amd"},
+        {"kinds": ["mi300x"], "shared": True},
+        'found "mi300x" in time-sliced shares, which no node here is known to have, accepted: none '
+        "(as whole GPUs: mi300x)",
+    ),
+    (
+        {"cloud": "aks"},
+        {"kinds": ["h100", "mi300x"]},
+        'found "mi300x", a amd.com/gpu, accepted: only nvidia.com/gpu beside the first kind',
+    ),
+]
+
+
+@pytest.mark.parametrize(("environment", "gpu", "message"), REFUSED)
+def test_what_cannot_be_placed_is_refused_with_what_can(
+    environment: dict[str, Any], gpu: dict[str, Any], message: str
+) -> None:
+    assert [violation.message for violation in release(environment, gpu).violations()] == [message]
+
+
+def test_each_kind_that_cannot_be_placed_is_named() -> None:
+    found = release({"cloud": "gke"}, {"kinds": ["a10g", "l4", "mi300x"]}).violations()
+    assert [violation.field[-1] for violation in found] == [0, 2]
+
+
+# The environment's own rows.
+
+OWN = {"labels": {"gpu": ["little"]}, "tolerations": [{"key": "gpu"}], "resource": "example.com/gpu"}
+
+
+def test_an_environment_adds_a_kind() -> None:
+    added = offered(release({"cloud": "gke", "accelerators": {"little": OWN}}, None).environment)["little"]
+    assert (added.labels, added.resource) == ({"gpu": ["little"]}, "example.com/gpu")
+    assert [taint.key for taint in added.tolerations] == ["gpu"]
+
+
+def test_an_environment_overrides_a_kind() -> None:
+    spec = pod({"cloud": "gke", "accelerators": {"l4": OWN}}, {"kinds": ["l4"]})
+    mine = Node("mine", {"gpu": "little"}, (("gpu", "", "NoSchedule"),), "example.com/gpu", "l4", None, spot=False)
+    assert world.fits(spec, mine)
+    assert not any(world.fits(spec, node) for node in world.place("gke").nodes)
+
+
+def test_a_row_of_ones_own_is_cut_into_slices_by_its_product() -> None:
+    own = {"labels": {"nvidia.com/gpu.product": ["NVIDIA-A30"]}}
+    environment = release({"cloud": "generic", "accelerators": {"a30": own}}, None).environment
+    sliced = offered(environment, Gpu(kinds=["a30"], mig="1g.6gb"))["a30"]
+    assert sliced.labels == {"nvidia.com/gpu.product": ["NVIDIA-A30-MIG-1g.6gb"]}
+
+
+# What people may write.
+
+WRONG_GPUS = [
+    ({"kinds": ["t4"], "mig": "1g.10gb", "shared": True}, "`mig` or `shared`, not both"),
+    ({"kinds": ["t4"], "shared": True, "count": 2}, "a `count` of 1 with `shared`"),
+    ({"kinds": ["t4", "t4"]}, "each kind once"),
+    ({"kinds": ["t4"], "mig": "1g.10"}, "String should match pattern"),
+    ({"kinds": ["t4"], "mig": "8g.10gb"}, "String should match pattern"),
+]
+
+
+@pytest.mark.parametrize(("gpu", "message"), WRONG_GPUS)
+def test_a_gpu_that_is_none_is_refused(gpu: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        Gpu.model_validate(gpu)
+    assert message in str(error.value)
+
+
+WRONG_ENVIRONMENTS = [
+    ({"cloud": "gke", "gpu": {"discovery": True}}, "only `tolerations` on gke, whose own labels tell the rest"),
+    ({"cloud": "amd", "gpu": {"mig_strategy": "mixed"}}, "only `tolerations` on amd, whose own labels tell the rest"),
+    ({"cloud": "nvidia", "spot": True}, "false on nvidia, whose nodes do not tell that they are spot capacity"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), WRONG_ENVIRONMENTS)
+def test_what_a_cloud_cannot_tell_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        release(fields, None)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("cloud", [cloud for cloud, place in PLACES.items() if place.spot is None])
+def test_spot_is_refused_where_no_label_tells_it(cloud: str) -> None:
+    with pytest.raises(ValidationError, match="spot"):
+        release({"cloud": cloud, "spot": True}, None)
