@@ -35,9 +35,9 @@ def _specs(annotation: Any, suffix: str) -> Iterator[tuple[type[BaseModel], str]
     """The specs inside an annotation, with what stands between the field and theirs."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, suffix
-    inner = {list: "[]", dict: ".<name>"}
+    inner: dict[object, str] = {list: "[]", dict: ".<name>"}
     for part in get_args(annotation):
-        yield from _specs(part, suffix + inner.get(get_origin(annotation) or object, ""))
+        yield from _specs(part, suffix + inner.get(get_origin(annotation), ""))
 
 
 if __name__ == "__main__":
