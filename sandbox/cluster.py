@@ -98,7 +98,7 @@ class Sandbox:
         progress = progress or Progress()
         machine.require_root()
         with self._locked(progress):
-            machine.require_packages(progress)
+            machine.require_packages(machine.NODE_PACKAGES, progress)
             build.ensure((*engine.parts(), *CLUSTER), progress)
             engine.install(self._paths, progress)
             if self.status().running:
