@@ -77,8 +77,9 @@ class Program:
     def up(self, *arguments: str) -> str:
         return self("up", "--yes", "--skip-preview", f"--stack={self.stack}", *arguments)
 
-    def expect_no_changes(self) -> str:
-        return self("preview", "--expect-no-changes", "--diff", f"--stack={self.stack}")
+    def expect_no_changes(self, *arguments: str) -> str:
+        """With `--refresh` against the cluster, where nothing may be under way then, else against the state."""
+        return self("preview", "--expect-no-changes", "--diff", f"--stack={self.stack}", *arguments)
 
     def outputs(self) -> Any:
         done = self("stack", "output", "--json", f"--stack={self.stack}")

@@ -70,8 +70,8 @@ def test_nothing_to_change_after_the_autoscaler_acted(cluster: Cluster, example:
         cluster.kubectl("scale", f"deployment/{name}", f"--replicas={most + 1}", namespace)
         cluster.kubectl("wait", f"--for=jsonpath={{.spec.replicas}}={most}", f"deployment/{name}", namespace)
         cluster.kubectl("rollout", "status", f"deployment/{name}", namespace, "--timeout=60s")
-    program.expect_no_changes()
-    program.up()
+    program.expect_no_changes("--refresh")
+    program.up("--refresh")
     for autoscaler in (manifest for manifest in wanted if manifest["kind"] == "HorizontalPodAutoscaler"):
         deployment = cluster.live(autoscaler | {"apiVersion": "apps/v1", "kind": "Deployment"})
         assert deployment["spec"]["replicas"] == autoscaler["spec"]["maxReplicas"]
