@@ -59,11 +59,9 @@ def summary(stack: Checked) -> str:
     return f"{stack.name}: ok, {_count(len(models), 'model')}, {stack.objects} objects, from {_count(files, 'file')}"
 
 
-def text(stacks: Sequence[Checked]) -> Iterator[str]:
-    """For people: the problems, then a line on each stack."""
-    for problem, names in by_problem(stacks).items():
-        yield f"{problem} [{', '.join(names)}]"
-    yield from map(summary, stacks)
+def shown(problem: Problem, stacks: Iterable[str]) -> str:
+    """One line on a problem and the stacks that have it."""
+    return f"{problem} [{', '.join(stacks)}]"
 
 
 def as_json(stacks: Sequence[Checked]) -> str:

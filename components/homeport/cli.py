@@ -58,10 +58,16 @@ def main() -> None:
     app(prog_name="homeport")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"homeport {installed_version('homeport')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - acts in its callback
-        bool, typer.Option("--version", callback=lambda asked: _version(asked), is_eager=True, help="Show the version.")
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     pass
@@ -87,11 +93,10 @@ def check(
         case Output.GITHUB:
             _lines(checking.github(found))
         case Output.TEXT:
-            failing = {checking.summary(stack) for stack in found if stack.problems}
-            right = {checking.summary(stack) for stack in found if not stack.problems}
-            for line in checking.text(found):
-                color = "green" if line in right else None if line in failing else "red"
-                typer.echo(_colored(line, color))
+            for problem, where in checking.by_problem(found).items():
+                typer.echo(_colored(checking.shown(problem, where), "red"))
+            for stack in found:
+                typer.echo(_colored(checking.summary(stack), None if stack.problems else "green"))
     if any(stack.problems for stack in found):
         raise typer.Exit(FAILED)
 
@@ -137,16 +142,12 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which file the schema is o
     typer.echo(schemas.schema(kind), nl=False)
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"homeport {installed_version('homeport')}")
-        raise typer.Exit
-
-
 def _folders(names: list[str] | None, stacks: Path) -> list[Path]:
     found = {folder.name: folder for folder in checking.find_stacks(stacks)}
     if not found:
-        raise typer.BadParameter(f"found no {stacks}/*/environment.yaml, accepted: a folder of stacks", param_hint="--stacks")
+        raise typer.BadParameter(
+            f"found no {stacks}/*/environment.yaml, accepted: a folder of stacks", param_hint="--stacks"
+        )
     for name in names or ():
         if name not in found:
             raise typer.BadParameter(f'found "{name}", accepted: {", ".join(found)} (in {stacks})', param_hint="STACK")
@@ -163,7 +164,7 @@ def _read(folders: list[Path]) -> dict[str, Stack]:
         except SpecError as error:
             failed.append(checking.Checked(folder.name, error.problems))
     if failed:
-        _fail(checking.text(failed))
+        _fail(checking.shown(problem, where) for problem, where in checking.by_problem(failed).items())
     return stacks
 
 
