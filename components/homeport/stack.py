@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -12,7 +11,7 @@ from homeport.documents import Document, Location, Problem, SpecError, dotted
 from homeport.environment import Environment, LiveModels, LiveVersion
 from homeport.fields import Spec
 from homeport.model import Model
-from homeport.provenance import last_commit
+from homeport.provenance import History
 from homeport.release import Release
 from homeport.totals import total_violations
 
@@ -103,24 +102,18 @@ def _releases(
     models: Mapping[str, tuple[Document, Model]],
 ) -> Iterator[Release]:
     peers = _peers({name: model for name, (_, model) in models.items()})
-    # Git is asked about several models at once: it takes most of the time, and waits for the disk.
-    with ThreadPoolExecutor() as pool:
-        commits = pool.map(lambda name: _commit(name, environment[0], live[0], models[name][0]), models)
-    for (name, (_, model)), commit in zip(models.items(), commits, strict=True):
+    shared = environment[0].path
+    history = History([shared, *(document.path for document, _ in models.values())], live[0].path)
+    for name, (document, model) in models.items():
         entry = live[1].models[name]
         yield Release(
             model=model,
             environment=environment[1],
             version=entry.stable.version,
             image=image_reference(model, entry.stable),
-            commit=commit,
+            commit=history.last_commit([document.path, shared], live[0].lines(("models", name))),
             peers=peers[name],
         )
-
-
-def _commit(name: str, environment: Document, live: Document, model: Document) -> str:
-    place = live.lines(("models", name))
-    return last_commit([model.path, environment.path], (live.path, place) if place else None)
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:

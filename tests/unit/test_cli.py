@@ -85,7 +85,7 @@ def test_check_names_model_field_value_and_ceiling(repository: Path) -> None:
 
 
 def test_check_for_programs(repository: Path) -> None:
-    (repository / "stacks" / "prod" / "environment.yaml").write_text(ENVIRONMENT + "spot: 1.5\n")
+    (repository / "stacks" / "prod" / "environment.yaml").write_text(ENVIRONMENT + "teams: 1.5\n")
     result = homeport("check", "--output", "json")
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {
@@ -109,8 +109,8 @@ def test_check_for_programs(repository: Path) -> None:
                     {
                         "file": "stacks/prod/environment.yaml",
                         "line": 3,
-                        "field": "spot",
-                        "message": "found 1.5, accepted: a valid boolean, unable to interpret input",
+                        "field": "teams",
+                        "message": "found 1.5, accepted: a mapping",
                     }
                 ],
             },
@@ -245,7 +245,7 @@ def test_installed_command_never_imports_pulumi() -> None:
 @pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_color_is_for_terminals(variables: dict[str, str], colored: bool) -> None:
     reader, writer = os.openpty()
-    command = [Path(sys.executable).with_name("homeport"), "check", "dev"]
+    command = [str(Path(sys.executable).with_name("homeport")), "check", "dev"]
     subprocess.run(command, stdout=writer, env=os.environ | variables, check=True)
     assert (b"\x1b[" in os.read(reader, 1000)) is colored
     assert b"\x1b" not in subprocess.check_output(command)

@@ -54,7 +54,8 @@ def test_every_field_is_described(name: str) -> None:
     for part in (found, *found["$defs"].values()):
         assert part["description"]
         for field, content in part["properties"].items():
-            assert content.get("description"), field
+            # A field of one part is described by that part.
+            assert content.get("description") or content.get("$ref"), field
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
