@@ -98,7 +98,7 @@ class Sandbox:
         progress = progress or Progress()
         machine.require_root()
         with self._locked(progress):
-            machine.require_packages(progress)
+            machine.require_packages(machine.NODE_PACKAGES, progress)
             build.ensure((*engine.parts(), *CLUSTER), progress)
             engine.install(self._paths, progress)
             if self.status().running:
@@ -202,7 +202,9 @@ class Sandbox:
         with progress.step("DNS, network policies, metrics"):
             self._until("DNS is ready", ["-n=kube-system", "rollout", "status", "deployment/coredns", "--timeout=1s"])
             # Through the service address: this proves kube-proxy, the pod network and the DNS pod at once.
-            self._until_inside("DNS answers", ["socat", "-u", "/dev/null", f"TCP:{components.DNS_ADDRESS}:53"])
+            # One second each: a connection begun before kube-proxy knew the address would be tried for two minutes more.
+            dial = f"TCP:{components.DNS_ADDRESS}:53,connect-timeout=1"
+            self._until_inside("DNS answers", ["socat", "-u", "/dev/null", dial])
             self._until_inside("network policies are enforced", ["iptables", "-S", "KUBE-ROUTER-FORWARD"])
             metrics = ["wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=1s"]
             self._until("the metrics server answers", metrics)

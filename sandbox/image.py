@@ -24,6 +24,8 @@ from typing import IO, Any
 
 from filelock import FileLock
 
+from sandbox import machine
+from sandbox import progress as console
 from sandbox.errors import SandboxError
 
 Progress = Callable[[str], None]
@@ -120,10 +122,8 @@ def _base_layer(store: Path, progress: Progress) -> _Layer:
 
     def make(target: Path) -> None:
         progress("Debian base (once, about a minute)")
-        if not shutil.which("debootstrap", path=_system_path()):
-            raise ImageError("debootstrap is not installed; on Debian: apt-get install debootstrap")
-        if os.geteuid() != 0:
-            raise ImageError("debootstrap needs root")
+        machine.require_root()
+        machine.require_packages(machine.IMAGE_PACKAGES, console.Progress())
         with _scratch(store) as root:
             _run(["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root)])
             for pattern in _TRIMMED:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.errors import SandboxError
@@ -12,7 +13,8 @@ from sandbox.progress import Progress
 GO_NEEDED = (1, 26)
 
 # A file or command -> the Debian package that has it.
-_PACKAGES = {
+IMAGE_PACKAGES = {"debootstrap": "debootstrap"}
+NODE_PACKAGES = {
     "runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "iptables": "iptables",
@@ -36,7 +38,8 @@ def require_root() -> None:
     """
     if os.geteuid() != 0:
         raise SandboxError(
-            "the sandbox runs a real Kubernetes node and needs root: run it with sudo -E, or use a cluster of your own"
+            "a Kubernetes node, and the base system of an image, need root: run this with sudo -E, "
+            "or use a cluster and an image of your own"
         )
 
 
@@ -64,22 +67,22 @@ def require_go() -> None:
         raise SandboxError(f"{needed}; {go} is {(found.stdout or found.stderr).strip()!r}")
 
 
-def missing_packages() -> list[str]:
-    """The Debian packages that the sandbox needs and the machine lacks."""
+def missing_packages(packages: Mapping[str, str]) -> list[str]:
+    """Those of the Debian packages that the machine lacks."""
     return [
         package
-        for probe, package in _PACKAGES.items()
+        for probe, package in packages.items()
         if not (Path(probe).exists() if probe.startswith("/") else shutil.which(probe, path=SYSTEM_PATH))
     ]
 
 
-def require_packages(progress: Progress) -> None:
+def require_packages(packages: Mapping[str, str], progress: Progress) -> None:
     """Installs what is missing.
 
     Raises:
         SandboxError: This is not a Debian-like machine, or the installation failed.
     """
-    missing = missing_packages()
+    missing = missing_packages(packages)
     if not missing:
         return
     names = " ".join(missing)

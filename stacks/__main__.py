@@ -1,5 +1,6 @@
 """What `pulumi up` runs: every model that is live in the environment which has the name of the stack."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import pulumi
 
 from homeport import SpecError, Stack
 
+# Pulumi starts this in stacks/; people are in the folder above, and errors name files as they see them.
+os.chdir(Path(__file__).parent.parent)
+
 try:
-    stack = Stack.read(Path(__file__).parent / pulumi.get_stack())
+    stack = Stack.read(Path("stacks") / pulumi.get_stack())
 except SpecError as error:
     # What people wrote is wrong, not this program: show all of it, and no traceback.
     for problem in error.problems:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from homeport.accelerators import offered
+from homeport.accelerators import KINDS, Nodes, offered
 from homeport.documents import Location
 from homeport.environment import Environment, Identity
 from homeport.fields import byte_count, millicores
@@ -68,6 +68,14 @@ class Release:
         least = scale.min or min(defaults.min_replicas, scale.max or defaults.min_replicas)
         return least, scale.max or max(defaults.max_replicas, least)
 
+    @cached_property
+    def gpu_nodes(self) -> dict[str, Nodes]:
+        """Nodes by kind of GPU, in the model's order: of the kinds that it accepts those that are offered and allowed."""
+        if self.gpu is None:
+            return {}
+        nodes, allowed = offered(self.environment, self.gpu), self.environment.limits.gpu_kinds
+        return {kind: nodes[kind] for kind in self.gpu.kinds if kind in nodes and (allowed is None or kind in allowed)}
+
     @property
     def callees(self) -> list[Model]:
         """The models that this one calls, in its order."""
@@ -112,21 +120,32 @@ class Release:
     def _gpus(self) -> list[Violation]:
         if self.gpu is None:
             return []
+        known = KINDS | set(self.environment.accelerators)
+        unknown = [
+            Violation(
+                ("resources", "gpu", "kinds", index),
+                f'found "{kind}", which no cloud and no environment knows, accepted: {_listed(sorted(known))}',
+            )
+            for index, kind in enumerate(self.gpu.kinds)
+            if kind not in known
+        ]
+        if unknown:
+            return unknown
+        place: Location = ("resources", "gpu", "kinds")
+        found = ", ".join(f'"{kind}"' for kind in self.gpu.kinds)
         nodes, allowed = offered(self.environment, self.gpu), self.environment.limits.gpu_kinds
-        kinds, part = self.gpu.kinds, _part(self.gpu)
-        hint = f" (as whole GPUs: {_listed(offered(self.environment))})" if part else ""
-        found: list[Violation] = []
-        for index, kind in enumerate(kinds):
-            place: Location = ("resources", "gpu", "kinds", index)
-            if allowed is not None and kind not in allowed:
-                found.append(Violation(place, f'found "{kind}", accepted: {_listed(allowed)} (limits.gpu_kinds)'))
-            elif kind not in nodes:
-                message = f'found "{kind}"{part}, which no node here is known to have, accepted: {_listed(nodes)}{hint}'
-                found.append(Violation(place, message))
-            elif kinds[0] in nodes and nodes[kind].resource != (first := nodes[kinds[0]].resource):
-                message = f'found "{kind}", a {nodes[kind].resource}, accepted: only {first} beside the first kind'
-                found.append(Violation(place, message))
-        return found
+        if not set(self.gpu.kinds) & set(nodes):
+            part = _part(self.gpu)
+            hint = f" (as whole GPUs: {_listed(offered(self.environment))})" if part else ""
+            message = f"found {found}{part}, which no node here is known to have, accepted: {_listed(nodes)}{hint}"
+            return [Violation(place, message)]
+        if not self.gpu_nodes:
+            return [Violation(place, f"found {found}, accepted: {_listed(allowed or [])} (limits.gpu_kinds)")]
+        resources = dict.fromkeys(each.resource for each in self.gpu_nodes.values())
+        if len(resources) > 1:
+            message = f"found kinds of {_listed(resources)}, accepted: kinds of one of them, as a pod requests just one"
+            return [Violation(place, message)]
+        return []
 
     def _image(self) -> list[Violation]:
         registries, image = self.environment.limits.registries, self.model.image

@@ -1,6 +1,5 @@
 """The built wheel in an empty environment: an engineer's program outside this repository uses it."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from tests.support import EXAMPLES, ROOT, Cluster, Program
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The `bin` folder of an environment with nothing but the wheel, what it depends on, and pip."""
-    uv = shutil.which("uv") or os.environ["UV"]
+    uv = str(Path(sys.executable).parent / "uv")
     subprocess.run([uv, "build", "--quiet", "--wheel", f"--out-dir={tmp_path}", str(ROOT)], check=True)
     (wheel,) = tmp_path.glob("homeport-*.whl")
     venv.create(tmp_path / "venv", with_pip=True)

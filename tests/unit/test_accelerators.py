@@ -173,7 +173,7 @@ REFUSED = [
     (
         {"cloud": "aks"},
         {"kinds": ["h100", "mi300x"]},
-        'found "mi300x", a amd.com/gpu, accepted: only nvidia.com/gpu beside the first kind',
+        "found kinds of nvidia.com/gpu, amd.com/gpu, accepted: kinds of one of them, as a pod requests just one",
     ),
 ]
 
@@ -185,9 +185,23 @@ def test_what_cannot_be_placed_is_refused_with_what_can(
     assert [violation.message for violation in release(environment, gpu).violations()] == [message]
 
 
-def test_each_kind_that_cannot_be_placed_is_named() -> None:
-    found = release({"cloud": "gke"}, {"kinds": ["a10g", "l4", "mi300x"]}).violations()
-    assert [violation.field[-1] for violation in found] == [0, 2]
+def test_kinds_are_alternatives_of_which_those_offered_count() -> None:
+    found = release({"cloud": "gke"}, {"kinds": ["a10g", "l4", "mi300x"]})
+    assert found.violations() == []
+    assert list(found.gpu_nodes) == ["l4"]
+
+
+def test_kind_that_nobody_knows_is_an_error_beside_one_that_is_offered() -> None:
+    (violation,) = release({"cloud": "gke"}, {"kinds": ["l4", "l5"]}).violations()
+    assert violation.field[-1] == 1
+    assert violation.message.startswith('found "l5", which no cloud and no environment knows, accepted: a100-40gb, ')
+
+
+def test_kind_that_is_offered_but_not_allowed_does_not_count() -> None:
+    limited = {"cloud": "eks-auto", "limits": {"gpu_kinds": ["t4"]}}
+    assert list(release(limited, {"kinds": ["l4", "t4"]}).gpu_nodes) == ["t4"]
+    (violation,) = release(limited, {"kinds": ["l4"]}).violations()
+    assert violation.message == 'found "l4", accepted: t4 (limits.gpu_kinds)'
 
 
 # The environment's own rows.

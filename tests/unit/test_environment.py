@@ -54,7 +54,7 @@ CEILINGS = [
     (
         {"resources": {"gpu": {"kinds": ["l4"]}}},
         {"limits": {"gpu_kinds": ["t4"]}, "accelerators": {"l4": {"labels": {"gpu": ["l4"]}}}},
-        ("resources.gpu.kinds.0", 'found "l4", accepted: t4 (limits.gpu_kinds)'),
+        ("resources.gpu.kinds", 'found "l4", accepted: t4 (limits.gpu_kinds)'),
     ),
     (
         {"image": "docker.io/someone/iris"},

@@ -2,7 +2,7 @@
 
 from homeport.fields import byte_count, cpu_quantity, memory_quantity, millicores
 from homeport.manifests.names import Manifest, manifest
-from homeport.manifests.placement import gpu_resource
+from homeport.manifests.placement import gpu_requests
 from homeport.manifests.workload import ephemeral_storage
 from homeport.release import Release
 
@@ -42,8 +42,7 @@ def _quota(release: Release) -> Manifest:
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }
-    if release.gpu:
-        hard[f"requests.{gpu_resource(release, release.gpu)}"] = str(release.gpu.count * pods)
+    hard |= {f"requests.{resource}": count for resource, count in gpu_requests(release, pods).items()}
     return manifest(release, "v1", "ResourceQuota", release.model.name, spec={"hard": hard})
 
 

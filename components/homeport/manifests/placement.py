@@ -1,16 +1,15 @@
 """Placement: on which nodes the pods of a model may stand, which they prefer, and how they spread over them."""
 
-from homeport.accelerators import Labels, Nodes, capacity, offered
+from homeport.accelerators import Labels, Nodes, capacity
 from homeport.environment import Toleration
 from homeport.manifests.names import Manifest, selector
-from homeport.model import Gpu
 from homeport.release import Release
 
 
 def placement(release: Release) -> Manifest:
     """The fields of a pod's spec that decide where it runs."""
     fields: Manifest = {"topologySpreadConstraints": _spread(release)}
-    kinds, purchase = _kinds(release), capacity(release.environment)
+    kinds, purchase = list(release.gpu_nodes.values()), capacity(release.environment)
     # Terms are alternatives; within one, all expressions must hold.
     terms = [_all(_expressions(nodes) + _expressions(purchase)) for nodes in kinds or [Nodes({}, {}, ())]]
     if terms[0]["matchExpressions"]:
@@ -25,16 +24,12 @@ def placement(release: Release) -> Manifest:
     return fields
 
 
-def gpu_resource(release: Release, gpu: Gpu) -> str:
-    """The extended resource that stands for GPUs of the kinds asked for: one name, as a pod requests just one."""
-    return offered(release.environment, gpu)[gpu.kinds[0]].resource
-
-
-def _kinds(release: Release) -> list[Nodes]:
+def gpu_requests(release: Release, replicas: int = 1) -> dict[str, str]:
+    """The extended resource that stands for the GPUs of replicas, and how many: one name for all acceptable kinds."""
     if release.gpu is None:
-        return []
-    nodes = offered(release.environment, release.gpu)
-    return [nodes[kind] for kind in release.gpu.kinds]
+        return {}
+    resource = next(iter(release.gpu_nodes.values())).resource
+    return {resource: str(release.gpu.count * replicas)}
 
 
 def _expressions(nodes: Nodes) -> list[Manifest]:

@@ -6,7 +6,7 @@ from typing import Any
 from homeport.fields import byte_count, memory_quantity
 from homeport.manifests.identity import identity_labels
 from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
-from homeport.manifests.placement import gpu_resource, placement
+from homeport.manifests.placement import gpu_requests, placement
 from homeport.release import Release
 
 UID = 65532
@@ -113,8 +113,7 @@ def _container(release: Release) -> Manifest:
 
 def _resources(release: Release) -> Manifest:
     size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
-    if release.gpu:
-        size[gpu_resource(release, release.gpu)] = str(release.gpu.count)
+    size |= gpu_requests(release)
     return {"requests": size, "limits": size}
 
 

@@ -1,0 +1,45 @@
+"""Writes the tables of fields in model.md and environment.md from the specs, which decide."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from homeport.environment import Environment, LiveModels
+from homeport.model import Model
+
+PAGES: dict[str, tuple[type[BaseModel], ...]] = {"model.md": (Model,), "environment.md": (Environment, LiveModels)}
+
+
+def page(name: str) -> str:
+    """The page with the fields of now."""
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    for spec in PAGES[name]:
+        table = "| field | what it says |\n|---|---|\n" + "\n".join(_rows(spec, "")) + "\n"
+        marks = rf"(<!-- fields of {spec.__name__} -->\n).*?(<!-- end -->)"
+        text = re.sub(marks, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)  # type: ignore[misc]
+    return text
+
+
+def _rows(spec: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in spec.model_fields.items():
+        required = " **Required.**" if field.is_required() else ""
+        yield f"| `{prefix}{name}` | {field.description}{required} |"
+        for part, suffix in _specs(field.annotation, ""):
+            yield from _rows(part, f"{prefix}{name}{suffix}.")
+
+
+def _specs(annotation: Any, suffix: str) -> Iterator[tuple[type[BaseModel], str]]:
+    """The specs inside an annotation, with what stands between the field and theirs."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, suffix
+    inner: dict[object, str] = {list: "[]", dict: ".<name>"}
+    for part in get_args(annotation):
+        yield from _specs(part, suffix + inner.get(get_origin(annotation), ""))
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        (Path(__file__).parent / name).write_text(page(name), encoding="utf-8")

@@ -1,0 +1,40 @@
+"""Generated pages say what the code says; links in pages lead somewhere; their YAML is accepted."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from docs import accelerators, fields
+from homeport import Environment, Model
+from homeport.environment import LiveModels
+from tests.support import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_accelerators_page_says_what_the_catalogue_says() -> None:
+    assert accelerators.PAGE.read_text(encoding="utf-8") == accelerators.page()
+
+
+@pytest.mark.parametrize("name", fields.PAGES)
+def test_field_tables_say_what_the_specs_say(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == fields.page(name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_yaml_of_pages_is_accepted(page: Path) -> None:
+    """Whole files only: what has a model's name, an environment's cluster, or live models."""
+    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+        content = YAML(typ="safe").load(block.replace("…", "0" * 64))
+        specs: dict[str, type[BaseModel]] = {"name": Model, "cloud": Environment, "models": LiveModels}
+        if spec := specs.get(next(iter(content), "")):
+            spec.model_validate(content)
