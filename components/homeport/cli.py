@@ -5,7 +5,6 @@ deploys.
 """
 
 import os
-import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from importlib.metadata import version as installed_version
@@ -180,6 +179,5 @@ def _lines(lines: Iterable[str]) -> None:
 
 
 def _colored(line: str, color: str | None) -> str:
-    # https://no-color.org
-    plain = color is None or not sys.stdout.isatty() or bool(os.environ.get("NO_COLOR"))
-    return line if plain else typer.style(line, fg=color)
+    # `echo` takes colors away where the output is no terminal, but does not know https://no-color.org.
+    return line if color is None or os.environ.get("NO_COLOR") else typer.style(line, fg=color)
