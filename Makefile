@@ -1,6 +1,6 @@
 # The whole development interface; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-engine test-cluster lint types format build clean
+.PHONY: help demo demo-down test test-unit test-engine test-cluster bench schemas lint types format build clean
 
 CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
@@ -26,6 +26,12 @@ test-engine: .venv/synced ## Run the tests with a real engine and API server
 
 test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	$(PYTEST) tests/server tests/cluster
+
+bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)
+	@$(RUN) python -m benchmarks.render
+
+schemas: .venv/synced ## Write the JSON Schemas of what people write into schemas/
+	@for kind in model environment models; do $(RUN) homeport schema $$kind > schemas/$$kind.schema.json; done
 
 lint: .venv/synced ## Check style and format
 	$(RUN) ruff check

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.machine import require_go
-from sandbox.parts import SOURCES, Part, flags, key
+from sandbox.parts import Part, flags, key
 from sandbox.paths import cache
 from sandbox.progress import Progress, duration
 
@@ -121,7 +121,7 @@ class _Build:
 
     def _build(self, target: Path) -> None:
         part = self.part
-        source = SOURCES / part.name
+        source = part.sources / part.name
         for abandoned in target.parent.glob(f".{target.name}-*"):  # by a builder that was killed: we hold the lock
             shutil.rmtree(abandoned)
         with (

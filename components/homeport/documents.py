@@ -127,8 +127,10 @@ class Document:
         siblings = self.content
         for step in location[:-1]:
             siblings = siblings[step]
-        later = [line for key in siblings if (line := self.line((*location[:-1], key))) and line > first]
-        return first, min(later) - 1 if later else len(self.path.read_text(encoding="utf-8").splitlines())
+        keys = list(siblings)
+        lines = (self.line((*location[:-1], key)) for key in keys[keys.index(location[-1]) + 1 :])
+        following = next((line for line in lines if line and line > first), None)
+        return first, following - 1 if following else len(self.path.read_text(encoding="utf-8").splitlines())
 
     def _problems(self, spec: type[BaseModel], error: ValidationError) -> Iterable[Problem]:
         for detail in error.errors():

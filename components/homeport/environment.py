@@ -127,6 +127,16 @@ IDENTITY_FIELDS = {
 """Which identities a cloud knows, by the first part of its name."""
 
 
+class TotalLimits(Spec):
+    """Ceilings for all models of an environment together, each counted at its most replicas."""
+
+    cpu: Cpu | None = Field(default=None, description="Most cores of all models. Default: not limited.")
+    memory: Memory | None = Field(default=None, description="Most memory of all models. Default: not limited.")
+    gpus: int | None = Field(
+        default=None, ge=0, strict=True, description="Most GPUs of all models. Default: not limited."
+    )
+
+
 class Limits(Spec):
     """Ceilings for each model, counted at its most replicas. What is left out is not limited."""
 
@@ -139,6 +149,7 @@ class Limits(Spec):
         default=None,
         description="Registries, or folders in them, that images may come from: registry.example.com/team.",
     )
+    total: TotalLimits = Field(default=TotalLimits(), description="Ceilings for all models together.")
 
 
 class Require(Spec):

@@ -1,6 +1,7 @@
 """What a data scientist writes: the needs of a model, and nothing about where it runs."""
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -226,7 +227,7 @@ class Model(Spec):
         """Where Prometheus metrics are, or None. 8082 is the default of MLServer, the protocol's reference server."""
         return self.metrics or (Metrics(port=8082) if self.protocol == "open-inference" else None)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """`sha256:` digest of what the spec says, whatever its formatting: equal in every environment."""
         return "sha256:" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()

@@ -2,7 +2,8 @@
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 UNKNOWN = "unknown"
@@ -19,24 +20,48 @@ def last_commit(files: Sequence[str | Path], part: tuple[Path, Lines] | None = N
     Ends in `-dirty` if any of it differs from what is committed. `unknown` without git or outside a repository.
     A part is looked at by its lines, so that what others change in the same file is not taken for a change here.
     """
-    folder = Path(files[0]).resolve().parent
-    paths = [str(Path(file).resolve()) for file in files]
-    try:
-        commits = _git(folder, "log", "-1", "--format=%ct %H", "--", *paths).splitlines()
-        dirty = bool(_git(folder, "status", "--porcelain", "--", *paths).strip())
-        if part:
-            blamed = _blamed(folder, *part)
+    history = History(files, part[0] if part else None)
+    return history.last_commit(files, part[1] if part else None)
+
+
+class History:
+    """What git tells of some files, asked once for all of them: a process of git for each question takes longest."""
+
+    def __init__(self, files: Sequence[str | Path], divided: Path | None = None) -> None:
+        """Ask about files (one at least), and about each line of another one that is `divided` into parts."""
+        paths = [Path(file).resolve() for file in files]
+        folder = paths[0].parent
+        self._known = True
+        try:
+            root = Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
+            status = _git(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--", *map(str, paths))
+            # Two letters and a space precede each path.
+            self._changed = {root / entry[3:] for entry in status.split("\0")}
+            with ThreadPoolExecutor() as pool:
+                newest = pool.map(lambda path: _git(folder, "log", "-1", "--format=%ct %H", "--", str(path)), paths)
+                self._newest = {path: commit.strip() for path, commit in zip(paths, newest, strict=True)}
+            self._lines = _blamed(folder, divided) if divided else []
+        except (OSError, subprocess.CalledProcessError):
+            self._known = False
+
+    def last_commit(self, files: Iterable[str | Path], lines: Lines | None = None) -> str:
+        """What `last_commit` says of some of the files, and of lines of the divided one."""
+        if not self._known:
+            return UNKNOWN
+        paths = [Path(file).resolve() for file in files]
+        commits = [self._newest[path] for path in paths]
+        dirty = any(path in self._changed for path in paths)
+        if lines:
+            blamed = self._lines[lines[0] - 1 : lines[1]]
             dirty = dirty or not all(blamed)
             commits += blamed
-    except (OSError, subprocess.CalledProcessError):
-        return UNKNOWN
-    newest = max((commit for commit in commits if commit), key=_time, default="0 " + UNKNOWN).split()[1]
-    return newest + DIRTY if dirty else newest
+        newest = max((commit for commit in commits if commit), key=_time, default="0 " + UNKNOWN).split()[1]
+        return newest + DIRTY if dirty else newest
 
 
-def _blamed(folder: Path, file: Path, lines: Lines) -> list[str]:
+def _blamed(folder: Path, file: Path) -> list[str]:
     """Time and hash of the commit behind each line; empty for a line that is not committed."""
-    blame = _git(folder, "blame", "--line-porcelain", "-L", "{},{}".format(*lines), "--", str(file.resolve()))
+    blame = _git(folder, "blame", "--line-porcelain", "--", str(file.resolve()))
     commits = re.findall(r"^([0-9a-f]{40}) \d+ \d+(?: \d+)?$.*?^committer-time (\d+)$", blame, re.DOTALL | re.MULTILINE)
     return [f"{time} {commit}" if commit.strip("0") else "" for commit, time in commits]
 

@@ -79,8 +79,8 @@ class Release:
     @property
     def callees(self) -> list[Model]:
         """The models that this one calls, in its order."""
-        peers = {peer.name: peer for peer in self.peers}
-        return [peers[name] for name in self.model.calls if name in peers]
+        called = {peer.name: peer for peer in self.peers if peer.name in self.model.calls}
+        return [called[name] for name in self.model.calls if name in called]
 
     @property
     def callers(self) -> list[Model]:
@@ -159,6 +159,8 @@ class Release:
         return found
 
     def _calls(self) -> list[Violation]:
+        if not self.model.calls:
+            return []
         known = sorted(peer.name for peer in self.peers)
         return [
             Violation(("calls", index), f'found "{name}", which is not live here, accepted: {_listed(known)}')

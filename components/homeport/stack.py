@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from homeport.documents import Document, Location, Problem, SpecError
+from homeport.cycles import cycles
+from homeport.documents import Document, Location, Problem, SpecError, dotted
 from homeport.environment import Environment, LiveModels, LiveVersion
 from homeport.fields import Spec
 from homeport.model import Model
-from homeport.provenance import last_commit
+from homeport.provenance import History
 from homeport.release import Release
+from homeport.totals import total_violations
 
 if TYPE_CHECKING:
     from homeport.service import ModelService
@@ -28,6 +30,8 @@ class Stack:
 
     environment: Environment
     releases: tuple[Release, ...]
+    files: tuple[Path, ...] = ()
+    """Where all of it is written."""
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
@@ -46,9 +50,13 @@ class Stack:
         releases = tuple(_releases(environment, live, models))
         for release in releases:
             problems += _violations(release, live[0], models[release.model.name][0])
+        problems += _cycles(models)
+        for violation in total_violations(environment[1].limits.total, releases):
+            problems.append(environment[0].problem(violation.field, violation.message))
         if problems:
             raise SpecError(problems)
-        return cls(environment[1], releases)
+        files = [environment[0].path, live[0].path, *(document.path for document, _ in models.values())]
+        return cls(environment[1], releases, tuple(dict.fromkeys(files)))
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names."""
@@ -93,17 +101,35 @@ def _releases(
     live: tuple[Document, LiveModels],
     models: Mapping[str, tuple[Document, Model]],
 ) -> Iterator[Release]:
+    peers = _peers({name: model for name, (_, model) in models.items()})
+    shared = environment[0].path
+    history = History([shared, *(document.path for document, _ in models.values())], live[0].path)
     for name, (document, model) in models.items():
         entry = live[1].models[name]
-        place = live[0].lines(("models", name))
         yield Release(
             model=model,
             environment=environment[1],
             version=entry.stable.version,
             image=image_reference(model, entry.stable),
-            commit=last_commit([document.path, environment[0].path], (live[0].path, place) if place else None),
-            peers=[peer for other, (_, peer) in models.items() if other != name],
+            commit=history.last_commit([document.path, shared], live[0].lines(("models", name))),
+            peers=peers[name],
         )
+
+
+def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
+    """Of each model those that it calls or that call it: with all others, a thousand models would make a million pairs.
+
+    All others of a model that calls one which is not there, so that the error names what is.
+    """
+    peers: dict[str, dict[str, Model]] = {name: {} for name in models}
+    for name, model in models.items():
+        for called in model.calls:
+            if called in models:
+                peers[name][called] = models[called]
+                peers[called][name] = model
+            else:
+                peers[name] |= {other: peer for other, peer in models.items() if other != name}
+    return {name: list(found.values()) for name, found in peers.items()}
 
 
 def image_reference(model: Model, live: LiveVersion) -> str:
@@ -117,4 +143,14 @@ def _violations(release: Release, live: Document, model: Document) -> Iterator[P
             place: Location = ("models", release.model.name, "stable", *violation.field)
             yield live.problem(place, violation.message)
         else:
-            yield model.problem(violation.field, violation.message)
+            # Named, for the same file may be live in several environments, and its path need not tell whose it is.
+            field = dotted((release.model.name, *violation.field))
+            yield Problem(violation.message, model.path, model.line(violation.field), field)
+
+
+def _cycles(models: Mapping[str, tuple[Document, Model]]) -> Iterator[Problem]:
+    for ring in cycles({name: model.calls for name, (_, model) in models.items()}):
+        document, model = models[ring[0]]
+        place: Location = ("calls", model.calls.index(ring[1]))
+        message = f"found the cycle {' -> '.join(ring)}, accepted: calls that never lead back to their caller"
+        yield Problem(message, document.path, document.line(place), dotted((model.name, *place)))

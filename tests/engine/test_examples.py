@@ -1,12 +1,15 @@
-"""Every example, by the real engine on a real API server: what stands there is what the pure functions say."""
+"""Every example, by the real engine on a real API server: what stands there is what `homeport render` writes."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-from homeport import Environment, Model, Release, Stack, last_commit, manifests
+from homeport import Environment, Model, Release, last_commit, manifests
 from tests.support import EXAMPLES, ROOT, Cluster, Program, differences, running
 
 OURS = (
@@ -16,24 +19,30 @@ OURS = (
 SELECTOR = "--selector=app.kubernetes.io/managed-by=homeport"
 
 
-def own_program(folder: Path) -> list[Release]:
+def own_program(folder: Path) -> list[Any]:
+    """What the pure functions say: a program of one's own is no stack that could be rendered."""
     model, environment = Model.load(folder / "model.yaml"), Environment.load(folder / "environment.yaml")
     files = [folder / file for file in ("model.yaml", "environment.yaml", "__main__.py")]
-    return [Release(model, environment, "3", f"{model.image}:3", last_commit(files))]
+    return manifests(Release(model, environment, "3", f"{model.image}:3", last_commit(files)))
 
 
-def dev_stack(folder: Path) -> list[Release]:
-    return list(Stack.read(folder / "stacks" / "dev").releases)
+def dev_stack(folder: Path) -> list[Any]:
+    return rendered(folder / "stacks" / "dev")
 
 
-def own_stack(folder: Path) -> list[Release]:
-    return list(Stack.read(folder).releases)
+def rendered(stack: Path) -> list[Any]:
+    """The objects in the files that `homeport render` writes of a stack."""
+    out = stack.parent / "rendered"
+    command = [str(Path(sys.executable).with_name("homeport")), "render", stack.name, "--out", str(out)]
+    subprocess.run([*command, "--stacks", str(stack.parent)], check=True)
+    files = sorted((out / stack.name).iterdir())
+    return [each for file in files for each in YAML(typ="safe").load_all(file)]
 
 
-CASES: dict[str, tuple[Path, Callable[[Path], list[Release]]]] = {
+CASES: dict[str, tuple[Path, Callable[[Path], list[Any]]]] = {
     "stacks/dev": (ROOT, dev_stack),
     "own-program": (EXAMPLES / "own-program", own_program),
-    "several-models": (EXAMPLES / "several-models", own_stack),
+    "several-models": (EXAMPLES / "several-models", rendered),
 }
 
 
@@ -41,15 +50,15 @@ CASES: dict[str, tuple[Path, Callable[[Path], list[Release]]]] = {
 def example(
     request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Program, list[Any]]]:
-    source, releases = CASES[request.param]
+    source, objects = CASES[request.param]
     with running(cluster, source, tmp_path_factory.mktemp("example")) as program:
         program.up()
-        yield program, [manifest for release in releases(program.folder) for manifest in manifests(release)]
+        yield program, objects(program.folder)
     left = cluster.kubectl("get", OURS, "--all-namespaces", SELECTOR, "--output=name")
     assert left == "", "destroy left something behind"
 
 
-def test_cluster_has_just_what_the_functions_say(cluster: Cluster, example: tuple[Program, list[Any]]) -> None:
+def test_cluster_has_just_what_is_rendered(cluster: Cluster, example: tuple[Program, list[Any]]) -> None:
     _, wanted = example
     assert [line for manifest in wanted for line in differences(manifest, cluster.live(manifest))] == []
     found = cluster.get(OURS, "--all-namespaces", SELECTOR)["items"]

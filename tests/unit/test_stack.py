@@ -79,7 +79,79 @@ def test_image_without_digest_where_one_is_required(stack: Path) -> None:
 
 def test_ceiling_exceeded_names_the_line_of_the_model(stack: Path) -> None:
     (stack.parent / "iris.yaml").write_text(MODEL.format(name="iris") + "scale:\n  max: 9\n")
-    assert problems(stack) == ["iris.yaml:5: scale.max: found 9 replicas, accepted: 5 or fewer (limits.replicas)"]
+    assert problems(stack) == ["iris.yaml:5: iris.scale.max: found 9 replicas, accepted: 5 or fewer (limits.replicas)"]
+
+
+def test_totals_name_the_models_the_field_the_value_and_the_ceiling(stack: Path) -> None:
+    (stack / "environment.yaml").write_text(
+        "cluster: {identifier: prod}\naccelerators: {l4: {labels: {gpu: [l4]}}}\n"
+        "defaults: {cpu: 250m, memory: 512Mi, max_replicas: 3}\n"
+        "limits:\n  total:\n    cpu: 4\n    memory: 1Gi\n    gpus: 2\n"
+    )
+    (stack.parent / "rose.yaml").write_text(
+        MODEL.format(name="rose") + "scale: {max: 4}\nresources: {cpu: 1, gpu: {kinds: [l4]}}\n"
+    )
+    (stack / "models.yaml").write_text(LIVE + LIVE.split("\n", 1)[1].replace("iris", "rose"))
+    assert problems(stack) == [
+        "environment.yaml:6: limits.total.cpu: found 4750m for all models together (resources.cpu: rose 1 for each of "
+        "4 replicas, iris 250m for each of 3 replicas), accepted: 4 or less",
+        "environment.yaml:7: limits.total.memory: found 3584Mi for all models together (resources.memory: rose 512Mi "
+        "for each of 4 replicas, iris 512Mi for each of 3 replicas), accepted: 1Gi or less",
+        "environment.yaml:8: limits.total.gpus: found 4 for all models together (resources.gpu.count: rose 1 for each "
+        "of 4 replicas), accepted: 2 or less",
+    ]
+
+
+def test_totals_that_are_just_reached(stack: Path) -> None:
+    (stack / "environment.yaml").write_text(
+        "cluster: {identifier: prod}\ndefaults: {cpu: 1, memory: 1Gi, max_replicas: 3}\n"
+        "limits: {total: {cpu: 3, memory: 3Gi, gpus: 0}}\n"
+    )
+    assert len(Stack.read(stack).releases) == 1
+
+
+def test_total_names_the_models_that_use_most(stack: Path) -> None:
+    (stack / "environment.yaml").write_text("cluster: {identifier: prod}\nlimits: {total: {cpu: 1}}\n")
+    names = [f"m{index}" for index in range(7)]
+    for name in names:
+        (stack.parent / f"{name}.yaml").write_text(MODEL.format(name=name))
+    entry = LIVE.split("\n", 1)[1]
+    (stack / "models.yaml").write_text("models:\n" + "".join(entry.replace("iris", name) for name in names))
+    (problem,) = problems(stack)
+    assert problem.endswith("m4 500m for each of 3 replicas, and 2 models more), accepted: 1 or less")
+
+
+def write_calls(stack: Path, calls: dict[str, str]) -> None:
+    entry = LIVE.split("\n", 1)[1]
+    (stack / "models.yaml").write_text("models:\n" + "".join(entry.replace("iris", name) for name in calls))
+    for name, called in calls.items():
+        (stack.parent / f"{name}.yaml").write_text(MODEL.format(name=name) + f"calls: [{called}]\n")
+
+
+def test_cycle_of_calls_is_named(stack: Path) -> None:
+    write_calls(stack, {"rose": "iris", "iris": "lily, daisy", "daisy": "rose", "lily": ""})
+    assert problems(stack) == [
+        "daisy.yaml:4: daisy.calls[0]: found the cycle daisy -> rose -> iris -> daisy, accepted: calls that never "
+        "lead back to their caller"
+    ]
+
+
+def test_every_cycle_is_named(stack: Path) -> None:
+    write_calls(stack, {"a": "b", "b": "a", "c": "d", "d": "c", "e": "a, c"})
+    assert [problem.split(": ")[2].split(",")[0] for problem in problems(stack)] == [
+        "found the cycle a -> b -> a",
+        "found the cycle c -> d -> c",
+    ]
+
+
+def test_diamond_is_no_cycle(stack: Path) -> None:
+    write_calls(stack, {"a": "b, c", "b": "d", "c": "d", "d": ""})
+    assert len(Stack.read(stack).releases) == 4
+
+
+def test_call_to_a_model_that_is_not_live_names_those_that_are(stack: Path) -> None:
+    write_calls(stack, {"a": "nobody", "b": "", "c": ""})
+    assert problems(stack) == ['a.yaml:4: a.calls[0]: found "nobody", which is not live here, accepted: b, c']
 
 
 def test_version_that_yaml_reads_as_a_number(stack: Path) -> None:

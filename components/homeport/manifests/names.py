@@ -18,9 +18,8 @@ def manifest(
     release: Release, api_version: str, kind: str, name: str, *, namespaced: bool = True, **content: Any
 ) -> Manifest:
     """An object with the metadata that every object of a release carries."""
-    metadata: Manifest = {"name": name, "labels": labels(release), "annotations": annotations(release)}
-    if namespaced:
-        metadata["namespace"] = release.namespace
+    place = {"namespace": release.namespace} if namespaced else {}
+    metadata = {"name": name, **place, "labels": labels(release), "annotations": annotations(release)}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
 
 

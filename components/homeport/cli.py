@@ -1,0 +1,183 @@
+"""The `homeport` command: check what people wrote, render it, and describe it to editors.
+
+Results go to standard output, errors to standard error. Nothing here imports Pulumi or needs a cluster: `pulumi up`
+deploys.
+"""
+
+import os
+from collections.abc import Iterable
+from enum import StrEnum
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from homeport import check as checking
+from homeport import render as rendering
+from homeport import schemas
+from homeport.documents import SpecError
+from homeport.manifests import manifests
+from homeport.stack import Stack
+from homeport.yaml_output import dump_all
+
+FAILED = 1
+"""Problems were found in what people wrote."""
+
+app = typer.Typer(
+    help="A home on Kubernetes for machine-learning models. These commands read files; `pulumi up` deploys.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+class Output(StrEnum):
+    """How problems are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+class Kind(StrEnum):
+    """Which file a schema is of."""
+
+    MODEL = "model"
+    ENVIRONMENT = "environment"
+    MODELS = "models"
+
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="STACK", help="Names of stacks. Default: all.")]
+Folder = Annotated[Path, typer.Option("--stacks", metavar="DIR", help="Folder that has a folder for each stack.")]
+
+
+def main() -> None:
+    """Run the command."""
+    app(prog_name="homeport")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"homeport {installed_version('homeport')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Examples: `homeport check`, `homeport check prod --output json`.")
+def check(
+    names: Names = None,
+    stacks: Folder = Path("stacks"),
+    output: Annotated[
+        Output | None,
+        typer.Option("--output", "-o", help="Format. Default: text; github in a run of GitHub Actions."),
+    ] = None,
+) -> None:
+    """Validate every file of the stacks and show all problems at once.
+
+    Exit codes: 0 all is right, 1 problems were found, 2 the command was used wrongly.
+    """
+    found = [checking.check(folder) for folder in _folders(names, stacks)]
+    match output or (Output.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Output.TEXT):
+        case Output.JSON:
+            typer.echo(checking.as_json(found))
+        case Output.GITHUB:
+            _lines(checking.github(found))
+        case Output.TEXT:
+            for problem, where in checking.by_problem(found).items():
+                typer.echo(_colored(checking.shown(problem, where), "red"))
+            for stack in found:
+                typer.echo(_colored(checking.summary(stack), None if stack.problems else "green"))
+    if any(stack.problems for stack in found):
+        raise typer.Exit(FAILED)
+
+
+@app.command(
+    epilog="Examples: `homeport render`, `homeport render prod --out /tmp/manifests`, "
+    "`homeport render dev --stdout | kubectl diff --server-side -f -`."
+)
+def render(
+    names: Names = None,
+    stacks: Folder = Path("stacks"),
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder to write DIR/STACK/MODEL.yaml into. Default: rendered.")
+    ] = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Print the objects and write no files.")] = False,
+) -> None:
+    """Write the objects that `pulumi up` creates as YAML, a file for each model. Needs no cluster and no credentials.
+
+    Files of models that are no longer live are removed if homeport wrote them. With problems nothing is written.
+    """
+    if out and stdout:
+        raise typer.BadParameter("found it together with --stdout, accepted: one of them", param_hint="--out")
+    read = _read(_folders(names, stacks))
+    if stdout:
+        objects = (each for stack in read.values() for release in stack.releases for each in manifests(release))
+        typer.echo(dump_all(objects), nl=False)
+        return
+    for name, stack in read.items():
+        folder = (out or Path("rendered")) / name
+        try:
+            done = rendering.write(rendering.render(stack), folder)
+        except rendering.ForeignFileError as error:
+            _fail([str(error)])
+        except OSError as error:
+            raise typer.BadParameter(f"cannot write {error.filename}: {error.strerror}", param_hint="--out") from None
+        counts = {"written": done.written, "unchanged": done.unchanged, "removed": done.removed}
+        typer.echo(f"{folder}: {', '.join(f'{len(paths)} {what}' for what, paths in counts.items())}")
+
+
+@app.command(epilog="Example: `homeport schema model > model.schema.json`.")
+def schema(kind: Annotated[Kind, typer.Argument(help="Which file the schema is of.")] = Kind.MODEL) -> None:
+    """Print the JSON Schema of `model.yaml`, `environment.yaml` or `models.yaml`, for editors."""
+    typer.echo(schemas.schema(kind), nl=False)
+
+
+def _folders(names: list[str] | None, stacks: Path) -> list[Path]:
+    found = {folder.name: folder for folder in checking.find_stacks(stacks)}
+    if not found:
+        raise typer.BadParameter(
+            f"found no {stacks}/*/environment.yaml, accepted: a folder of stacks", param_hint="--stacks"
+        )
+    for name in names or ():
+        if name not in found:
+            raise typer.BadParameter(f'found "{name}", accepted: {", ".join(found)} (in {stacks})', param_hint="STACK")
+    return [found[name] for name in dict.fromkeys(names or found)]
+
+
+def _read(folders: list[Path]) -> dict[str, Stack]:
+    """The stacks, or an end with all problems of all of them."""
+    stacks: dict[str, Stack] = {}
+    failed: list[checking.Checked] = []
+    for folder in folders:
+        try:
+            stacks[folder.name] = Stack.read(folder)
+        except SpecError as error:
+            failed.append(checking.Checked(folder.name, error.problems))
+    if failed:
+        _fail(checking.shown(problem, where) for problem, where in checking.by_problem(failed).items())
+    return stacks
+
+
+def _fail(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(FAILED)
+
+
+def _lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _colored(line: str, color: str | None) -> str:
+    # `echo` takes colors away where the output is no terminal, but does not know https://no-color.org.
+    return line if color is None or os.environ.get("NO_COLOR") else typer.style(line, fg=color)

@@ -1,0 +1,91 @@
+"""Renders a stack: the very objects that `pulumi up` creates, as YAML files, one a model."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from homeport.manifests import manifests
+from homeport.release import Release
+from homeport.stack import Stack
+from homeport.yaml_output import dump_all
+
+HEADER = "# Rendered by homeport: do not edit, `homeport render` writes this file anew.\n"
+"""First line of every rendered file: only what begins with it is ever overwritten or removed."""
+
+
+class ForeignFileError(Exception):
+    """A file stands where one is to be rendered, and homeport did not write it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: found a file that homeport did not write, accepted: no file, or a rendered one")
+
+
+@dataclass
+class Written:
+    """What became of the files of a folder."""
+
+    written: list[Path] = field(default_factory=list)
+    unchanged: list[Path] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
+    """Files of models that are no longer live."""
+
+
+def render(stack: Stack) -> dict[str, str]:
+    """Names of files and their content, by name of the model."""
+    return {f"{each.model.name}.yaml": rendered(each) for each in sorted(stack.releases, key=_name)}
+
+
+def rendered(release: Release) -> str:
+    """All objects of a release, in the order in which they can be created."""
+    return HEADER + dump_all(manifests(release))
+
+
+def write(files: Mapping[str, str], folder: Path) -> Written:
+    """Write files, each in one step, and remove rendered ones that are not among them.
+
+    Raises:
+        ForeignFileError: One of them was written by somebody else; then nothing is changed.
+        OSError: The folder cannot be written.
+    """
+    found = {path.name: _content(path) for path in sorted(folder.glob("*.yaml"))}
+    for name in files:
+        if not found.get(name, HEADER).startswith(HEADER):
+            raise ForeignFileError(folder / name)
+    done = Written()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        if found.get(name) == content:
+            done.unchanged.append(folder / name)
+        else:
+            _replace(folder / name, content)
+            done.written.append(folder / name)
+    for name, content in found.items():
+        if name not in files and content.startswith(HEADER):
+            (folder / name).unlink()
+            done.removed.append(folder / name)
+    return done
+
+
+def _name(release: Release) -> str:
+    return release.model.name
+
+
+def _content(path: Path) -> str:
+    """What is in the file; nothing that could be ours if it is no text or no file."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except (IsADirectoryError, UnicodeDecodeError):
+        return ""
+
+
+def _replace(path: Path, content: str) -> None:
+    """Whoever reads the file meanwhile sees the old content or the new, never a part."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_text(content, encoding="utf-8", newline="")
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,36 @@
+"""JSON Schemas of the files that people write, by which editors complete fields and flag mistakes.
+
+A schema knows fields, types and bounds. What depends on several fields or several files only `homeport check` knows.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from homeport.environment import Environment, LiveModels
+from homeport.model import Model
+
+SPECS: Mapping[str, type[BaseModel]] = {"model": Model, "environment": Environment, "models": LiveModels}
+"""The kinds of files, by the name before `.yaml`."""
+
+
+def schema(name: str) -> str:
+    """The schema of one kind of file, as JSON text."""
+    found = _closed(SPECS[name].model_json_schema())
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        # A name, not an address: it is nowhere to be fetched.
+        "$id": f"urn:homeport:schema:{name}",
+        "title": f"{name}.yaml",
+    }
+    return json.dumps(head | {key: value for key, value in found.items() if key != "title"}, indent=2) + "\n"
+
+
+def _closed(node: Any) -> Any:
+    """The schema with mappings by name closed: keys that do not match the pattern of names are mistakes there."""
+    if isinstance(node, dict):
+        closed = {"additionalProperties": False} if "patternProperties" in node else {}
+        return {key: _closed(value) for key, value in node.items()} | closed
+    return [_closed(each) for each in node] if isinstance(node, list) else node

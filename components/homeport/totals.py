@@ -1,0 +1,58 @@
+"""Totals: whether all models of an environment together, each at its most replicas, stay within its ceilings."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from homeport.documents import Location
+from homeport.environment import TotalLimits
+from homeport.fields import byte_count, cpu_quantity, memory_quantity, millicores
+from homeport.release import Release, Violation
+
+SHOWN = 5
+"""Models that a violation names one by one: those that use most."""
+
+
+class Use(NamedTuple):
+    """What one model uses of one thing at its most replicas."""
+
+    amount: int
+    shown: str
+
+
+def total_violations(limits: TotalLimits, releases: Sequence[Release]) -> list[Violation]:
+    """Totals that are exceeded. `field` is that of the environment, for no single model is the one at fault."""
+    return list(_violations(limits, releases))
+
+
+def _violations(limits: TotalLimits, releases: Sequence[Release]) -> Iterator[Violation]:
+    if limits.cpu is not None:
+        cpus = [_use(each, millicores(each.cpu), each.cpu) for each in releases]
+        if (found := _sum(cpus)) > millicores(limits.cpu):
+            yield _violation("cpu", "resources.cpu", cpu_quantity(found), limits.cpu, cpus)
+    if limits.memory is not None:
+        memory = [_use(each, byte_count(each.memory), each.memory) for each in releases]
+        if (found := _sum(memory)) > byte_count(limits.memory):
+            yield _violation("memory", "resources.memory", memory_quantity(found), limits.memory, memory)
+    if limits.gpus is not None:
+        gpus = [_use(each, each.gpu.count, str(each.gpu.count)) for each in releases if each.gpu]
+        if (found := _sum(gpus)) > limits.gpus:
+            yield _violation("gpus", "resources.gpu.count", str(found), str(limits.gpus), gpus)
+
+
+def _use(release: Release, each: int, shown: str) -> Use:
+    most = release.replicas[1]
+    return Use(each * most, f"{release.model.name} {shown} for each of {most} replicas")
+
+
+def _sum(uses: Sequence[Use]) -> int:
+    return sum(use.amount for use in uses)
+
+
+def _violation(name: str, asked: str, found: str, limit: str, uses: Sequence[Use]) -> Violation:
+    largest = sorted(uses, key=lambda use: -use.amount)
+    models = ", ".join(use.shown for use in largest[:SHOWN])
+    rest = f", and {len(largest) - SHOWN} models more" if len(largest) > SHOWN else ""
+    place: Location = ("limits", "total", name)
+    return Violation(
+        place, f"found {found} for all models together ({asked}: {models}{rest}), accepted: {limit} or less"
+    )

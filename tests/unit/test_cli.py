@@ -1,0 +1,258 @@
+"""The `homeport` command: what it prints where, with which exit code, and every message."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from homeport.cli import app
+
+ENVIRONMENT = "cluster: {identifier: prod}\nlimits: {replicas: 5}\n"
+MODEL = "name: iris\nowner: ds\nimage: registry.example.com/iris\n"
+LIVE = 'models:\n  iris:\n    spec: ../../iris.yaml\n    stable: {version: "1"}\n'
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two stacks with one model, in the working directory."""
+    for stack in ("dev", "prod"):
+        folder = tmp_path / "stacks" / stack
+        folder.mkdir(parents=True)
+        (folder / "environment.yaml").write_text(ENVIRONMENT)
+        (folder / "models.yaml").write_text(LIVE)
+    (tmp_path / "iris.yaml").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    for variable in ("GITHUB_ACTIONS", "GITHUB_WORKSPACE", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
+
+
+def homeport(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, env=env, prog_name="homeport")
+
+
+def refusal(result: Result) -> str:
+    """The message of a usage error, without the frame around it."""
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", result.stderr).split("Error", 1)[1].split())
+
+
+def test_check_tells_of_each_stack_what_was_checked() -> None:
+    result = homeport("check")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "dev: ok, 1 model, 11 objects, from 3 files\nprod: ok, 1 model, 11 objects, from 3 files\n"
+    )
+    assert result.stderr == ""
+
+
+def test_check_of_one_stack(repository: Path) -> None:
+    (repository / "stacks" / "prod" / "models.yaml").write_text("models: 3\n")
+    assert homeport("check", "dev").exit_code == 0
+
+
+def test_check_reports_all_problems_of_all_files_each_once(repository: Path) -> None:
+    (repository / "iris.yaml").write_text(MODEL + "scale: {max: 9}\nstartup: 3\n")
+    (repository / "stacks" / "prod" / "environment.yaml").write_text("cluster: {}\n")
+    result = homeport("check")
+    assert result.exit_code == 1
+    unknown = next(line for line in result.stdout.splitlines() if "startup" in line)
+    assert unknown.startswith("iris.yaml:5: startup: unknown field, did you mean `startup_seconds`?")
+    assert unknown.endswith("[dev, prod]")
+    assert result.stdout.splitlines()[1:] == [
+        "stacks/prod/environment.yaml:1: cluster.identifier: missing, accepted: Name of the cluster for Pulumi: only a "
+        "change of it replaces what is deployed. [prod]",
+        "dev: 1 problem",
+        "prod: 2 problems",
+    ]
+
+
+def test_check_names_model_field_value_and_ceiling(repository: Path) -> None:
+    (repository / "iris.yaml").write_text(MODEL + "scale: {max: 9}\n")
+    assert homeport("check", "dev").stdout.splitlines() == [
+        "iris.yaml:4: iris.scale.max: found 9 replicas, accepted: 5 or fewer (limits.replicas) [dev]",
+        "dev: 1 problem",
+    ]
+
+
+def test_check_for_programs(repository: Path) -> None:
+    (repository / "stacks" / "prod" / "environment.yaml").write_text(ENVIRONMENT + "teams: 1.5\n")
+    result = homeport("check", "--output", "json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "ok": False,
+        "stacks": [
+            {
+                "stack": "dev",
+                "ok": True,
+                "files": ["stacks/dev/environment.yaml", "stacks/dev/models.yaml", "iris.yaml"],
+                "models": {"iris": "1"},
+                "objects": 11,
+                "problems": [],
+            },
+            {
+                "stack": "prod",
+                "ok": False,
+                "files": [],
+                "models": {},
+                "objects": 0,
+                "problems": [
+                    {
+                        "file": "stacks/prod/environment.yaml",
+                        "line": 3,
+                        "field": "teams",
+                        "message": "found 1.5, accepted: a mapping",
+                    }
+                ],
+            },
+        ],
+    }
+
+
+def test_check_on_github_annotates_lines(repository: Path) -> None:
+    (repository / "iris.yaml").write_text(MODEL + "scale: {max: 9}\n")
+    result = homeport("check", env={"GITHUB_ACTIONS": "true"})
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "::error file=iris.yaml,line=4,title=dev%2C prod::iris.scale.max: found 9 replicas, accepted: 5 or fewer "
+        "(limits.replicas)",
+        "dev: 1 problem",
+        "prod: 1 problem",
+    ]
+    assert homeport("check", "-o", "text", env={"GITHUB_ACTIONS": "true"}).stdout.startswith("iris.yaml:4: ")
+
+
+def test_annotations_are_of_files_in_the_repository(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "iris.yaml").write_text(MODEL + "scale: {max: 9}\n")
+    monkeypatch.chdir(repository / "stacks")
+    shown = homeport(
+        "check", "dev", "--stacks", ".", env={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(repository)}
+    )
+    assert shown.stdout.startswith("::error file=iris.yaml,line=4,title=dev::")
+
+
+def test_annotation_is_one_line(repository: Path) -> None:
+    (repository / "iris.yaml").write_text(MODEL + 'scale: {max: "100%\\n"}\n')
+    shown = homeport("check", "dev", "-o", "github").stdout
+    assert shown.splitlines()[0] == (
+        '::error file=iris.yaml,line=4,title=dev::scale.max: found "100%25%0A", accepted: a whole number'
+    )
+
+
+def test_stack_that_is_not_there() -> None:
+    assert refusal(homeport("check", "test")) == (
+        'Invalid value for STACK: found "test", accepted: dev, prod (in stacks)'
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "render"])
+def test_folder_without_stacks(command: str) -> None:
+    assert refusal(homeport(command, "--stacks", "nowhere")) == (
+        "Invalid value for --stacks: found no nowhere/*/environment.yaml, accepted: a folder of stacks"
+    )
+
+
+def test_format_that_is_not_known() -> None:
+    assert "'xml' is not one of 'text', 'json', 'github'" in refusal(homeport("check", "--output", "xml"))
+
+
+def test_render_to_files_and_to_nowhere_at_once() -> None:
+    assert refusal(homeport("render", "--stdout", "--out", "x")) == (
+        "Invalid value for --out: found it together with --stdout, accepted: one of them"
+    )
+
+
+def test_render_says_what_it_did(repository: Path) -> None:
+    assert homeport("render").stdout == (
+        "rendered/dev: 1 written, 0 unchanged, 0 removed\nrendered/prod: 1 written, 0 unchanged, 0 removed\n"
+    )
+    (repository / "stacks" / "dev" / "models.yaml").write_text("models: {}\n")
+    assert homeport("render", "--out", "rendered").stdout == (
+        "rendered/dev: 0 written, 0 unchanged, 1 removed\nrendered/prod: 0 written, 1 unchanged, 0 removed\n"
+    )
+
+
+def test_render_writes_nothing_with_problems_anywhere(repository: Path) -> None:
+    (repository / "stacks" / "prod" / "models.yaml").write_text("models: 3\n")
+    result = homeport("render")
+    assert result.exit_code == 1
+    assert (result.stdout, result.stderr) == (
+        "",
+        "stacks/prod/models.yaml:1: models: found 3, accepted: a mapping [prod]\n",
+    )
+    assert not (repository / "rendered").exists()
+
+
+def test_render_leaves_files_of_others_alone(repository: Path) -> None:
+    mine = repository / "rendered" / "dev" / "iris.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine: true\n")
+    result = homeport("render", "dev")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "rendered/dev/iris.yaml: found a file that homeport did not write, accepted: no file, or a rendered one\n"
+    )
+    assert mine.read_text() == "mine: true\n"
+
+
+def test_render_into_a_file() -> None:
+    Path("taken").write_text("")
+    assert refusal(homeport("render", "dev", "--out", "taken")) == (
+        "Invalid value for --out: cannot write taken/dev: Not a directory"
+    )
+
+
+def test_render_to_standard_output(repository: Path) -> None:
+    result = homeport("render", "dev", "--stdout")
+    assert result.stdout.count("---\n") == 10
+    assert result.stdout.startswith("apiVersion: v1\nkind: Namespace\n")
+    assert not (repository / "rendered").exists()
+
+
+def test_version_and_help() -> None:
+    assert homeport("--version").stdout == f"homeport {version('homeport')}\n"
+    assert homeport("--help").exit_code == 0
+    assert "--install-completion" in homeport("--help").stdout
+    for command in ("check", "render", "schema"):
+        assert f"homeport {command}" in homeport(command, "--help").stdout.split("Example")[1]
+
+
+def test_installed_command_never_imports_pulumi() -> None:
+    program = (
+        "import sys, homeport.cli\n"
+        "for arguments in (['check'], ['render'], ['schema', 'model']):\n"
+        "    sys.argv = ['homeport', *arguments]\n"
+        "    try:\n"
+        "        homeport.cli.main()\n"
+        "    except SystemExit as end:\n"
+        "        assert not end.code, end.code\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('pulumi', 'pulumi_kubernetes')])\n"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).splitlines()[-1] == "[]"
+    command = Path(sys.executable).with_name("homeport")
+    assert subprocess.check_output([command, "--version"], text=True).startswith("homeport ")
+
+
+@pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_color_is_for_terminals(variables: dict[str, str], colored: bool) -> None:
+    reader, writer = os.openpty()
+    command = [str(Path(sys.executable).with_name("homeport")), "check", "dev"]
+    subprocess.run(command, stdout=writer, env=os.environ | variables, check=True)
+    assert (b"\x1b[" in os.read(reader, 1000)) is colored
+    assert b"\x1b" not in subprocess.check_output(command)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_stacks_of_this_repository_are_all_right() -> None:
+    result = homeport("check", "--stacks", str(ROOT / "stacks"))
+    assert result.exit_code == 0, result.stdout
