@@ -36,6 +36,8 @@ class Part:
     """(module, path in it) of executable files that belong beside the programs."""
     embedded: tuple[tuple[str, str], ...] = ()
     """(module, path in it) of files that our `main.go` embeds; too big to be kept here twice."""
+    sources: Path = SOURCES
+    """Folder in which the folder of the module is: the tests have parts of their own."""
 
 
 _COMPONENT_BASE = "k8s.io/component-base/version"
@@ -114,10 +116,10 @@ def flags(part: Part) -> list[str]:
     return ["-mod=readonly", "-trimpath", "-buildvcs=false", *tags, f"-ldflags=-s -w{variables}"]
 
 
-def key(part: Part, sources: Path = SOURCES) -> str:
+def key(part: Part) -> str:
     """A hash of all that decides what the part's programs do."""
     digest = hashlib.sha256()
-    for file in sorted((sources / part.name).iterdir()):
+    for file in sorted((part.sources / part.name).iterdir()):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     recipe = [flags(part), dict(part.programs), part.scripts, part.embedded, dict(part.links)]
     digest.update(json.dumps(recipe).encode())
