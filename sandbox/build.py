@@ -134,7 +134,8 @@ class _Build:
             if part.embedded:
                 overlay = Path(scratch) / "overlay.json"
                 files = {
-                    str(source / Path(path).name): str(module_directory(module, source) / path) for module, path in part.embedded
+                    str(source / Path(path).name): str(module_directory(module, source) / path)
+                    for module, path in part.embedded
                 }
                 overlay.write_text(json.dumps({"Replace": files}))
                 extra = ["-overlay", str(overlay)]

@@ -9,6 +9,7 @@ import pytest
 from homeport import Environment, Model, Release, Stack, last_commit, manifests
 from tests.support import EXAMPLES, ROOT, Cluster, Program, differences, running
 
+DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270"
 OURS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,"
     "horizontalpodautoscalers,poddisruptionbudgets"
@@ -19,7 +20,7 @@ SELECTOR = "--selector=app.kubernetes.io/managed-by=homeport"
 def own_program(folder: Path) -> list[Release]:
     model, environment = Model.load(folder / "model.yaml"), Environment.load(folder / "environment.yaml")
     files = [folder / file for file in ("model.yaml", "environment.yaml", "__main__.py")]
-    return [Release(model, environment, "3", f"{model.image}:3", last_commit(files))]
+    return [Release(model, environment, "3", f"{model.image}:3@{DIGEST}", last_commit(files))]
 
 
 def dev_stack(folder: Path) -> list[Release]:

@@ -1,5 +1,6 @@
 """The parts of the sandbox that need no machine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from sandbox import SandboxError, engine, machine, parts, processes
 from sandbox.paths import Paths
 from sandbox.progress import duration
+from tests.audit.parts import AUDITORS, PROBE
 
 
 def test_process_is_told_by_its_start_time_whatever_its_name() -> None:
@@ -29,16 +31,17 @@ def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
     folder = tmp_path / parts.ETCD.name
     folder.mkdir()
     (folder / "go.mod").write_text("module a\n")
-    before = parts.key(parts.ETCD, tmp_path)
-    assert parts.key(parts.ETCD, tmp_path) == before
+    part = replace(parts.ETCD, sources=tmp_path)
+    before = parts.key(part)
+    assert parts.key(part) == before
     (folder / "go.mod").write_text("module b\n")
-    assert parts.key(parts.ETCD, tmp_path) != before
+    assert parts.key(part) != before
 
 
-@pytest.mark.parametrize("part", [*parts.ENGINE, *parts.CLUSTER], ids=lambda part: part.name)
+@pytest.mark.parametrize("part", [*parts.ENGINE, *parts.CLUSTER, *AUDITORS, PROBE], ids=lambda part: part.name)
 def test_every_part_pins_all_it_is_built_from(part: parts.Part) -> None:
-    assert (parts.SOURCES / part.name / "go.mod").is_file()
-    assert (parts.SOURCES / part.name / "go.sum").is_file() or part is parts.PAUSE
+    assert (part.sources / part.name / "go.mod").is_file()
+    assert (part.sources / part.name / "go.sum").is_file() or part in (parts.PAUSE, PROBE)
 
 
 @pytest.mark.parametrize("name", ["", "Dev", "a" * 21, "-a", "a_b"])
