@@ -9,6 +9,11 @@
 //	/burn   keeps every core busy for the rest of its life, and its memory and /tmp filled up to the given MiB.
 //
 // On every UDP port it answers each datagram with the same.
+//
+//	probe -load http://10.0.0.1:8080/ -rate 100 -seconds 10
+//
+// Sends requests at a constant rate, each over a connection of its own, waits for nobody (so a slow answer hides no
+// other) and prints how many failed and how long they took.
 package main
 
 import (
@@ -21,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,20 +40,33 @@ type target struct {
 	Question []byte `json:"question"`
 }
 
-const timeout = 1500 * time.Millisecond
+const timeout = 800 * time.Millisecond
 
 func main() {
-	tcp := flag.String("tcp", "8080", "TCP ports, divided by commas")
-	udp := flag.String("udp", "", "UDP ports, divided by commas")
+	tcp := flag.String("tcp", "8080,8082,9999", "TCP ports, divided by commas")
+	udp := flag.String("udp", "8080,9999", "UDP ports, divided by commas")
+	url := flag.String("load", "", "URL to send requests to")
+	rate := flag.Int("rate", 100, "requests per second")
+	seconds := flag.Int("seconds", 10, "how long")
 	flag.Parse()
+	if *url != "" {
+		load(*url, *rate, *seconds)
+		return
+	}
 	http.HandleFunc("/dial", dialAll)
 	http.HandleFunc("/burn", burn)
 	http.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) {
 		name, _ := os.Hostname()
 		fmt.Fprintln(answer, name)
 	})
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		fail(err)
+	}
 	for _, port := range ports(*udp) {
-		go echo(port)
+		for _, address := range addresses {
+			go echo(address.(*net.IPNet).IP, port)
+		}
 	}
 	failures := make(chan error)
 	for _, port := range ports(*tcp) {
@@ -60,8 +79,12 @@ func ports(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
 }
 
-func echo(port string) {
-	socket, err := net.ListenPacket("udp", ":"+port)
+// One socket for each address, so that an answer comes from the address that was asked.
+func echo(address net.IP, port string) {
+	if address.IsLinkLocalUnicast() && address.To4() == nil {
+		return
+	}
+	socket, err := net.ListenPacket("udp", net.JoinHostPort(address.String(), port))
 	if err != nil {
 		fail(err)
 	}
@@ -144,6 +167,42 @@ func burn(answer http.ResponseWriter, request *http.Request) {
 type endless struct{}
 
 func (endless) Read(buffer []byte) (int, error) { return len(buffer), nil }
+
+func load(url string, rate, seconds int) {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	took := make([]float64, rate*seconds)
+	failed := make([]string, rate*seconds)
+	var all sync.WaitGroup
+	begun := time.Now()
+	for index := range took {
+		due := begun.Add(time.Duration(index) * time.Second / time.Duration(rate))
+		time.Sleep(time.Until(due))
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			answer, err := client.Get(url)
+			if err != nil {
+				failed[index] = err.Error()
+			} else {
+				if answer.StatusCode != http.StatusOK {
+					failed[index] = answer.Status
+				}
+				io.Copy(io.Discard, answer.Body)
+				answer.Body.Close()
+			}
+			took[index] = time.Since(due).Seconds()
+		}()
+	}
+	all.Wait()
+	errors := slices.DeleteFunc(failed, func(text string) bool { return text == "" })
+	slices.Sort(took)
+	json.NewEncoder(os.Stdout).Encode(map[string]any{
+		"requests": len(took),
+		"errors":   errors,
+		"p50":      took[len(took)/2],
+		"p99":      took[len(took)*99/100],
+	})
+}
 
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, err)
