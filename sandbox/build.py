@@ -134,7 +134,8 @@ class _Build:
             if part.embedded:
                 overlay = Path(scratch) / "overlay.json"
                 files = {
-                    str(source / Path(path).name): str(_module(module, source) / path) for module, path in part.embedded
+                    str(source / Path(path).name): str(module_directory(module, source) / path)
+                    for module, path in part.embedded
                 }
                 overlay.write_text(json.dumps({"Replace": files}))
                 extra = ["-overlay", str(overlay)]
@@ -143,7 +144,7 @@ class _Build:
                 self._compile(command, source, log.fileno())
             for module, path in part.scripts:
                 script = made / Path(path).name
-                shutil.copyfile(_module(module, source) / path, script)
+                shutil.copyfile(module_directory(module, source) / path, script)
                 script.chmod(0o755)
             for name, others in part.links.items():
                 for other in others:
@@ -181,8 +182,8 @@ def _go_environment() -> dict[str, str]:
     return os.environ | {"GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
 
 
-def _module(module: str, source: Path) -> Path:
-    """The directory of a module in Go's module cache."""
+def module_directory(module: str, source: Path) -> Path:
+    """The directory in Go's module cache of a module that the one in `source` requires."""
     for command in (["go", "mod", "download", module], ["go", "list", "-m", "-f", "{{.Dir}}", module]):
         done = subprocess.run(command, cwd=source, env=_go_environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -37,7 +37,7 @@ class Part:
     embedded: tuple[tuple[str, str], ...] = ()
     """(module, path in it) of files that our `main.go` embeds; too big to be kept here twice."""
     sources: Path = SOURCES
-    """Folder in which the part's directory is."""
+    """Folder in which the folder of the module is: the tests have parts of their own."""
 
 
 _COMPONENT_BASE = "k8s.io/component-base/version"

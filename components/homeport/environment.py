@@ -170,6 +170,46 @@ class Defaults(Spec):
     max_replicas: int = Field(default=3, ge=1, le=1000, strict=True, description="Most replicas. Default 3.")
 
 
+class Network(Spec):
+    """What enforces the isolation of models."""
+
+    plugin: Literal["cilium"] | None = Field(
+        default=None,
+        description="Network plugin that can do more than NetworkPolicy: `cilium` lets models reach hosts by name. "
+        "Default: only what NetworkPolicy can.",
+    )
+
+
+Reason = Annotated[str, Field(min_length=1)]
+
+
+class Relax(Spec):
+    """Controls that do not hold here, each with the reason why. None of them leaves Pod Security `restricted`."""
+
+    apparmor: Reason | None = Field(
+        default=None,
+        description="Pods ask for no AppArmor profile: nodes without AppArmor (those with SELinux) refuse pods that do.",
+    )
+    cpu_limits: Reason | None = Field(
+        default=None, description="Pods may use more cpu than they request, when the node has some to spare."
+    )
+    image_pull: Reason | None = Field(
+        default=None,
+        description="An image that a node has is used without asking its registry, which may have another by now or "
+        "refuse it.",
+    )
+    writable_root: Reason | None = Field(
+        default=None, description="Containers may write to their root file system, within their ephemeral storage."
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _with_a_reason(cls, found: str | None) -> str:
+        if found is None:
+            raise ValueError("the reason why")
+        return found
+
+
 class Team(Spec):
     """A team that owns models."""
 
@@ -196,6 +236,10 @@ class Environment(Spec):
     limits: Limits = Field(default=Limits(), description="Ceilings for each model.")
     require: Require = Field(default=Require(), description="What every model must have here.")
     defaults: Defaults = Field(default=Defaults(), description="What a model gets that does not say.")
+    network: Network = Field(default=Network(), description="What enforces the isolation of models.")
+    relax: Relax = Field(
+        default=Relax(), description="Controls that do not hold here, each with the reason why. Default: none."
+    )
     teams: dict[LabelValue, Team] = Field(default={}, description="Teams by the name that models give as their owner.")
     accelerators: dict[DnsLabel, Accelerator] = Field(
         default={},
@@ -267,6 +311,11 @@ class Environment(Spec):
                 accepted = f"only {' or '.join(fields)}" if fields else "none"
                 raise ValueError(f"{accepted} on {cloud}, not {field} (of {model})")
         return found
+
+    @property
+    def relaxations(self) -> dict[str, str]:
+        """The controls that do not hold here, by name, and the reason that is given for each."""
+        return {name: reason for name, reason in self.relax if reason is not None}
 
     def namespace_of(self, model: str) -> str:
         """Name of a model's namespace."""

@@ -28,6 +28,7 @@ ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
 ROLE_ARN = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$"
 GOOGLE_SERVICE_ACCOUNT = r"^[a-z][a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com$"
+HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 PATTERNS = {
@@ -40,6 +41,7 @@ PATTERNS = {
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
     ROLE_ARN: "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/fraud-score",
     GOOGLE_SERVICE_ACCOUNT: "a Google service account, such as fraud-score@project.iam.gserviceaccount.com",
+    HOST_NAME: "the full name of one host in lower-case letters, such as features.example.com",
     UUID: "a UUID, such as 00000000-0000-0000-0000-000000000000",
 }
 """What each pattern accepts, in words."""
@@ -110,6 +112,9 @@ def _cidr(text: str) -> str:
 
 Cidr = Annotated[str, AfterValidator(_cidr)]
 """A network: `203.0.113.0/24`."""
+
+HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=253)]
+"""The full name of a host: `features.example.com`."""
 
 Repository = Annotated[str, Field(pattern=REPOSITORY)]
 """Repository of an image, without tag or digest."""

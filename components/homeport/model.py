@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from homeport.addresses import METADATA_NAMES, metadata_around
 from homeport.documents import Document
 from homeport.fields import (
     DNS_LABEL,
@@ -15,6 +16,7 @@ from homeport.fields import (
     Cidr,
     Cpu,
     DnsLabel,
+    HostName,
     HttpPath,
     LabelValue,
     Memory,
@@ -147,12 +149,44 @@ class Metrics(Spec):
 
 
 class Egress(Spec):
-    """One destination outside the cluster that the model may reach."""
+    """One destination outside the cluster that the model may reach: a network, or a host by its name."""
 
-    cidr: Cidr = Field(description="Network in CIDR form, such as 203.0.113.0/24.")
+    cidr: Cidr | None = Field(
+        default=None,
+        description="Network in CIDR form, such as 203.0.113.0/24. Of one that has private networks in it, such as "
+        "0.0.0.0/0, only the public addresses.",
+    )
+    host: HostName | None = Field(
+        default=None,
+        description="Name of a host in place of its network, such as features.example.com, where the environment's "
+        "network plugin knows names.",
+    )
     port: Port = Field(description="Port, 1 to 65535.")
     protocol: Literal["TCP", "UDP"] = Field(default="TCP", description="TCP or UDP. Default TCP.")
     reason: str = Field(min_length=1, description="Why the model needs it; shown to whoever reviews it.")
+
+    @field_validator("cidr")
+    @classmethod
+    def _no_metadata(cls, found: str | None) -> str | None:
+        if found and (network := metadata_around(found)):
+            raise ValueError(
+                f"a network outside {network}, where nodes get their credentials; what a model's cloud identity "
+                "needs is opened by the environment's `identities`"
+            )
+        return found
+
+    @field_validator("host")
+    @classmethod
+    def _outside(cls, found: str | None) -> str | None:
+        if found and (found in METADATA_NAMES or found.endswith((".svc", ".local"))):
+            raise ValueError("the name of a host outside the cluster; other models are reached by `calls`")
+        return found
+
+    @model_validator(mode="after")
+    def _cidr_or_host(self) -> Self:
+        if (self.cidr is None) == (self.host is None):
+            raise ValueError("`cidr` or `host`, just one of them")
+        return self
 
 
 class Model(Spec):

@@ -89,7 +89,7 @@ class Release:
 
     def violations(self) -> list[Violation]:
         """What the environment does not allow: bounds exceeded, requirements not met, needs that it cannot serve."""
-        return [*self._names(), *self._ceilings(), *self._gpus(), *self._image(), *self._calls()]
+        return [*self._names(), *self._ceilings(), *self._gpus(), *self._image(), *self._calls(), *self._hosts()]
 
     def _names(self) -> list[Violation]:
         length = len(self.namespace)
@@ -166,6 +166,18 @@ class Release:
             Violation(("calls", index), f'found "{name}", which is not live here, accepted: {_listed(known)}')
             for index, name in enumerate(self.model.calls)
             if name not in known
+        ]
+
+    def _hosts(self) -> list[Violation]:
+        if self.environment.network.plugin:
+            return []
+        reason = (
+            "a `cidr`: NetworkPolicy knows no names, only a plugin that the environment names (network.plugin) does"
+        )
+        return [
+            Violation(("egress", index, "host"), f'found "{egress.host}", accepted: {reason}')
+            for index, egress in enumerate(self.model.egress)
+            if egress.host
         ]
 
 

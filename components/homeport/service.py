@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi_kubernetes import Provider, apps, autoscaling, core, networking, policy, rbac
+from pulumi_kubernetes import Provider, apiextensions, apps, autoscaling, core, networking, policy, rbac
 
 from homeport.documents import Problem, SpecError, dotted, parse
 from homeport.environment import Environment, LiveVersion
@@ -152,9 +152,11 @@ def release_of(args: ModelServiceArgs) -> Release:
 
 
 def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    resource = RESOURCES[manifest["apiVersion"], manifest["kind"]]
-    content = {_snake_case(key): value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}
-    return resource(name, **content, opts=options)
+    content = {_snake_case(key): value for key, value in manifest.items()}
+    if resource := RESOURCES.get((manifest["apiVersion"], manifest["kind"])):
+        del content["api_version"], content["kind"]
+        return resource(name, **content, opts=options)
+    return apiextensions.CustomResource(name, **content, opts=options)
 
 
 def _child_name(name: str, release: Release, manifest: Manifest) -> str:

@@ -34,7 +34,7 @@ def objects(place: str) -> dict[str, Any]:
         model=Model.load(HERE / "model.yaml"),
         environment=Environment.load(HERE / "environments" / f"{place}.yaml"),
         version="1",
-        image="registry.example.com/language/summarizer:1",
+        image=f"registry.example.com/language/summarizer:1@sha256:{'0' * 64}",
     )
     if violations := release.violations():
         raise ValueError(violations)

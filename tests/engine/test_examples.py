@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from homeport import Environment, Model, Release, last_commit, manifests
 from tests.support import EXAMPLES, ROOT, Cluster, Program, differences, running
 
+DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270"
 OURS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,"
     "horizontalpodautoscalers,poddisruptionbudgets"
@@ -23,7 +24,7 @@ def own_program(folder: Path) -> list[Any]:
     """What the pure functions say: a program of one's own is no stack that could be rendered."""
     model, environment = Model.load(folder / "model.yaml"), Environment.load(folder / "environment.yaml")
     files = [folder / file for file in ("model.yaml", "environment.yaml", "__main__.py")]
-    return manifests(Release(model, environment, "3", f"{model.image}:3", last_commit(files)))
+    return manifests(Release(model, environment, "3", f"{model.image}:3@{DIGEST}", last_commit(files)))
 
 
 def dev_stack(folder: Path) -> list[Any]:

@@ -23,7 +23,8 @@ def required(fields: dict[str, Any]) -> Any:
 
 def test_a_model_without_gpu_stands_anywhere_and_spreads() -> None:
     fields = placement(release({}))
-    assert list(fields) == ["topologySpreadConstraints"]
+    assert list(fields) == ["topologySpreadConstraints", "affinity"]
+    assert list(fields["affinity"]) == ["podAntiAffinity"]
     keys = [constraint["topologyKey"] for constraint in fields["topologySpreadConstraints"]]
     assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
 

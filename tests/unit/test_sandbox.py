@@ -9,6 +9,7 @@ from benchmarks.peers import HELM, KUSTOMIZE
 from sandbox import SandboxError, engine, machine, parts, processes
 from sandbox.paths import Paths
 from sandbox.progress import duration
+from tests.audit.parts import AUDITORS, PROBE
 
 
 def test_process_is_told_by_its_start_time_whatever_its_name() -> None:
@@ -38,10 +39,12 @@ def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
     assert parts.key(part) != before
 
 
-@pytest.mark.parametrize("part", [*parts.ENGINE, *parts.CLUSTER, HELM, KUSTOMIZE], ids=lambda part: part.name)
+@pytest.mark.parametrize(
+    "part", [*parts.ENGINE, *parts.CLUSTER, *AUDITORS, PROBE, HELM, KUSTOMIZE], ids=lambda part: part.name
+)
 def test_every_part_pins_all_it_is_built_from(part: parts.Part) -> None:
     assert (part.sources / part.name / "go.mod").is_file()
-    assert (part.sources / part.name / "go.sum").is_file() or part is parts.PAUSE
+    assert (part.sources / part.name / "go.sum").is_file() or part in (parts.PAUSE, PROBE)
 
 
 @pytest.mark.parametrize("name", ["", "Dev", "a" * 21, "-a", "a_b"])

@@ -38,8 +38,9 @@ def selector(release: Release) -> dict[str, str]:
 
 
 def annotations(release: Release) -> dict[str, str]:
-    """Audit annotations of every object: who answers for it, and which text it was made from."""
-    return {
+    """Audit annotations of every object: who answers for it, which text it was made from, what was let go."""
+    relaxed = ", ".join(release.environment.relaxations)
+    return ({"homeport/relaxed": relaxed} if relaxed else {}) | {
         "homeport/model": release.model.name,
         "homeport/version": release.version,
         "homeport/owner": release.model.owner,

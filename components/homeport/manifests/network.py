@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from homeport.addresses import METADATA_NETWORKS, inner_networks
 from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, selector
 from homeport.model import Model
 from homeport.release import Release
@@ -9,14 +10,15 @@ from homeport.release import Release
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 """Set by the API server on every namespace, so nobody can claim another's name."""
 
+DNS_LABELS = {"k8s-app": "kube-dns"}
+"""Labels of the cluster's name servers in kube-system, whatever program they are."""
+
 # Where a pod gets a token for its identity, as (network, TCP port). Link-local addresses are answered by the node.
 POD_IDENTITY_AGENT = [("169.254.170.23/32", 80)]
 """https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
 GKE_METADATA_SERVER = [("169.254.169.252/32", 988), ("169.254.169.254/32", 80)]
 """The second on GKE Dataplane V2.
 https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#metadata_server"""
-PRIVATE_NETWORKS = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
-"""What no public token service is in: private, shared and link-local addresses, the nodes' metadata among them."""
 
 
 def network(release: Release) -> list[Manifest]:
@@ -26,6 +28,7 @@ def network(release: Release) -> list[Manifest]:
         _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
         _policy(release, "ingress", {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
         _policy(release, "egress", {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
+        *_hosts(release),
     ]
 
 
@@ -46,13 +49,14 @@ def _ingress(release: Release) -> list[Manifest]:
 
 
 def _egress(release: Release) -> list[Manifest]:
-    dns = _namespace("kube-system") | {"podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
+    dns = _namespace("kube-system") | {"podSelector": {"matchLabels": DNS_LABELS}}
     return [
         {"to": [dns], "ports": [_port(53, "UDP"), _port(53)]},
         *({"to": [_pods_of(release, callee)], "ports": [_port(callee.serving_port)]} for callee in release.callees),
         *(
-            {"to": [{"ipBlock": {"cidr": egress.cidr}}], "ports": [_port(egress.port, egress.protocol)]}
+            {"to": [_block(egress.cidr)], "ports": [_port(egress.port, egress.protocol)]}
             for egress in release.model.egress
+            if egress.cidr
         ),
         *_tokens(release),
     ]
@@ -65,10 +69,48 @@ def _tokens(release: Release) -> list[Manifest]:
         return []
     if identity.pod_identity or identity.service_account:
         agents = POD_IDENTITY_AGENT if identity.pod_identity else GKE_METADATA_SERVER
-        return [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_port(port)]} for cidr, port in agents]
+        return [{"to": [_block(cidr)], "ports": [_port(port)]} for cidr, port in agents]
     # AWS STS and Microsoft Entra ID are known by name only, which a NetworkPolicy cannot say.
-    block: Manifest = {"cidr": endpoint} if endpoint else {"cidr": "0.0.0.0/0", "except": PRIVATE_NETWORKS}
-    return [{"to": [{"ipBlock": block}], "ports": [_port(443)]}]
+    return [{"to": [_block(endpoint or "0.0.0.0/0")], "ports": [_port(443)]}]
+
+
+def _hosts(release: Release) -> list[Manifest]:
+    """What lets the model reach hosts by name: Cilium reads the answers of the name server, and so sees the questions.
+
+    https://docs.cilium.io/en/stable/security/policy/language/#dns-based
+    """
+    named = [egress for egress in release.model.egress if egress.host]
+    if not named:
+        return []
+    server = {"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system"} | _cilium_labels(DNS_LABELS)}
+    questions = {"ports": [{"port": "53", "protocol": "ANY"}], "rules": {"dns": [{"matchPattern": "*"}]}}
+    spec: Manifest = {
+        "endpointSelector": {"matchLabels": selector(release)},
+        "egress": [
+            {"toEndpoints": [server], "toPorts": [questions]},
+            *(
+                {
+                    "toFQDNs": [{"matchName": egress.host}],
+                    "toPorts": [{"ports": [{"port": str(egress.port), "protocol": egress.protocol}]}],
+                }
+                for egress in named
+            ),
+        ],
+    }
+    if not (release.identity and (release.identity.pod_identity or release.identity.service_account)):
+        # Whoever owns a name may let it point to any address; a denial wins over everything that is allowed.
+        spec["egressDeny"] = [{"toCIDR": list(METADATA_NETWORKS)}]
+    return [manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", f"{release.model.name}-egress-hosts", spec=spec)]
+
+
+def _cilium_labels(labels: dict[str, str]) -> dict[str, str]:
+    return {f"k8s:{key}": value for key, value in labels.items()}
+
+
+def _block(cidr: str) -> Manifest:
+    """The addresses of a network, without the private ones of a network so wide that it has them in it."""
+    inner = inner_networks(cidr)
+    return {"ipBlock": {"cidr": cidr} | ({"except": inner} if inner else {})}
 
 
 def _pods_of(release: Release, model: Model) -> Manifest:

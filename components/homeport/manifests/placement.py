@@ -9,6 +9,7 @@ from homeport.release import Release
 def placement(release: Release) -> Manifest:
     """The fields of a pod's spec that decide where it runs."""
     fields: Manifest = {"topologySpreadConstraints": _spread(release)}
+    fields["affinity"] = {"podAntiAffinity": _apart(release)}
     kinds, purchase = list(release.gpu_nodes.values()), capacity(release.environment)
     # Terms are alternatives; within one, all expressions must hold.
     terms = [_all(_expressions(nodes) + _expressions(purchase)) for nodes in kinds or [Nodes({}, {}, ())]]
@@ -16,7 +17,7 @@ def placement(release: Release) -> Manifest:
         affinity: Manifest = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         if preferred := _preferred(kinds):
             affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
-        fields["affinity"] = {"nodeAffinity": affinity}
+        fields["affinity"]["nodeAffinity"] = affinity
     if taints := dict.fromkeys(taint for nodes in [*kinds, purchase] for taint in nodes.tolerations):
         fields["tolerations"] = [_toleration(taint) for taint in taints]
     if release.environment.priority_class:
@@ -70,6 +71,12 @@ def _spread(release: Release) -> list[Manifest]:
         }
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
+
+
+def _apart(release: Release) -> Manifest:
+    # Beside the spread, which balances numbers: no two on a node that could be on two, whatever their version.
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector(release)}}
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
 
 
 def _toleration(taint: Toleration) -> Manifest:

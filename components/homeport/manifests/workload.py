@@ -12,6 +12,14 @@ from homeport.release import Release
 UID = 65532
 """User and group of every pod: above 10000, so that it is nobody on the node; the `nonroot` of distroless images."""
 
+_NOBODY: Manifest = {
+    "runAsNonRoot": True,
+    "runAsUser": UID,
+    "runAsGroup": UID,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""Stated for the pod and again for its container, where some admission policies look and a pod's words do not count."""
+
 LOG_BYTES = 256 * 2**20
 """Room for a container's log, which counts as ephemeral storage like /tmp does."""
 
@@ -64,6 +72,8 @@ def _pod_metadata(release: Release) -> Manifest:
 
 def _pod(release: Release) -> Manifest:
     model, environment = release.model, release.environment
+    # Where a node has AppArmor the runtime confines every container anyway; asking for it makes other nodes refuse them.
+    apparmor = {} if "apparmor" in environment.relaxations else {"appArmorProfile": {"type": "RuntimeDefault"}}
     return {
         "serviceAccountName": model.name,
         "automountServiceAccountToken": False,
@@ -71,11 +81,9 @@ def _pod(release: Release) -> Manifest:
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": environment.endpoint_seconds + model.drain_seconds + 5,
         "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
+            **_NOBODY,
             "fsGroup": UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
+            **apparmor,
         },
         "containers": [_container(release)],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": model.resources.tmp}}],
@@ -84,7 +92,7 @@ def _pod(release: Release) -> Manifest:
 
 
 def _container(release: Release) -> Manifest:
-    model = release.model
+    model, relaxed = release.model, release.environment.relaxations
     ports = [{"name": "http", "containerPort": model.serving_port, "protocol": "TCP"}]
     if model.metrics_endpoint and model.metrics_endpoint.port != model.serving_port:
         ports.append({"name": "metrics", "containerPort": model.metrics_endpoint.port, "protocol": "TCP"})
@@ -92,15 +100,16 @@ def _container(release: Release) -> Manifest:
     return {
         "name": "model",
         "image": release.image,
-        "imagePullPolicy": "IfNotPresent",
+        # Whoever starts the image proves that it may: a node that has it would else give it to anyone who names it.
+        "imagePullPolicy": "IfNotPresent" if "image_pull" in relaxed else "Always",
         "ports": ports,
         "resources": _resources(release),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "privileged": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
+            "readOnlyRootFilesystem": "writable_root" not in relaxed,
+            **_NOBODY,
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
         # Endpoints are withdrawn while the replica still serves; only then is it asked to stop and drain.
@@ -114,7 +123,8 @@ def _container(release: Release) -> Manifest:
 def _resources(release: Release) -> Manifest:
     size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
     size |= gpu_requests(release)
-    return {"requests": size, "limits": size}
+    free = {"cpu"} if "cpu_limits" in release.environment.relaxations else set()
+    return {"requests": size, "limits": {name: most for name, most in size.items() if name not in free}}
 
 
 def _probes(release: Release) -> Manifest:

@@ -1,0 +1,45 @@
+"""The releases of every example and stack of this repository: what there is to audit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from homeport import Environment, Model, Release, Stack
+from homeport.stack import MODELS_FILE
+from tests.support import EXAMPLES, ROOT
+
+DIGEST = f"sha256:{'0' * 64}"
+
+
+def examples() -> dict[str, list[Release]]:
+    """Name -> releases. Where an environment has no model yet, that of `examples/own-program` stands in."""
+    return dict(_stacks()) | dict(_environments())
+
+
+def environment_files() -> set[Path]:
+    """Every environment that this repository has, also those that nobody thought of here."""
+    return {
+        *(ROOT / "stacks").glob("*/environment.yaml"),
+        *EXAMPLES.glob("**/environment.yaml"),
+        *EXAMPLES.glob("**/environments/*.yaml"),
+    }
+
+
+def _stacks() -> Iterator[tuple[str, list[Release]]]:
+    for file in sorted(environment_files()):
+        if (file.parent / MODELS_FILE).exists():
+            yield _name(file), list(Stack.read(file.parent).releases)
+
+
+def _environments() -> Iterator[tuple[str, list[Release]]]:
+    for file in sorted(environment_files()):
+        if not (file.parent / MODELS_FILE).exists():
+            near = [folder / "model.yaml" for folder in (file.parent, file.parent.parent)]
+            path = next((path for path in near if path.exists()), EXAMPLES / "own-program" / "model.yaml")
+            model = Model.load(path)
+            image = f"{model.image}:3@{DIGEST}"
+            yield _name(file), [Release(model, Environment.load(file), "3", image)]
+
+
+def _name(file: Path) -> str:
+    path = file.relative_to(ROOT)
+    return str(path.parent if path.name == "environment.yaml" else path.with_suffix(""))

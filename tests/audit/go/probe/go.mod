@@ -1,0 +1,3 @@
+module homeport/tests/probe
+
+go 1.26.0
