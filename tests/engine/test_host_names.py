@@ -41,7 +41,8 @@ def known(cluster: Cluster) -> Iterator[None]:
     name = f"crd/{CRD['metadata']['name']}"
     cluster.kubectl("create", "--filename=-", stdin=json.dumps(CRD))
     try:
-        cluster.kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+        established = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+        cluster.kubectl("wait", established, name, "--timeout=30s")
         yield
     finally:
         cluster.kubectl("delete", name)
