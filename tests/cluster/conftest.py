@@ -4,15 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homeport import Stack
-from sandbox import Sandbox
+from sandbox import Sandbox, archive, build
 from sandbox.image import build_image
 from sandbox.paths import cache
+from sandbox.progress import Progress
+from tests.audit.parts import PROBE
 from tests.cluster.ask import Answer
+from tests.cluster.probes import IMAGE, Probes
 from tests.support import EXAMPLES, ROOT, Cluster, Program, running
 
 Ask = Callable[..., Answer]
@@ -33,6 +37,16 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def cluster(sandbox: Sandbox) -> Cluster:
     return Cluster(sandbox.env())
+
+
+@pytest.fixture(scope="session")
+def probes(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Probes:
+    """Makes models and other pods that dial each other; their image is a program of a few MB."""
+    build.ensure([PROBE], Progress())
+    file = tmp_path_factory.mktemp("image") / "probe.tar"
+    archive.write_image(file, IMAGE, Path(build.program(PROBE, "probe")))
+    sandbox.import_image(file)
+    return Probes(sandbox, cluster)
 
 
 @pytest.fixture(scope="module")

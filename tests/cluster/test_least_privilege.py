@@ -153,13 +153,12 @@ def test_without_pod_security_it_would_be_accepted(cluster: Cluster, standing: R
 
 def test_pod_beyond_the_quota_is_refused(cluster: Cluster, standing: Release) -> None:
     name = f"--namespace={standing.namespace}"
-    hard = cluster.get(f"resourcequota/{standing.model.name}", name)["spec"]["hard"]
+    most = standing.replicas[1] + 2  # with the room for a surge and for one that drains
     try:
-        # One runs; the room for a surge and for one that drains is left.
-        for index in range(1, int(hard["pods"])):
+        for index in range(1, most):
             cluster.kubectl("create", "--filename=-", stdin=json.dumps(pod(f"more-{index}", standing.namespace)))
         message = created(cluster, pod("beyond", standing.namespace))
-        assert f"exceeded quota: delta, requested: pods=1, used: pods={hard['pods']}" in message
+        assert f"exceeded quota: delta, requested: pods=1, used: pods={most}" in message
     finally:
         cluster.kubectl("delete", "pod", name, "--selector=!app.kubernetes.io/name", "--wait=true")
 

@@ -12,7 +12,8 @@ def test_mistakes_in_the_files_stop_the_preview_and_are_all_shown(cluster: Clust
         model = program.folder / "examples" / "iris" / "model.yaml"
         model.write_text(model.read_text().replace("owner:", "owned_by:"))
         shown = program("preview", "--stack=dev", fails=True)
-        assert "error: stacks/dev/environment.yaml:9: limit: unknown field, did you mean `limits`?" in shown
+        line = len(environment.read_text().splitlines())
+        assert f"error: stacks/dev/environment.yaml:{line}: limit: unknown field, did you mean `limits`?" in shown
         assert "error: examples/iris/model.yaml:2: owned_by: unknown field" in shown
         assert "owner: missing" in shown
         assert "Traceback" not in shown
