@@ -24,6 +24,8 @@ class Checked:
     """The live models with their versions; None if there are problems."""
     objects: int = 0
     """Kubernetes objects that the models are made of."""
+    relaxed: Mapping[str, str] | None = None
+    """Controls that do not hold in the environment, with the reason given for each; None if there are problems."""
 
 
 def find_stacks(folder: Path) -> list[Path]:
@@ -39,7 +41,7 @@ def check(folder: Path) -> Checked:
         return Checked(folder.name, error.problems)
     models = {release.model.name: release.version for release in stack.releases}
     objects = sum(len(manifests(release)) for release in stack.releases)
-    return Checked(folder.name, (), stack.files, models, objects)
+    return Checked(folder.name, (), stack.files, models, objects, stack.environment.relaxations)
 
 
 def by_problem(stacks: Iterable[Checked]) -> dict[Problem, list[str]]:
@@ -57,6 +59,11 @@ def summary(stack: Checked) -> str:
         return f"{stack.name}: {_count(len(stack.problems), 'problem')}"
     models, files = stack.models or {}, len(stack.files)
     return f"{stack.name}: ok, {_count(len(models), 'model')}, {stack.objects} objects, from {_count(files, 'file')}"
+
+
+def relaxations(stack: Checked) -> list[str]:
+    """One line on each control that does not hold."""
+    return [f"{stack.name}: relaxed {name}: {reason}" for name, reason in (stack.relaxed or {}).items()]
 
 
 def shown(problem: Problem, stacks: Iterable[str]) -> str:
@@ -79,7 +86,9 @@ def github(stacks: Sequence[Checked]) -> Iterator[str]:
         properties = ",".join(f"{key}={_property(str(value))}" for key, value in place.items() if value is not None)
         message = ": ".join(filter(None, [problem.field, problem.message]))
         yield f"::error {properties}::{_escaped(message)}"
-    yield from map(summary, stacks)
+    for stack in stacks:
+        yield from (f"::notice::{_escaped(line)}" for line in relaxations(stack))
+        yield summary(stack)
 
 
 def _in_workspace(path: Path) -> str:
@@ -103,6 +112,7 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "files": [str(path) for path in stack.files],
         "models": stack.models or {},
         "objects": stack.objects,
+        "relaxed": stack.relaxed or {},
         "problems": [
             {
                 "file": str(problem.file) if problem.file else None,

@@ -96,6 +96,7 @@ def check(
                 typer.echo(_colored(checking.shown(problem, where), "red"))
             for stack in found:
                 typer.echo(_colored(checking.summary(stack), None if stack.problems else "green"))
+                _lines(_colored(line, "yellow") for line in checking.relaxations(stack))
     if any(stack.problems for stack in found):
         raise typer.Exit(FAILED)
 

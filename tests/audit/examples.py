@@ -1,6 +1,5 @@
 """The releases of every example and stack of this repository: what there is to audit."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from homeport import Environment, Model, Release, Stack
@@ -12,7 +11,7 @@ DIGEST = f"sha256:{'0' * 64}"
 
 def examples() -> dict[str, list[Release]]:
     """Name -> releases. Where an environment has no model yet, that of `examples/own-program` stands in."""
-    return dict(_stacks()) | dict(_environments())
+    return {_name(file): _releases(file) for file in sorted(environment_files())}
 
 
 def environment_files() -> set[Path]:
@@ -24,20 +23,12 @@ def environment_files() -> set[Path]:
     }
 
 
-def _stacks() -> Iterator[tuple[str, list[Release]]]:
-    for file in sorted(environment_files()):
-        if (file.parent / MODELS_FILE).exists():
-            yield _name(file), list(Stack.read(file.parent).releases)
-
-
-def _environments() -> Iterator[tuple[str, list[Release]]]:
-    for file in sorted(environment_files()):
-        if not (file.parent / MODELS_FILE).exists():
-            near = [folder / "model.yaml" for folder in (file.parent, file.parent.parent)]
-            path = next((path for path in near if path.exists()), EXAMPLES / "own-program" / "model.yaml")
-            model = Model.load(path)
-            image = f"{model.image}:3@{DIGEST}"
-            yield _name(file), [Release(model, Environment.load(file), "3", image)]
+def _releases(file: Path) -> list[Release]:
+    if (file.parent / MODELS_FILE).exists() and (releases := Stack.read(file.parent).releases):
+        return list(releases)
+    near = [folder / "model.yaml" for folder in (file.parent, file.parent.parent)]
+    model = Model.load(next((path for path in near if path.exists()), EXAMPLES / "own-program" / "model.yaml"))
+    return [Release(model, Environment.load(file), "3", f"{model.image}:3@{DIGEST}")]
 
 
 def _name(file: Path) -> str:

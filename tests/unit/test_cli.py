@@ -97,6 +97,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "files": ["stacks/dev/environment.yaml", "stacks/dev/models.yaml", "iris.yaml"],
                 "models": {"iris": "1"},
                 "objects": 11,
+                "relaxed": {},
                 "problems": [],
             },
             {
@@ -105,6 +106,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "files": [],
                 "models": {},
                 "objects": 0,
+                "relaxed": {},
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",
@@ -256,3 +258,15 @@ def test_color_is_for_terminals(variables: dict[str, str], colored: bool) -> Non
 def test_stacks_of_this_repository_are_all_right() -> None:
     result = homeport("check", "--stacks", str(ROOT / "stacks"))
     assert result.exit_code == 0, result.stdout
+
+
+def test_check_shows_what_does_not_hold(repository: Path) -> None:
+    (repository / "stacks" / "dev" / "environment.yaml").write_text(
+        ENVIRONMENT + "relax: {apparmor: no AppArmor here}\n"
+    )
+    line = "dev: relaxed apparmor: no AppArmor here"
+    assert homeport("check", "dev").stdout.splitlines()[1:] == [line]
+    assert json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"][0]["relaxed"] == {
+        "apparmor": "no AppArmor here"
+    }
+    assert f"::notice::{line}" in homeport("check", "dev", "-o", "github").stdout.splitlines()
