@@ -1,6 +1,6 @@
 # The whole development interface; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-audit test-engine test-cluster bench schemas lint types format build clean
+.PHONY: help demo demo-down test test-unit test-audit test-engine test-cluster test-slow bench schemas lint types format build clean
 
 CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
@@ -29,6 +29,9 @@ test-engine: .venv/synced ## Run the tests with a real engine and API server
 
 test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	$(PYTEST) tests/server tests/cluster
+
+test-slow: .venv/synced ## Run the tests that take longest, with a real node
+	$(PYTEST) tests/cluster -m slow
 
 bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)
 	@$(RUN) python -m benchmarks.render

@@ -11,13 +11,14 @@ from homeport.environment import Environment
 from homeport.manifests import manifests
 from homeport.model import Model
 from homeport.provenance import last_commit
-from homeport.release import Release
+from homeport.release import Canary, Release
 from homeport.stack import Stack
 
 if TYPE_CHECKING:
     from homeport.service import ModelService, ModelServiceArgs, cluster_provider
 
 __all__ = [
+    "Canary",
     "Environment",
     "Model",
     "ModelService",

@@ -1,19 +1,22 @@
-"""The `homeport` command: check what people wrote, render it, and describe it to editors.
+"""The `homeport` command: check what people wrote, render it, tell its history, and describe it to editors.
 
 Results go to standard output, errors to standard error. Nothing here imports Pulumi or needs a cluster: `pulumi up`
 deploys.
 """
 
+import json
 import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from homeport import check as checking
+from homeport import history as histories
 from homeport import render as rendering
 from homeport import schemas
 from homeport.documents import SpecError
@@ -38,6 +41,13 @@ class Output(StrEnum):
     TEXT = "text"
     JSON = "json"
     GITHUB = "github"
+
+
+class Table(StrEnum):
+    """How a list is printed."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Kind(StrEnum):
@@ -136,6 +146,31 @@ def render(
         typer.echo(f"{folder}: {', '.join(f'{len(paths)} {what}' for what, paths in counts.items())}")
 
 
+@app.command(epilog="Examples: `homeport history iris --stack prod`, `homeport history iris --output json`.")
+def history(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
+    stack: Annotated[
+        str | None, typer.Option(metavar="STACK", help="Pulumi's name of the stack. Default: the selected one.")
+    ] = None,
+    stacks: Folder = Path("stacks"),
+    output: Annotated[Table, typer.Option("--output", "-o", help="Format.")] = Table.TEXT,
+) -> None:
+    """List which version of a model was live when: time, author, commit, image digest and result, the newest first.
+
+    Reads the stack's history from Pulumi's backend, and `models.yaml` at each commit from git. Exit codes: 0 listed,
+    1 there is no such history, 2 the command was used wrongly.
+    """
+    try:
+        name, updates = histories.updates(stack)
+        found = histories.events(model, updates, histories.at_commits(stacks / name))
+    except histories.HistoryError as error:
+        _fail([str(error)])
+    if output is Table.JSON:
+        typer.echo(json.dumps([asdict(event) for event in found], indent=2))
+    else:
+        _lines(histories.text(found))
+
+
 @app.command(epilog="Example: `homeport schema model > model.schema.json`.")
 def schema(kind: Annotated[Kind, typer.Argument(help="Which file the schema is of.")] = Kind.MODEL) -> None:
     """Print the JSON Schema of `model.yaml`, `environment.yaml` or `models.yaml`, for editors."""
@@ -168,7 +203,7 @@ def _read(folders: list[Path]) -> dict[str, Stack]:
     return stacks
 
 
-def _fail(lines: Iterable[str]) -> None:
+def _fail(lines: Iterable[str]) -> NoReturn:
     for line in lines:
         typer.echo(line, err=True)
     raise typer.Exit(FAILED)

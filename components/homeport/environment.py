@@ -10,6 +10,7 @@ from homeport.documents import Document
 from homeport.fields import (
     DNS_LABEL,
     GOOGLE_SERVICE_ACCOUNT,
+    HOST_NAME,
     ROLE_ARN,
     UUID,
     Cidr,
@@ -41,6 +42,37 @@ class Peer(Spec):
     """A namespace from which every model may be reached."""
 
     namespace: DnsLabel = Field(description="Name of the namespace.")
+
+
+class Gateway(Peer):
+    """Where requests from outside come from; with a `name`, which of them go to which version of a model."""
+
+    name: DnsLabel | None = Field(
+        default=None,
+        description="Name of the Gateway (Gateway API v1) that routes requests to models. Default: routing is left to "
+        "others, and no model can have a canary.",
+    )
+    host: str | None = Field(
+        default=None,
+        description="Host name of a model behind the Gateway, `{model}` standing for the model's name, such as "
+        "{model}.models.example.com. Needed with `name`.",
+    )
+    scheme: Literal["https", "http"] = Field(
+        default="https", description="How the Gateway's listener is spoken to, https or http. Default https."
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _one_host_a_model(cls, found: str | None) -> str | None:
+        if found is not None and ("{model}" not in found or not re.fullmatch(HOST_NAME, found.replace("{model}", "m"))):
+            raise ValueError("the full name of a host with {model} in it, such as {model}.models.example.com")
+        return found
+
+    @model_validator(mode="after")
+    def _name_with_host(self) -> Self:
+        if (self.name is None) != (self.host is None):
+            raise ValueError("`name` and `host` together: routes of one Gateway are told apart by their host names")
+        return self
 
 
 class Toleration(Spec):
@@ -128,7 +160,7 @@ IDENTITY_FIELDS = {
 
 
 class TotalLimits(Spec):
-    """Ceilings for all models of an environment together, each counted at its most replicas."""
+    """Ceilings for all models of an environment together, each (and its canary) counted at its most replicas."""
 
     cpu: Cpu | None = Field(default=None, description="Most cores of all models. Default: not limited.")
     memory: Memory | None = Field(default=None, description="Most memory of all models. Default: not limited.")
@@ -138,7 +170,7 @@ class TotalLimits(Spec):
 
 
 class Limits(Spec):
-    """Ceilings for each model, counted at its most replicas. What is left out is not limited."""
+    """Ceilings for each version of a model, counted at its most replicas. What is left out is not limited."""
 
     cpu: Cpu | None = Field(default=None, description="Most cores of a model.")
     memory: Memory | None = Field(default=None, description="Most memory of a model.")
@@ -229,7 +261,9 @@ class Environment(Spec):
         default=False,
         description="Pulumi refuses to delete or replace namespaces while this is true. Default false.",
     )
-    gateway: Peer | None = Field(default=None, description="Where requests from outside come from. Default: none do.")
+    gateway: Gateway | None = Field(
+        default=None, description="Where requests from outside come from. Default: none do."
+    )
     monitoring: Peer | None = Field(
         default=None, description="Where metrics are collected from. Default: they are not."
     )
@@ -321,6 +355,10 @@ class Environment(Spec):
         """Name of a model's namespace."""
         return self.namespace.replace("{model}", model)
 
+    def host_of(self, model: str) -> str | None:
+        """Name of the host under which the Gateway serves a model, or None if no Gateway is named."""
+        return self.gateway.host.replace("{model}", model) if self.gateway and self.gateway.host else None
+
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read an `environment.yaml`.
@@ -340,16 +378,30 @@ class LiveVersion(Spec):
     )
 
 
+class CanaryVersion(LiveVersion):
+    """A version that is tried with a part of the requests, beside the stable one."""
+
+    weight: int = Field(
+        ge=1,
+        le=99,
+        strict=True,
+        description="Percent of the requests through the gateway that it takes, 1 to 99; the stable one takes the rest.",
+    )
+
+
 class LiveModel(Spec):
     """What of one model is live in an environment."""
 
     spec: str = Field(min_length=1, description="Path of the model.yaml, relative to this file.")
     stable: LiveVersion = Field(description="The version that takes requests.")
+    canary: CanaryVersion | None = Field(
+        default=None, description="A version that takes a part of the requests through the gateway. Default: none."
+    )
 
 
 class LiveModels(Spec):
     """Which version of which model is live in an environment (`models.yaml`)."""
 
     models: dict[Annotated[str, Field(pattern=DNS_LABEL)], LiveModel] = Field(
-        description="Models by name, each with `spec` and `stable`."
+        description="Models by name, each with `spec`, `stable` and perhaps `canary`."
     )

@@ -1,15 +1,16 @@
 """A release: one version of a model in one environment, with every default filled in."""
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from homeport.accelerators import KINDS, Nodes, offered
 from homeport.documents import Location
 from homeport.environment import Environment, Identity
-from homeport.fields import byte_count, millicores
-from homeport.model import Gpu, Model
+from homeport.fields import HOST_NAME, byte_count, millicores
+from homeport.model import CANARY_SUFFIX, Gpu, Model
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,20 @@ class Violation:
     """Something that a release asks for and the environment does not allow."""
 
     field: Location
-    """Field of the model; of the live version (`stable`) if `live`."""
+    """Field of the model; of its entry among the live models, such as `stable`, if `live`."""
     message: str
     live: bool = False
+
+
+@dataclass(frozen=True)
+class Canary:
+    """Another version of the model, which takes a part of the requests."""
+
+    version: str
+    image: Any
+    """Full reference of the image: text, or a Pulumi Output of it."""
+    weight: int
+    """Percent of the requests, 1 to 99."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,23 @@ class Release:
     """Git commit that last changed what is said about this release."""
     peers: Sequence[Model] = ()
     """The environment's other models, among them those that call this one and those that it calls."""
+    canary: Canary | None = None
+    """The version that is tried beside this one."""
+    suffix: str = ""
+    """What tells the objects of a canary from those of the stable version."""
+
+    @property
+    def instance(self) -> str:
+        """Name of what runs this version: its Deployment, its Service, its autoscaler."""
+        return f"{self.model.name}{self.suffix}"
+
+    @property
+    def tracks(self) -> "list[Release]":
+        """The versions that run side by side, the stable one first."""
+        if self.canary is None:
+            return [self]
+        version, image = self.canary.version, self.canary.image
+        return [self, replace(self, version=version, image=image, canary=None, suffix=CANARY_SUFFIX)]
 
     @property
     def namespace(self) -> str:
@@ -89,14 +118,30 @@ class Release:
 
     def violations(self) -> list[Violation]:
         """What the environment does not allow: bounds exceeded, requirements not met, needs that it cannot serve."""
-        return [*self._names(), *self._ceilings(), *self._gpus(), *self._image(), *self._calls(), *self._hosts()]
+        return [
+            *self._names(),
+            *self._ceilings(),
+            *self._gpus(),
+            *self._image(),
+            *self._calls(),
+            *self._hosts(),
+            *self._canary(),
+        ]
 
     def _names(self) -> list[Violation]:
-        length = len(self.namespace)
-        if length <= 63:
-            return []
-        message = f'found "{self.model.name}", accepted: at most 63 characters as namespace {self.namespace} ({length})'
-        return [Violation(("name",), message)]
+        length, host = len(self.namespace), self.environment.host_of(self.model.name)
+        found: list[Violation] = []
+        if length > 63:
+            message = (
+                f'found "{self.model.name}", accepted: at most 63 characters as namespace {self.namespace} ({length})'
+            )
+            found.append(Violation(("name",), message))
+        if host and (len(host) > 253 or not re.fullmatch(HOST_NAME, host)):
+            message = (
+                f'found "{self.model.name}", accepted: at most 63 characters in each part of host {host}, 253 in all'
+            )
+            found.append(Violation(("name",), message))
+        return found
 
     def _ceilings(self) -> list[Violation]:
         limits, (least, most) = self.environment.limits, self.replicas
@@ -153,9 +198,24 @@ class Release:
         if registries is not None and not any(image.startswith(f"{registry.rstrip('/')}/") for registry in registries):
             message = f'found "{image}", accepted: an image of {_listed(registries)} (limits.registries)'
             found.append(Violation(("image",), message))
-        if self.environment.require.digest and isinstance(self.image, str) and "@" not in self.image:
-            message = f'found image "{self.image}" without a digest, accepted: sha256:... of the image (require.digest)'
-            found.append(Violation(("digest",), message, live=True))
+        for track in self.tracks if self.environment.require.digest else ():
+            if isinstance(track.image, str) and "@" not in track.image:
+                place = "canary" if track.suffix else "stable"
+                message = (
+                    f'found image "{track.image}" without a digest, accepted: sha256:... of the image (require.digest)'
+                )
+                found.append(Violation((place, "digest"), message, live=True))
+        return found
+
+    def _canary(self) -> list[Violation]:
+        found: list[Violation] = []
+        if self.canary and self.environment.host_of(self.model.name) is None:
+            reason = "a Gateway divides the requests, and the environment names none (gateway.name, gateway.host)"
+            message = f'found version "{self.canary.version}", accepted: no canary, for {reason}'
+            found.append(Violation(("canary",), message, live=True))
+        if self.canary and self.canary.version == self.version:
+            message = f'found "{self.version}", accepted: another version than that of `stable`'
+            found.append(Violation(("canary", "version"), message, live=True))
         return found
 
     def _calls(self) -> list[Violation]:

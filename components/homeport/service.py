@@ -9,13 +9,14 @@ import pulumi
 from pulumi_kubernetes import Provider, apiextensions, apps, autoscaling, core, networking, policy, rbac
 
 from homeport.documents import Problem, SpecError, dotted, parse
-from homeport.environment import Environment, LiveVersion
+from homeport.environment import CanaryVersion, Environment, LiveVersion
 from homeport.manifests import Manifest, manifests
 from homeport.manifests.routing import url
 from homeport.manifests.workload import rollout_seconds
-from homeport.model import Model
+from homeport.model import CANARY_SUFFIX, Model
 from homeport.provenance import UNKNOWN
-from homeport.release import Release
+from homeport.release import Canary, Release
+from homeport.stack import image_reference
 
 TYPE = "homeport:index:ModelService"
 """Part of the URN of everything deployed, so it never changes."""
@@ -52,6 +53,9 @@ class ModelServiceArgs(TypedDict):
     """Git commit of the specs, kept in the audit annotations. Default: unknown."""
     peers: NotRequired[list[Any]]
     """Models (or mappings of their fields) that this model calls or that call it. Default: none."""
+    canary: NotRequired[Any]
+    """A version that takes a part of the requests: a mapping with its `version`, its `weight` in percent and, as above,
+    its `image`. Default: none."""
 
 
 class ModelService(pulumi.ComponentResource):
@@ -64,7 +68,7 @@ class ModelService(pulumi.ComponentResource):
     namespace: pulumi.Output[str]
     """Name of the model's namespace."""
     url: pulumi.Output[str]
-    """Address of the model inside the cluster, known once the model serves."""
+    """Address of the model, at the gateway if the environment names one, else inside the cluster; known once it serves."""
     version: pulumi.Output[str]
     """Version that serves."""
     service_account: pulumi.Output[str]
@@ -76,28 +80,31 @@ class ModelService(pulumi.ComponentResource):
         children = self._children(name, release)
         self.namespace = children["Namespace"].metadata["name"]
         self.service_account = children["ServiceAccount"].metadata["name"]
-        # Taken from the Deployment, so that whoever uses them waits until the model serves.
-        serving = children["Deployment"].metadata
-        self.version = serving.apply(lambda _: release.version)
-        self.url = serving.apply(lambda _: url(release))
+        # Taken from the Deployment and its route, so that whoever uses them waits until the model serves.
+        self.version = children["Deployment"].metadata.apply(lambda _: release.version)
+        serving = children.get("HTTPRoute", children["Deployment"])
+        self.url = serving.metadata.apply(lambda _: url(release))
         self.register_outputs({output: getattr(self, output) for output in ModelService.__annotations__})
 
     def _children(self, name: str, release: Release) -> dict[str, Any]:
-        """The resources by kind, each waiting for the walls around it; the last of a kind stands for it."""
+        """The resources by kind, each waiting for the walls around it; the first of a kind stands for it."""
         namespace: list[pulumi.Resource] = []
         walls: list[pulumi.Resource] = []
+        served: list[pulumi.Resource] = []
         children: dict[str, Any] = {}
         for manifest in manifests(release):
             kind = manifest["kind"]
-            options = pulumi.ResourceOptions(parent=self, depends_on=walls if kind == "Deployment" else namespace)
+            waits = {"Deployment": walls, "HTTPRoute": [*walls, *served]}.get(kind, namespace)
+            options = pulumi.ResourceOptions(parent=self, depends_on=waits)
             if kind == "Namespace":
                 options.protect = release.environment.protect
             if kind == "Deployment":
                 limit = f"{rollout_seconds(release)}s"
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
             child = _resource(_child_name(name, release, manifest), manifest, options)
-            children[kind] = child
-            walls.append(child)
+            children.setdefault(kind, child)
+            # Versions come up side by side; a route waits for all of them.
+            (served if kind == "Deployment" else walls).append(child)
             if kind == "Namespace":
                 namespace.append(child)
         return children
@@ -127,6 +134,7 @@ def release_args(release: Release) -> ModelServiceArgs:
         image=release.image,
         commit=release.commit,
         peers=list(release.peers),
+        canary=vars(release.canary) if release.canary else None,
     )
 
 
@@ -145,10 +153,19 @@ def release_of(args: ModelServiceArgs) -> Release:
         image=args.get("image", f"{model.image}:{version}"),
         commit=args.get("commit", UNKNOWN),
         peers=[parse(Model, peer, f"peers[{index}]") for index, peer in enumerate(args.get("peers", []))],
+        canary=_canary(model, args.get("canary")),
     )
     if violations := release.violations():
         raise SpecError(Problem(each.message, field=dotted((model.name, *each.field))) for each in violations)
     return release
+
+
+def _canary(model: Model, args: Mapping[str, Any] | None) -> Canary | None:
+    if args is None:
+        return None
+    stated = {key: value for key, value in args.items() if key != "image"}
+    live = parse(CanaryVersion, stated, "args.canary")
+    return Canary(live.version, args.get("image", image_reference(model, live)), live.weight)
 
 
 def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
@@ -162,7 +179,8 @@ def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) ->
 def _child_name(name: str, release: Release, manifest: Manifest) -> str:
     """Logical name: the component's, the kind's and, where there are several of the kind, what tells them apart."""
     suffix = manifest["metadata"]["name"].removeprefix(release.model.name)
-    return f"{name}-{manifest['kind'].lower()}{suffix if manifest['kind'] == 'NetworkPolicy' else ''}"
+    several = manifest["kind"] == "NetworkPolicy" or suffix == CANARY_SUFFIX
+    return f"{name}-{manifest['kind'].lower()}{suffix if several else ''}"
 
 
 def _snake_case(text: str) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from homeport.cycles import cycles
 from homeport.documents import Document, Location, Problem, SpecError, dotted
-from homeport.environment import Environment, LiveModels, LiveVersion
+from homeport.environment import CanaryVersion, Environment, LiveModels, LiveVersion
 from homeport.fields import Spec
 from homeport.model import Model
 from homeport.provenance import History
-from homeport.release import Release
+from homeport.release import Canary, Release
 from homeport.totals import total_violations
 
 if TYPE_CHECKING:
@@ -113,7 +113,12 @@ def _releases(
             image=image_reference(model, entry.stable),
             commit=history.last_commit([document.path, shared], live[0].lines(("models", name))),
             peers=peers[name],
+            canary=_canary(model, entry.canary),
         )
+
+
+def _canary(model: Model, live: CanaryVersion | None) -> Canary | None:
+    return Canary(live.version, image_reference(model, live), live.weight) if live else None
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
@@ -140,7 +145,7 @@ def image_reference(model: Model, live: LiveVersion) -> str:
 def _violations(release: Release, live: Document, model: Document) -> Iterator[Problem]:
     for violation in release.violations():
         if violation.live:
-            place: Location = ("models", release.model.name, "stable", *violation.field)
+            place: Location = ("models", release.model.name, *violation.field)
             yield live.problem(place, violation.message)
         else:
             # Named, for the same file may be live in several environments, and its path need not tell whose it is.

@@ -40,7 +40,7 @@ def _violations(limits: TotalLimits, releases: Sequence[Release]) -> Iterator[Vi
 
 
 def _use(release: Release, each: int, shown: str) -> Use:
-    most = release.replicas[1]
+    most = release.replicas[1] * len(release.tracks)
     return Use(each * most, f"{release.model.name} {shown} for each of {most} replicas")
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from homeport import Environment, Model, Release, manifests
+from homeport import Canary, Environment, Model, Release, manifests
 from tests.support import Cluster
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
@@ -61,7 +61,10 @@ environments = st.fixed_dictionaries(
     {"cluster": st.just({"identifier": "generated"}), "accelerators": st.fixed_dictionaries({"l4": accelerator})},
     optional={
         "namespace": names.map("{}-{{model}}".format),
-        "gateway": st.fixed_dictionaries({"namespace": names}),
+        "gateway": st.one_of(
+            st.fixed_dictionaries({"namespace": names}),
+            st.fixed_dictionaries({"namespace": names, "name": names, "host": names.map("{{model}}.{}.com".format)}),
+        ),
         "monitoring": st.fixed_dictionaries({"namespace": names}),
         "teams": st.dictionaries(names, st.fixed_dictionaries({"group": words}), max_size=2),
         "defaults": some(cpu=cpus, memory=memories),
@@ -87,6 +90,7 @@ def schemas(cluster: Cluster) -> dict[str, Any]:
             ("apis", "networking.k8s.io/v1"),
             ("apis", "policy/v1"),
             ("apis", "rbac.authorization.k8s.io/v1"),
+            ("apis", "gateway.networking.k8s.io/v1"),
         ]
     }
 
@@ -119,13 +123,16 @@ def _strict(schemas: Mapping[str, Any]) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(models, environments)
-def test_accepted_specs_give_accepted_objects(schemas: dict[str, Any], model: Any, environment: Any) -> None:
+@given(models, environments, st.none() | st.integers(1, 99))
+def test_accepted_specs_give_accepted_objects(
+    schemas: dict[str, Any], model: Any, environment: Any, weight: int | None
+) -> None:
     try:
         accepted = Model.model_validate(model), Environment.model_validate(environment)
     except ValidationError:
         reject()
-    release = Release(*accepted, version="1", image="registry.example.com/model:1", peers=PEERS)
+    canary = Canary("2", "registry.example.com/model:2", weight) if weight else None
+    release = Release(*accepted, version="1", image="registry.example.com/model:1", peers=PEERS, canary=canary)
     assume(not release.violations())
     for manifest in manifests(release):
         errors = schemas[manifest["apiVersion"]].of(manifest["kind"]).iter_errors(manifest)

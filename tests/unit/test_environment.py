@@ -83,7 +83,7 @@ CEILINGS = [
         {},
         {"require": {"digest": True}},
         (
-            "digest",
+            "stable.digest",
             'found image "registry.example.com/ds/iris:1" without a digest, accepted: sha256:... of the image '
             "(require.digest)",
         ),

@@ -10,6 +10,7 @@ from sandbox import SandboxError, engine, machine, parts, processes
 from sandbox.paths import Paths
 from sandbox.progress import duration
 from tests.audit.parts import AUDITORS, PROBE
+from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA
 
 
 def test_process_is_told_by_its_start_time_whatever_its_name() -> None:
@@ -40,11 +41,13 @@ def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [*parts.ENGINE, *parts.CLUSTER, *AUDITORS, PROBE, HELM, KUSTOMIZE], ids=lambda part: part.name
+    "part",
+    [*parts.ENGINE, *parts.CLUSTER, *AUDITORS, PROBE, VEGETA, SERVER, GATEWAY_API, HELM, KUSTOMIZE],
+    ids=lambda part: part.name,
 )
 def test_every_part_pins_all_it_is_built_from(part: parts.Part) -> None:
     assert (part.sources / part.name / "go.mod").is_file()
-    assert (part.sources / part.name / "go.sum").is_file() or part in (parts.PAUSE, PROBE)
+    assert (part.sources / part.name / "go.sum").is_file() or part in (parts.PAUSE, PROBE, SERVER)
 
 
 @pytest.mark.parametrize("name", ["", "Dev", "a" * 21, "-a", "a_b"])

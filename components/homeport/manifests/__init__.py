@@ -4,7 +4,7 @@ from homeport.manifests.identity import identity
 from homeport.manifests.isolation import isolation
 from homeport.manifests.names import Manifest
 from homeport.manifests.network import network
-from homeport.manifests.routing import routing
+from homeport.manifests.routing import routes, routing
 from homeport.manifests.scaling import scaling
 from homeport.manifests.workload import workload
 from homeport.release import Release
@@ -17,5 +17,5 @@ def manifests(release: Release) -> list[Manifest]:
 
     The release must have no `violations()`.
     """
-    concerns = (isolation, identity, network, routing, scaling, workload)
+    concerns = (isolation, identity, network, routing, scaling, workload, routes)
     return [manifest for concern in concerns for manifest in concern(release)]

@@ -33,8 +33,13 @@ def labels(release: Release) -> dict[str, str]:
 
 
 def selector(release: Release) -> dict[str, str]:
-    """Labels that tell the pods of a release, equal for all its versions: a Deployment's selector cannot change."""
-    return {MODEL_LABEL: release.model.name, "app.kubernetes.io/instance": release.model.name}
+    """Labels that tell stable pods or those of a canary, whatever their version: a Deployment's selector cannot change."""
+    return model_selector(release) | {"app.kubernetes.io/instance": release.instance}
+
+
+def model_selector(release: Release) -> dict[str, str]:
+    """Labels that tell the pods of a model, the canary's among them."""
+    return {MODEL_LABEL: release.model.name}
 
 
 def annotations(release: Release) -> dict[str, str]:

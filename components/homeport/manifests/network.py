@@ -3,7 +3,7 @@
 from typing import Any
 
 from homeport.addresses import METADATA_NETWORKS, inner_networks
-from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, selector
+from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, model_selector
 from homeport.model import Model
 from homeport.release import Release
 
@@ -23,7 +23,7 @@ https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#
 
 def network(release: Release) -> list[Manifest]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
-    pods = {"matchLabels": selector(release)}
+    pods = {"matchLabels": model_selector(release)}
     return [
         _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
         _policy(release, "ingress", {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
@@ -85,7 +85,7 @@ def _hosts(release: Release) -> list[Manifest]:
     server = {"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system"} | _cilium_labels(DNS_LABELS)}
     questions = {"ports": [{"port": "53", "protocol": "ANY"}], "rules": {"dns": [{"matchPattern": "*"}]}}
     spec: Manifest = {
-        "endpointSelector": {"matchLabels": selector(release)},
+        "endpointSelector": {"matchLabels": model_selector(release)},
         "egress": [
             {"toEndpoints": [server], "toPorts": [questions]},
             *(

@@ -1,19 +1,59 @@
-"""Routing: the address under which a model is reached."""
+"""Routing: the addresses under which a model is reached, and which version answers there."""
 
 from homeport.manifests.names import Manifest, manifest, selector
 from homeport.release import Release
 
+PORT = 80
+GATEWAY_API = "gateway.networking.k8s.io"
+
 
 def routing(release: Release) -> list[Manifest]:
-    """The Service in front of the model's pods."""
-    port = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
-    spec = {"type": "ClusterIP", "selector": selector(release), "ports": [port]}
-    service = manifest(release, "v1", "Service", release.model.name, spec=spec)
-    # Pulumi waits 10 s for a Service to settle; the Deployment, which is awaited, tells all that this would.
-    service["metadata"]["annotations"]["pulumi.com/skipAwait"] = "true"
-    return [service]
+    """A Service in front of the pods of each version."""
+    return [_service(track) for track in release.tracks]
+
+
+def routes(release: Release) -> list[Manifest]:
+    """The HTTPRoute that divides requests from outside among versions, where the environment names a Gateway.
+
+    Last of all objects: a version gets requests when it is ready to take them, and none before.
+    """
+    gateway, host = release.environment.gateway, release.environment.host_of(release.model.name)
+    if gateway is None or host is None:
+        return []
+    canary = release.canary.weight if release.canary else 0
+    spec = {
+        "parentRefs": [
+            {"group": GATEWAY_API, "kind": "Gateway", "namespace": gateway.namespace, "name": gateway.name},
+        ],
+        "hostnames": [host],
+        "rules": [
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+                "backendRefs": [
+                    {"group": "", "kind": "Service", "name": track.instance, "port": PORT, "weight": weight}
+                    for track, weight in zip(release.tracks, [100 - canary, canary], strict=False)
+                ],
+            }
+        ],
+    }
+    return [manifest(release, f"{GATEWAY_API}/v1", "HTTPRoute", release.model.name, spec=spec)]
 
 
 def url(release: Release) -> str:
-    """Address of the model for other models in the cluster."""
+    """Address of the model: that of the gateway if one is named, else that for other models in the cluster."""
+    gateway, host = release.environment.gateway, release.environment.host_of(release.model.name)
+    return f"{gateway.scheme}://{host}" if gateway and host else internal_url(release)
+
+
+def internal_url(release: Release) -> str:
+    """Address of the stable version for other models in the cluster."""
     return f"http://{release.model.name}.{release.namespace}.svc.cluster.local"
+
+
+def _service(release: Release) -> Manifest:
+    port = {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
+    spec = {"type": "ClusterIP", "selector": selector(release), "ports": [port]}
+    service = manifest(release, "v1", "Service", release.instance, spec=spec)
+    # Pulumi waits 10 s for a Service to settle; the Deployment, which is awaited, tells all that this would.
+    service["metadata"]["annotations"]["pulumi.com/skipAwait"] = "true"
+    return service

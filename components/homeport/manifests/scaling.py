@@ -5,9 +5,13 @@ from homeport.release import Release
 
 
 def scaling(release: Release) -> list[Manifest]:
-    """The autoscaler, unless the number of replicas is fixed, and the disruption budget."""
+    """The autoscaler, unless the number of replicas is fixed, and the disruption budget, of each version."""
     least, most = release.replicas
-    return [_budget(release)] if least == most else [_budget(release), _autoscaler(release, least, most)]
+    return [
+        each
+        for track in release.tracks
+        for each in ([_budget(track)] if least == most else [_budget(track), _autoscaler(track, least, most)])
+    ]
 
 
 def _budget(release: Release) -> Manifest:
@@ -17,14 +21,14 @@ def _budget(release: Release) -> Manifest:
         "selector": {"matchLabels": selector(release)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return manifest(release, "policy/v1", "PodDisruptionBudget", release.model.name, spec=spec)
+    return manifest(release, "policy/v1", "PodDisruptionBudget", release.instance, spec=spec)
 
 
 def _autoscaler(release: Release, least: int, most: int) -> Manifest:
     target = release.model.scale.target
     watched = {"cpu": target.cpu, "memory": target.memory}
     spec: Manifest = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": release.model.name},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": release.instance},
         "minReplicas": least,
         "maxReplicas": most,
         "metrics": [
@@ -52,4 +56,4 @@ def _autoscaler(release: Release, least: int, most: int) -> Manifest:
             },
         },
     }
-    return manifest(release, "autoscaling/v2", "HorizontalPodAutoscaler", release.model.name, spec=spec)
+    return manifest(release, "autoscaling/v2", "HorizontalPodAutoscaler", release.instance, spec=spec)

@@ -33,7 +33,11 @@ DRAIN_VARIABLE = "HOMEPORT_DRAIN_SECONDS"
 
 
 def workload(release: Release) -> list[Manifest]:
-    """The Deployment of the stable version."""
+    """The Deployments of the stable version and of its canary."""
+    return [_deployment(track) for track in release.tracks]
+
+
+def _deployment(release: Release) -> Manifest:
     least, most = release.replicas
     spec: Manifest = {
         "selector": {"matchLabels": selector(release)},
@@ -45,7 +49,7 @@ def workload(release: Release) -> list[Manifest]:
     }
     if least == most:  # otherwise the autoscaler owns the number: stating it here would reset it at every update
         spec["replicas"] = least
-    return [manifest(release, "apps/v1", "Deployment", release.model.name, spec=spec)]
+    return manifest(release, "apps/v1", "Deployment", release.instance, spec=spec)
 
 
 def progress_seconds(release: Release) -> int:

@@ -1,0 +1,150 @@
+"""History of a model: which version was live when, by whom and from which commit, as stack and repository tell it.
+
+The stack's own history (`pulumi stack history`) knows every update and the commit it was run from; the repository knows
+what `models.yaml` said at that commit. Nothing else is kept anywhere, so nothing can disagree.
+"""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from homeport.provenance import DIRTY, UNKNOWN
+from homeport.stack import MODELS_FILE
+
+ReadFile = Callable[[str], str | None]
+"""What `models.yaml` said at a commit, or None if it was not there."""
+
+
+class HistoryError(Exception):
+    """The history cannot be read."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An update after which something else of the model was live than before, or was to be."""
+
+    time: str
+    """When the update began, in ISO 8601."""
+    version: str | None
+    """Stable version; None: the model was no longer live."""
+    digest: str | None
+    """Digest of its image, if it was stated."""
+    canary: str | None
+    """Version of the canary."""
+    weight: int | None
+    """Percent of the requests that the canary took."""
+    commit: str
+    """Commit the update was run from; ends in `-dirty` if not all was committed, so that the rest may differ."""
+    author: str
+    """Author of that commit."""
+    result: str
+    """succeeded, failed or in-progress."""
+
+
+def updates(stack: str | None) -> tuple[str, list[Any]]:
+    """Name of a stack (None: the selected one) and its updates, the newest first, as Pulumi tells them.
+
+    Raises:
+        HistoryError: There is no pulumi, or it knows no such stack.
+    """
+    name = stack or _pulumi("stack", "--show-name").strip()
+    told = _pulumi("stack", "history", "--json", "--page-size=0", f"--stack={name}").strip()
+    return name.rpartition("/")[2], json.loads(told or "[]")
+
+
+def at_commits(folder: Path) -> ReadFile:
+    """Reads the `models.yaml` of a stack's folder at any commit."""
+
+    def read(commit: str) -> str | None:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "show", f"{commit}:./{MODELS_FILE}"], capture_output=True, text=True, check=False
+        )
+        return done.stdout if done.returncode == 0 else None
+
+    return read
+
+
+def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
+    """What became of a model, the newest first: updates that changed what is live of it, and those that failed to.
+
+    Raises:
+        HistoryError: It was never live.
+    """
+    found: list[Event] = []
+    seen: dict[str, dict[str, Any]] = {}
+    last: Any = None
+    for update in reversed(updates):  # the oldest first
+        commit = str(update.get("environment", {}).get("git.head", UNKNOWN))
+        if commit not in seen:
+            seen[commit] = dict(_entries(read(commit) or ""))
+        entry = None if update["kind"] == "destroy" else seen[commit].get(model)
+        if update["kind"] not in {"update", "destroy"} or (entry == last and update["result"] == "succeeded"):
+            continue
+        if entry is not None or last is not None:
+            found.append(_event(update, commit, entry or {}))
+        # What a failed update left behind is anybody's guess: the one that repairs it is told.
+        last = entry if update["result"] == "succeeded" else update
+    if not found:
+        names = sorted({name for entries in seen.values() for name in entries})
+        raise HistoryError(f'found "{model}", accepted: {", ".join(names) or "none"} (models that were live)')
+    return found[::-1]
+
+
+def text(found: Sequence[Event]) -> list[str]:
+    """Lines of a table for people."""
+    head = ("TIME", "VERSION", "CANARY", "RESULT", "COMMIT", "AUTHOR", "DIGEST")
+    rows = [head, *map(_row, found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _row(event: Event) -> tuple[str, ...]:
+    commit = event.commit.removesuffix(DIRTY)
+    short = commit[:12] + event.commit[len(commit) :]
+    canary = f"{event.canary} ({event.weight}%)" if event.canary else "-"
+    return event.time, event.version or "-", canary, event.result, short, event.author, event.digest or "-"
+
+
+def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
+    environment = update.get("environment", {})
+    dirty = DIRTY if environment.get("git.dirty") == "true" else ""
+    stable, canary = entry.get("stable") or {}, entry.get("canary") or {}
+    return Event(
+        time=str(update["startTime"]).replace(".000Z", "Z"),
+        version=_optional(stable.get("version")),
+        digest=_optional(stable.get("digest")),
+        canary=_optional(canary.get("version")),
+        weight=canary.get("weight"),
+        commit=commit + dirty,
+        author=str(environment.get("git.author", UNKNOWN)),
+        result=str(update["result"]),
+    )
+
+
+def _entries(content: str) -> Iterator[tuple[str, Any]]:
+    """Live models by name. What was committed once need not be as the specs say today."""
+    try:
+        models = YAML(typ="safe").load(content)["models"]
+        yield from ((name, entry) for name, entry in models.items() if isinstance(entry, dict))
+    except (YAMLError, KeyError, TypeError, AttributeError):
+        return
+
+
+def _optional(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _pulumi(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["pulumi", *arguments, "--non-interactive"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise HistoryError("found no pulumi on PATH, accepted: the pulumi that deploys the stack") from None
+    if done.returncode != 0:
+        raise HistoryError(f"pulumi {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

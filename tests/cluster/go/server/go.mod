@@ -1,0 +1,3 @@
+module homeport/tests/server
+
+go 1.26.0

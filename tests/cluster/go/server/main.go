@@ -1,0 +1,72 @@
+// A model's server, for tests of what happens to requests while pods come and go. Its name decides what it does:
+//
+//	good   takes 2 seconds to start, then serves; asked to stop, it takes nothing new and finishes what it has begun
+//	crash  ends with an error instead of serving
+//	moment is ready for a moment, then ends with an error
+//	never  runs, but never becomes ready
+//
+// /?ms=N answers after N milliseconds.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+const (
+	startUp = 2 * time.Second
+	moment  = 3 * time.Second
+)
+
+func main() {
+	behaviour := filepath.Base(os.Args[0])
+	time.Sleep(startUp)
+	damaged := errors.New("the model's file is damaged")
+	if behaviour == "crash" {
+		fail(damaged)
+	}
+	http.HandleFunc("/ready", func(answer http.ResponseWriter, _ *http.Request) {
+		if behaviour == "never" {
+			http.Error(answer, "the model is not loaded", http.StatusServiceUnavailable)
+		}
+	})
+	http.HandleFunc("/live", func(http.ResponseWriter, *http.Request) {})
+	http.HandleFunc("/", func(answer http.ResponseWriter, request *http.Request) {
+		wait, _ := strconv.Atoi(request.FormValue("ms"))
+		time.Sleep(time.Duration(wait) * time.Millisecond)
+		name, _ := os.Hostname()
+		fmt.Fprintln(answer, name)
+	})
+	if behaviour == "moment" {
+		time.AfterFunc(moment, func() { fail(damaged) })
+	}
+
+	stop, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	server := http.Server{Addr: ":8080"}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	select {
+	case err := <-failed:
+		fail(err)
+	case <-stop.Done():
+	}
+	drain, _ := strconv.Atoi(os.Getenv("HOMEPORT_DRAIN_SECONDS"))
+	limit, cancel := context.WithTimeout(context.Background(), time.Duration(drain)*time.Second)
+	defer cancel()
+	if err := server.Shutdown(limit); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}

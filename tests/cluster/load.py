@@ -1,0 +1,114 @@
+"""Load at a constant rate that waits for nobody, so that a slow or lost answer hides no other; and how it fared."""
+
+import json
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox import Sandbox, build
+from tests.cluster.parts import VEGETA
+
+RATE = 200
+"""Requests a second, of each load."""
+MOST_SECONDS = 240
+"""However long an event takes: the load ends by itself."""
+SLOW_EVERY, SLOW_MS = 100, 6000
+"""Of so many requests one takes so long: longer than an endpoint's withdrawal takes, so that draining is seen too."""
+
+
+@dataclass
+class Result:
+    """How requests fared."""
+
+    requests: int = 0
+    slow: int = 0
+    """Of them, those that were to take long."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Reason -> how many failed for it."""
+    latencies: list[float] = field(default_factory=list)
+    """Seconds, of the others, in ascending order."""
+
+    @property
+    def failed(self) -> int:
+        return self.failures.total()
+
+    def milliseconds(self, part: float) -> float:
+        """The time within which a part of the requests that are not slow was answered."""
+        return self.latencies[min(int(len(self.latencies) * part), len(self.latencies) - 1)] * 1000
+
+
+@contextmanager
+def loads(sandbox: Sandbox, scratch: Path, address: str) -> Iterator[dict[str, Result]]:
+    """While the context lasts, requests go to an address: each over a connection of its own, and over kept ones.
+
+    The results are there when the context has ended.
+    """
+    scratch.mkdir()
+    targets = scratch / "targets"
+    fast, slow = f"GET http://{address}/\n", f"GET http://{address}/?ms={SLOW_MS}\n"
+    targets.write_text(fast * (SLOW_EVERY - 1) + slow)
+    results = {"no keep-alive": Result(), "keep-alive": Result()}
+    kept = {"no keep-alive": "false", "keep-alive": "true"}
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for name in results:
+            command = [build.program(VEGETA, "vegeta"), "attack", f"-rate={RATE}", f"-duration={MOST_SECONDS}s"]
+            command += [f"-targets={targets}", f"-keepalive={kept[name]}", "-timeout=20s"]
+            command += [f"-output={scratch / name}"]
+            processes.append(subprocess.Popen(sandbox.nsenter(command)))
+        yield results
+    finally:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)  # no more requests; those under way are waited for
+        for process in processes:
+            process.wait(timeout=60)
+    for name, result in results.items():
+        _read(scratch / name, result)
+
+
+def _read(file: Path, result: Result) -> None:
+    encode = [build.program(VEGETA, "vegeta"), "encode", "--to=json", str(file)]
+    for line in subprocess.run(encode, capture_output=True, text=True, check=True).stdout.splitlines():
+        hit = json.loads(line)
+        result.requests += 1
+        if hit["code"] != 200:
+            result.failures[hit["error"] or str(hit["code"])] += 1
+        if "ms=" in hit["url"]:
+            result.slow += 1
+        else:
+            result.latencies.append(hit["latency"] / 1e9)
+    result.latencies.sort()
+
+
+@dataclass(frozen=True)
+class Row:
+    """An event, and the load during it."""
+
+    event: str
+    seconds: float
+    results: dict[str, Result]
+
+
+HEADER = """\
+| event | seconds | requests | failures, no keep-alive | failures, keep-alive | p50 | p99 |
+|---|---|---|---|---|---|---|
+"""
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The report: p50 and p99 without keep-alive, of the requests that are not slow by themselves."""
+    return HEADER + "".join(_line(row) for row in rows)
+
+
+def _line(row: Row) -> str:
+    new, kept = row.results["no keep-alive"], row.results["keep-alive"]
+    requests, p50, p99 = new.requests + kept.requests, new.milliseconds(0.5), new.milliseconds(0.99)
+    return (
+        f"| {row.event} | {row.seconds:.0f} | {requests} | {new.failed} of {new.requests} | "
+        f"{kept.failed} of {kept.requests} | {p50:.1f} ms | {p99:.1f} ms |\n"
+    )

@@ -1,0 +1,33 @@
+"""What sends the load and what answers it, built from Go modules like the sandbox's own parts."""
+
+import subprocess
+from pathlib import Path
+
+from sandbox import build
+from sandbox.parts import Part
+from sandbox.progress import Progress
+from tests.support import Cluster
+
+SOURCES = Path(__file__).parent / "go"
+
+VEGETA = Part("vegeta", programs={"vegeta": "github.com/tsenart/vegeta/v12"}, sources=SOURCES)
+SERVER = Part(
+    "server", programs={"server": "."}, links={"server": ("good", "crash", "moment", "never")}, sources=SOURCES
+)
+
+_DEFINITIONS = "config/crd/standard/gateway.networking.k8s.io"
+_KINDS = ("gatewayclasses", "gateways", "httproutes", "referencegrants", "backendtlspolicies", "grpcroutes")
+GATEWAY_API = Part(
+    "gateway-api",
+    programs={"gateway-api": "."},
+    embedded=tuple(("sigs.k8s.io/gateway-api", f"{_DEFINITIONS}_{kind}.yaml") for kind in _KINDS),
+    sources=SOURCES,
+)
+
+
+def install_gateway_api(cluster: Cluster) -> None:
+    """Lets the cluster know the kinds of Gateway API."""
+    build.ensure((GATEWAY_API,), Progress())
+    definitions = subprocess.check_output([build.program(GATEWAY_API, "gateway-api")], text=True)
+    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=definitions)
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")

@@ -1,0 +1,166 @@
+"""History: which version was live when, from the stack's updates and what was committed."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from homeport.cli import app
+from homeport.history import HistoryError, events
+
+DIGEST = "sha256:" + "5" * 64
+
+
+def update(commit: str, hour: int, result: str = "succeeded", kind: str = "update", dirty: str = "false") -> Any:
+    environment = {"git.head": commit, "git.author": "Ada", "git.dirty": dirty}
+    time = f"2026-11-22T{hour:02}:00:00.000Z"
+    return {"kind": kind, "startTime": time, "environment": environment, "result": result}
+
+
+def live(version: str, canary: str = "") -> str:
+    return (
+        f'models:\n  iris:\n    spec: iris.yaml\n    stable: {{version: "{version}", digest: "{DIGEST}"}}\n{canary}'
+        '  rose: {spec: rose.yaml, stable: {version: "1"}}\n'
+    )
+
+
+CANARY = '    canary: {version: "2", weight: 10}\n'
+COMMITS = {"a": live("1"), "b": live("1", CANARY), "c": live("2"), "d": live("2"), "e": "models: {}\n", "f": "{ no"}
+
+
+def told(*updates: Any, model: str = "iris") -> list[tuple[str | None, str | None, str, str]]:
+    found = events(model, updates[::-1], COMMITS.get)
+    return [(each.version, each.canary, each.commit, each.result) for each in found]
+
+
+def test_update_that_changes_the_model_is_listed_the_newest_first() -> None:
+    found = told(update("a", 1), update("b", 2), update("c", 3), update("d", 4), update("a", 5))
+    assert found == [
+        ("1", None, "a", "succeeded"),  # the rollback; d changed something else
+        ("2", None, "c", "succeeded"),
+        ("1", "2", "b", "succeeded"),
+        ("1", None, "a", "succeeded"),
+    ]
+
+
+def test_failed_update_is_listed_and_the_one_that_repairs_it() -> None:
+    assert told(update("a", 1), update("c", 2, "failed"), update("a", 3), update("a", 4)) == [
+        ("1", None, "a", "succeeded"),
+        ("2", None, "c", "failed"),
+        ("1", None, "a", "succeeded"),
+    ]
+
+
+def test_model_that_is_taken_away_or_destroyed_has_no_version() -> None:
+    found = told(update("a", 1), update("e", 2), update("a", 3), update("a", 4, kind="destroy"), update("e", 5))
+    assert [version for version, *_ in found] == [None, "1", None, "1"]
+
+
+def test_refresh_and_other_models_are_not_its_history() -> None:
+    assert len(told(update("a", 1), update("a", 2, kind="refresh"), update("b", 3), model="rose")) == 1
+
+
+def test_commit_says_when_not_all_was_committed() -> None:
+    assert told(update("a", 1, dirty="true"))[0][2] == "a-dirty"
+
+
+def test_what_cannot_be_read_at_a_commit_was_not_live() -> None:
+    assert [version for version, *_ in told(update("a", 1), update("f", 2), update("x", 3))] == [None, "1"]
+
+
+def test_update_outside_a_repository_has_no_commit() -> None:
+    bare = {"kind": "update", "startTime": "2026-11-22T01:00:00.000Z", "result": "succeeded"}
+    (event, *_) = events("iris", [update("a", 2), bare], COMMITS.get)
+    assert (event.time, event.author, event.digest, event.weight) == ("2026-11-22T02:00:00Z", "Ada", DIGEST, None)
+
+
+def test_model_that_was_never_live_names_those_that_were() -> None:
+    with pytest.raises(HistoryError) as error:
+        told(update("a", 1), model="lily")
+    assert str(error.value) == 'found "lily", accepted: iris, rose (models that were live)'
+
+
+# The command, with a pulumi that says what it is told to say.
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Any]], str]:
+    """A repository with one commit of stack prod, and a pulumi that tells updates of it."""
+    folder = tmp_path / "stacks" / "prod"
+    folder.mkdir(parents=True)
+    (folder / "models.yaml").write_text(live("1", CANARY))
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+    for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "a"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True).strip()
+
+    def tell(updates: list[Any]) -> str:
+        for each in updates:
+            each["environment"]["git.head"] = commit
+        (tmp_path / "told.json").write_text(json.dumps(updates))
+        program = tmp_path / "pulumi"
+        program.write_text(
+            f'#!/bin/sh\ncase "$*" in\n*show-name*) echo org/homeport/prod;;\n*stack=nowhere*) echo no stack >&2; exit 1;;\n'
+            f"*history*) cat {tmp_path}/told.json;;\nesac\n"
+        )
+        program.chmod(0o755)
+        return commit
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return tell
+
+
+def homeport(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["history", *arguments], prog_name="homeport")
+
+
+def test_table_of_the_selected_stack(repository: Callable[[list[Any]], str]) -> None:
+    commit = repository([update("", 1, dirty="true")])
+    result = homeport("iris")
+    assert result.stdout == (
+        "TIME                  VERSION  CANARY   RESULT     COMMIT              AUTHOR  DIGEST\n"
+        f"2026-11-22T01:00:00Z  1        2 (10%)  succeeded  {commit[:12]}-dirty  Ada     {DIGEST}\n"
+    )
+
+
+def test_json_for_programs(repository: Callable[[list[Any]], str]) -> None:
+    commit = repository([update("", 1)])
+    assert json.loads(homeport("iris", "--stack", "prod", "--output", "json").stdout) == [
+        {
+            "time": "2026-11-22T01:00:00Z",
+            "version": "1",
+            "digest": DIGEST,
+            "canary": "2",
+            "weight": 10,
+            "commit": commit,
+            "author": "Ada",
+            "result": "succeeded",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lily"], 'found "lily", accepted: iris, rose (models that were live)\n'),
+        (["iris", "--stack", "nowhere"], "pulumi stack history --json --page-size=0 --stack=nowhere: no stack\n"),
+    ],
+)
+def test_what_cannot_be_listed_is_said(
+    repository: Callable[[list[Any]], str], arguments: list[str], message: str
+) -> None:
+    repository([update("", 1)])
+    result = homeport(*arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", message)
+
+
+def test_pulumi_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = homeport("iris")
+    assert result.exit_code == 1
+    assert result.stderr == "found no pulumi on PATH, accepted: the pulumi that deploys the stack\n"
