@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -42,7 +43,7 @@ class Result:
 
 
 @contextmanager
-def loads(sandbox: Sandbox, scratch: Path, address: str) -> Iterator[dict[str, Result]]:
+def loads(sandbox: Sandbox, scratch: Path, address: str, host: str = "") -> Iterator[dict[str, Result]]:
     """While the context lasts, requests go to an address: each over a connection of its own, and over kept ones.
 
     The results are there when the context has ended.
@@ -58,7 +59,7 @@ def loads(sandbox: Sandbox, scratch: Path, address: str) -> Iterator[dict[str, R
         for name in results:
             command = [build.program(VEGETA, "vegeta"), "attack", f"-rate={RATE}", f"-duration={MOST_SECONDS}s"]
             command += [f"-targets={targets}", f"-keepalive={kept[name]}", "-timeout=20s"]
-            command += [f"-output={scratch / name}"]
+            command += [f"-output={scratch / name}", *([f"-header=Host: {host}"] if host else [])]
             processes.append(subprocess.Popen(sandbox.nsenter(command)))
         yield results
     finally:
@@ -69,6 +70,18 @@ def loads(sandbox: Sandbox, scratch: Path, address: str) -> Iterator[dict[str, R
             process.wait(timeout=60)
     for name, result in results.items():
         _read(scratch / name, result)
+
+
+def answers(sandbox: Sandbox, url: str, host: str, requests: int) -> Counter[str]:
+    """Who answered how many of so many requests: the answers are names of pods."""
+    command = [build.program(VEGETA, "vegeta"), "attack", "-rate=500", f"-duration={requests / 500}s"]
+    command += [f"-header=Host: {host}", "-keepalive=false"]
+    done = subprocess.run(
+        sandbox.nsenter(command), input=f"GET {url}\n".encode(), stdout=subprocess.PIPE, check=True
+    ).stdout
+    encode = [build.program(VEGETA, "vegeta"), "encode", "--to=json"]
+    hits = subprocess.run(encode, input=done, stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    return Counter(b64decode(json.loads(hit)["body"]).decode().strip() for hit in hits)
 
 
 def _read(file: Path, result: Result) -> None:

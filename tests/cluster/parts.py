@@ -14,6 +14,7 @@ VEGETA = Part("vegeta", programs={"vegeta": "github.com/tsenart/vegeta/v12"}, so
 SERVER = Part(
     "server", programs={"server": "."}, links={"server": ("good", "crash", "moment", "never")}, sources=SOURCES
 )
+TRAEFIK = Part("traefik", programs={"traefik": "github.com/traefik/traefik/v3/cmd/traefik"}, sources=SOURCES)
 
 _DEFINITIONS = "config/crd/standard/gateway.networking.k8s.io"
 _KINDS = ("gatewayclasses", "gateways", "httproutes", "referencegrants", "backendtlspolicies", "grpcroutes")

@@ -55,8 +55,17 @@ def test_failed_update_is_listed_and_the_one_that_repairs_it() -> None:
     ]
 
 
+def test_update_that_succeeds_at_the_second_try_is_listed_twice() -> None:
+    found = told(update("a", 1), update("c", 2, "failed"), update("c", 3), update("c", 4))
+    assert [(version, result) for version, _, _, result in found] == [
+        ("2", "succeeded"),
+        ("2", "failed"),
+        ("1", "succeeded"),
+    ]
+
+
 def test_model_that_is_taken_away_or_destroyed_has_no_version() -> None:
-    found = told(update("a", 1), update("e", 2), update("a", 3), update("a", 4, kind="destroy"), update("e", 5))
+    found = told(update("a", 1), update("e", 2), update("a", 3), update("a", 4, kind="destroy"))
     assert [version for version, *_ in found] == [None, "1", None, "1"]
 
 

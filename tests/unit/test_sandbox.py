@@ -10,7 +10,7 @@ from sandbox import SandboxError, engine, machine, parts, processes
 from sandbox.paths import Paths
 from sandbox.progress import duration
 from tests.audit.parts import AUDITORS, PROBE
-from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA
+from tests.cluster.parts import GATEWAY_API, SERVER, TRAEFIK, VEGETA
 
 
 def test_process_is_told_by_its_start_time_whatever_its_name() -> None:
@@ -42,7 +42,7 @@ def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "part",
-    [*parts.ENGINE, *parts.CLUSTER, *AUDITORS, PROBE, VEGETA, SERVER, GATEWAY_API, HELM, KUSTOMIZE],
+    [*parts.ENGINE, *parts.CLUSTER, *AUDITORS, PROBE, VEGETA, SERVER, GATEWAY_API, TRAEFIK, HELM, KUSTOMIZE],
     ids=lambda part: part.name,
 )
 def test_every_part_pins_all_it_is_built_from(part: parts.Part) -> None:
