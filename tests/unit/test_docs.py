@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from docs import accelerators, fields
-from homeport import Environment, Model
+from homeport import Environment, Model, Release
 from homeport.environment import LiveModels
 from tests.support import ROOT
 
@@ -38,3 +38,13 @@ def test_yaml_of_pages_is_accepted(page: Path) -> None:
         specs: dict[str, type[BaseModel]] = {"name": Model, "cloud": Environment, "models": LiveModels}
         if spec := specs.get(next(iter(content), "")):
             spec.model_validate(content)
+
+
+def test_readme_shows_what_check_says() -> None:
+    text = (ROOT / "examples" / "iris" / "model.yaml").read_text(encoding="utf-8").replace("max: 3,", "max: 8,")
+    line = next(number for number, row in enumerate(text.splitlines(), 1) if "max: 8," in row)
+    model = Model.model_validate(YAML(typ="safe").load(text))
+    environment = Environment.load(ROOT / "stacks" / "dev" / "environment.yaml")
+    (violation,) = Release(model, environment, "1", "image").violations()
+    said = f"examples/iris/model.yaml:{line}: iris.scale.max: {violation.message}"
+    assert said in (ROOT / "README.md").read_text(encoding="utf-8")
