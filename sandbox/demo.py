@@ -182,7 +182,7 @@ def _next_steps() -> str:
         "\n[bold]Try next[/bold]\n"
         f"{setup}"
         f"  kubectl get all,networkpolicy,resourcequota -n {MODEL}\n"
-        f"  change examples/{MODEL}/model.yaml (say, scale.min), then: uv run pulumi preview --diff --stack {STACK}\n"
+        f"  change examples/{MODEL}/model.yaml (say, scale.max), then: uv run pulumi preview --diff --stack {STACK}\n"
         "  make demo                                  # deploys the change; without one it changes nothing\n"
         "  make demo-down                             # takes all of it away"
     )
