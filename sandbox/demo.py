@@ -22,6 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from homeport import Release, SpecError, Stack, manifests
+from homeport.environment import CONTEXT_VARIABLE
 from sandbox import Sandbox, SandboxError, engine
 from sandbox.image import BuiltImage, build_image
 from sandbox.paths import Paths, cache
@@ -31,7 +32,6 @@ ROOT = Path(__file__).resolve().parent.parent
 STACK = "dev"
 MODEL = "iris"
 EXAMPLE = ROOT / "examples" / MODEL
-CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
 
 app = typer.Typer(
     help="Deploy the example model to a cluster on this machine, ask it for a prediction, and take it down again.",

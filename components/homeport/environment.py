@@ -25,6 +25,9 @@ from homeport.fields import (
 
 Cloud = Literal["eks-karpenter", "eks-auto", "eks-managed", "gke", "aks", "aks-nap", "nvidia", "amd", "generic"]
 
+CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
+"""Variable that names another context of the kubeconfig than the environment does."""
+
 
 class Cluster(Spec):
     """The cluster of an environment."""

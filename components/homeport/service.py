@@ -9,7 +9,7 @@ import pulumi
 from pulumi_kubernetes import Provider, apiextensions, apps, autoscaling, core, networking, policy, rbac
 
 from homeport.documents import Problem, SpecError, dotted, parse
-from homeport.environment import CanaryVersion, Environment, LiveVersion
+from homeport.environment import CONTEXT_VARIABLE, CanaryVersion, Environment, LiveVersion
 from homeport.manifests import Manifest, manifests
 from homeport.manifests.routing import url
 from homeport.manifests.workload import rollout_seconds
@@ -20,8 +20,6 @@ from homeport.stack import image_reference
 
 TYPE = "homeport:index:ModelService"
 """Part of the URN of everything deployed, so it never changes."""
-
-CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
 
 RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("v1", "Namespace"): core.v1.Namespace,
@@ -145,12 +143,12 @@ def release_of(args: ModelServiceArgs) -> Release:
         SpecError: They are not valid, or ask for more than the environment allows.
     """
     model = parse(Model, args["model"], "model")
-    version = parse(LiveVersion, {"version": args["version"]}, "args").version
+    live = parse(LiveVersion, {"version": args["version"]}, "args")
     release = Release(
         model=model,
         environment=parse(Environment, args["environment"], "environment"),
-        version=version,
-        image=args.get("image", f"{model.image}:{version}"),
+        version=live.version,
+        image=args.get("image", image_reference(model, live)),
         commit=args.get("commit", UNKNOWN),
         peers=[parse(Model, peer, f"peers[{index}]") for index, peer in enumerate(args.get("peers", []))],
         canary=_canary(model, args.get("canary")),
