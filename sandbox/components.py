@@ -321,4 +321,6 @@ def _kubelet(cgroup: str) -> dict[str, object]:
             "imagefs.inodesFree": "1%",
         },
         "maxPods": 250,
+        # How full volumes are is measured this often, so that a model that fills its /tmp is evicted within seconds.
+        "volumeStatsAggPeriod": "10s",
     }
