@@ -73,7 +73,7 @@ async def _load(folder: Path, target: str | None, registry: MultiModelRegistry) 
     try:
         models = await find(folder, target)
     except NothingToServeError as error:
-        logger.error("%s", error)  # noqa: TRY400  # it says all; a traceback would hide it
+        logger.error("%s", error)  # it says all; a traceback would hide it
         return False
     for model in models:
         try:
