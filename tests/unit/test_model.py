@@ -64,8 +64,8 @@ def test_quantities_are_read_back() -> None:
 MISTAKES = {
     "unknown field": (
         MINIMAL + "resorces: {cpu: 1}\n",
-        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, protocol, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, build, protocol, "
+        "port, health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
     ),
     "unknown nested field": (
         MINIMAL + "scale:\n  min: 1\n  target:\n    rps: 70\n",
@@ -73,8 +73,8 @@ MISTAKES = {
     ),
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
-        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, protocol, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, build, protocol, "
+        "port, health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",
@@ -178,7 +178,7 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     found = problems(tmp_path, "name: Iris\nscale: {min: 0}\nmemory: 4Gi\n")
-    assert [line.split(": ")[1] for line in found] == ["name", "owner", "image", "scale.min", "memory"]
+    assert [line.split(": ")[1] for line in found] == ["name", "owner", "scale.min", "memory"]
 
 
 @pytest.mark.parametrize("name", ["MAX_TOKENS", "TOKENIZER", "MONKEY", "KEYSTONE_URL"])
