@@ -155,7 +155,9 @@ def release_of(args: ModelServiceArgs) -> Release:
         canary=_canary(model, environment, args.get("canary")),
     )
     if release.built:
-        message = f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
+        message = (
+            f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
+        )
         raise SpecError([Problem(message, field="args.canary.image" if release.built.suffix else "args.image")])
     if violations := release.violations():
         raise SpecError(Problem(each.message, field=dotted((model.name, *each.field))) for each in violations)
