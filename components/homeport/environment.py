@@ -1,5 +1,6 @@
 """What a platform engineer writes: what a place offers to models, and the bounds it sets them."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -8,13 +9,16 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from homeport.documents import Document
 from homeport.fields import (
+    BASE_IMAGE,
     DNS_LABEL,
     GOOGLE_SERVICE_ACCOUNT,
     HOST_NAME,
+    REGISTRY,
     ROLE_ARN,
     UUID,
     Cidr,
     Cpu,
+    DebianPackage,
     Digest,
     DnsLabel,
     LabelValue,
@@ -27,6 +31,11 @@ Cloud = Literal["eks-karpenter", "eks-auto", "eks-managed", "gke", "aks", "aks-n
 
 CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
 """Variable that names another context of the kubeconfig than the environment does."""
+
+REGISTRY_VARIABLE = "HOMEPORT_REGISTRY"
+"""Variable that names another registry for built images than the environment does."""
+
+PipVariable = Literal["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_CONFIG_FILE"]
 
 
 class Cluster(Spec):
@@ -215,6 +224,53 @@ class Network(Spec):
     )
 
 
+class Images(Spec):
+    """How images are built from models' folders, and where they are kept."""
+
+    registry: str = Field(
+        pattern=REGISTRY,
+        description="Registry, or a folder in it, that built images are pushed to and pulled from, each under the name "
+        "of its model. HOMEPORT_REGISTRY overrides it.",
+    )
+    bases: dict[LabelValue, Annotated[str, Field(pattern=BASE_IMAGE)]] = Field(
+        default={},
+        description="Approved base images by the name that models ask for, such as python-3.11: a Debian with Python; "
+        "`{registry}` stands for `registry`. Default: none, and only versions with a digest run here.",
+    )
+    packages: list[DebianPackage] = Field(
+        default=[], description="Debian packages that models may add to a base image. Default: none."
+    )
+    pip: list[PipVariable] = Field(
+        default=[],
+        description="Variables of the machine that runs Pulumi that pip gets in a build, as build secrets, which no "
+        "layer keeps: index URLs with credentials, and the files that PIP_CERT and PIP_CONFIG_FILE name. Default: none.",
+    )
+    builder: str | None = Field(
+        default=None, min_length=1, description="Name of the buildx builder. Default: the current one."
+    )
+    platforms: list[Literal["linux/amd64", "linux/arm64"]] = Field(
+        default=[], description="Platforms that images are built for. Default: the builder's own."
+    )
+    cache: bool = Field(
+        default=False,
+        description="Layers are also kept in the registry, under the tag `cache`, for builders without them. "
+        "Default false.",
+    )
+    server: Version | None = Field(
+        default=None, description="Version of homeport-server in built images. Default: that of homeport."
+    )
+
+    @property
+    def location(self) -> str:
+        """The registry that is used: the variable's before the file's."""
+        return os.environ.get(REGISTRY_VARIABLE) or self.registry
+
+    def base(self, name: str | None) -> str | None:
+        """Reference of the base image that a model asks for, or of the only one; None if that does not tell."""
+        found = self.bases.get(name) if name else next(iter(self.bases.values())) if len(self.bases) == 1 else None
+        return found and found.replace("{registry}", self.location)
+
+
 Reason = Annotated[str, Field(min_length=1)]
 
 
@@ -273,6 +329,9 @@ class Environment(Spec):
     limits: Limits = Field(default=Limits(), description="Ceilings for each model.")
     require: Require = Field(default=Require(), description="What every model must have here.")
     defaults: Defaults = Field(default=Defaults(), description="What a model gets that does not say.")
+    images: Images | None = Field(
+        default=None, description="How images are built from models' folders. Default: they are not."
+    )
     network: Network = Field(default=Network(), description="What enforces the isolation of models.")
     relax: Relax = Field(
         default=Relax(), description="Controls that do not hold here, each with the reason why. Default: none."

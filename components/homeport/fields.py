@@ -24,6 +24,15 @@ LABEL_VALUE = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 HTTP_PATH = r"^/[^\s?#]*$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
+REGISTRY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
+BASE_IMAGE = (
+    r"^(\{registry\}|[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?)(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$"
+)
+DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
+ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+# Not `..`, and nothing that a Dockerfile or a shell would read otherwise than as a name.
+FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
 ROLE_ARN = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$"
@@ -37,6 +46,11 @@ PATTERNS = {
     HTTP_PATH: "the path of a URL from its `/` on, such as /healthz",
     DIGEST: "sha256: and 64 hexadecimal digits",
     REPOSITORY: "a repository with its registry and without tag or digest, such as registry.example.com/team/model",
+    REGISTRY: "a registry, or a folder in it, such as registry.example.com/models",
+    BASE_IMAGE: "an image with its registry or {registry}, and a tag or digest, such as {registry}/base/python-3.11:1",
+    DEBIAN_PACKAGE: "name of a Debian package, such as libgomp1",
+    ENTRY_POINT: "module:Class or module:function, such as model:predict",
+    FILE_IN_FOLDER: "path of a file or folder in the model's folder, such as model.py, without .. or spaces",
     ENV_NAME: "letters, digits and `_`, no digit first",
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
     ROLE_ARN: "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/fraud-score",
@@ -118,6 +132,12 @@ HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=253)]
 
 Repository = Annotated[str, Field(pattern=REPOSITORY)]
 """Repository of an image, without tag or digest."""
+
+DebianPackage = Annotated[str, Field(pattern=DEBIAN_PACKAGE)]
+"""Name of a Debian package: `libgomp1`."""
+
+FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER)]
+"""Path of a file or folder in the model's own folder: `model.py`."""
 
 Cpu = Annotated[
     str,

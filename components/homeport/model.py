@@ -12,11 +12,14 @@ from homeport.addresses import METADATA_NAMES, metadata_around
 from homeport.documents import Document
 from homeport.fields import (
     DNS_LABEL,
+    ENTRY_POINT,
     ENV_NAME,
     MIG_PROFILE,
     Cidr,
     Cpu,
+    DebianPackage,
     DnsLabel,
+    FileInFolder,
     HostName,
     HttpPath,
     LabelValue,
@@ -199,6 +202,45 @@ class Egress(Spec):
         return self
 
 
+class Build(Spec):
+    """How the model's image is built from its folder: the one in which its `model.yaml` is."""
+
+    base: LabelValue | None = Field(
+        default=None,
+        description="Name of one of the environment's base images, such as python-3.11, which decides the version of "
+        "Python. Default: the environment's only one.",
+    )
+    requirements: FileInFolder | None = Field(
+        default=None,
+        description="Requirements or lock file of Python packages, such as requirements.txt; with hashes in it, nothing "
+        "without one is installed. Default: only the server and what it needs.",
+    )
+    packages: list[DebianPackage] = Field(
+        default=[], description="Debian packages, each of those that the environment allows. Default: none."
+    )
+    serve: str | None = Field(
+        default=None,
+        pattern=ENTRY_POINT,
+        description="What answers requests, as module:Class or module:function, such as model:predict. Default: the "
+        "model files decide, or model-settings.json.",
+    )
+    files: list[FileInFolder] = Field(
+        default=[],
+        description="Files and folders of the model's folder that go into the image. Default: all but what its "
+        ".dockerignore names, and what begins with a dot.",
+    )
+    dockerfile: FileInFolder | None = Field(
+        default=None, description="A Dockerfile of one's own, in place of all of the above. Default: homeport's."
+    )
+
+    @model_validator(mode="after")
+    def _own_dockerfile_alone(self) -> Self:
+        if self.dockerfile and len(self.model_fields_set) > 1:
+            others = ", ".join(f"`{name}`" for name in type(self).model_fields if name in self.model_fields_set)
+            raise ValueError(f"`dockerfile` alone, which decides all the rest itself (found {others})")
+        return self
+
+
 class Model(Spec):
     """A model as its data scientist describes it: what it needs, never where it runs (`model.yaml`)."""
 
@@ -206,8 +248,13 @@ class Model(Spec):
         description="Name of the model: lower-case letters, digits and `-`, at most 56 characters."
     )
     owner: LabelValue = Field(description="Team that answers for the model; the environment knows its group.")
-    image: Repository = Field(
-        description="Image repository without tag or digest: version and digest stand in the environment's models.yaml."
+    image: Repository | None = Field(
+        default=None,
+        description="Image repository without tag or digest: version and digest stand in the environment's models.yaml. "
+        "In place of `build`.",
+    )
+    build: Build | None = Field(
+        default=None, description="How the image is built from the model's folder. In place of `image`."
     )
     server: Literal["kserve", "ray-serve", "tgi", "triton", "vllm"] | None = Field(
         default=None,
@@ -274,6 +321,12 @@ class Model(Spec):
         for option in (argument.partition("=")[0] for argument in self.args if argument.startswith("-")):
             if _promises_secret(option.strip("-").replace("-", "_")):
                 raise ValueError(f"`args` without {option}, which promises a secret: they are shown in plain text")
+        return self
+
+    @model_validator(mode="after")
+    def _image_or_build(self) -> Self:
+        if (self.image is None) == (self.build is None):
+            raise ValueError("`image` (one that is there) or `build` (from the model's folder), just one of them")
         return self
 
     @model_validator(mode="after")

@@ -66,6 +66,11 @@ class Release:
         return [self, replace(self, version=version, image=image, canary=None, suffix=CANARY_SUFFIX)]
 
     @property
+    def built(self) -> "Release | None":
+        """The one of the tracks whose image is built from the model's folder: no digest says which one it is."""
+        return next((track for track in self.tracks if _is_built(track)), None)
+
+    @property
     def namespace(self) -> str:
         """Name of the model's namespace."""
         return self.environment.namespace_of(self.model.name)
@@ -123,6 +128,7 @@ class Release:
             *self._ceilings(),
             *self._gpus(),
             *self._image(),
+            *self._build(),
             *self._calls(),
             *self._hosts(),
             *self._canary(),
@@ -197,18 +203,49 @@ class Release:
         return []
 
     def _image(self) -> list[Violation]:
-        registries, image = self.environment.limits.registries, self.model.image
+        registries, image = self.environment.limits.registries, repository(self.model, self.environment)
         found: list[Violation] = []
         if registries is not None and not any(image.startswith(f"{registry.rstrip('/')}/") for registry in registries):
             message = f'found "{image}", accepted: an image of {_listed(registries)} (limits.registries)'
-            found.append(Violation(("image",), message))
+            found.append(Violation(("build" if self.model.build else "image",), message))
         for track in self.tracks if self.environment.require.digest else ():
-            if isinstance(track.image, str) and "@" not in track.image:
-                place = "canary" if track.suffix else "stable"
+            if isinstance(track.image, str) and "@" not in track.image and not _is_built(track):
                 message = (
                     f'found image "{track.image}" without a digest, accepted: sha256:... of the image (require.digest)'
                 )
-                found.append(Violation((place, "digest"), message, live=True))
+                found.append(Violation((_entry(track), "digest"), message, live=True))
+        return found
+
+    def _build(self) -> list[Violation]:
+        build, images, built = self.model.build, self.environment.images, self.built
+        if build is None:
+            return []
+        if images is None:
+            message = "found it, accepted: `image`, for the environment builds no images and keeps none (images)"
+            return [Violation(("build",), message)]
+        if built is None:
+            return []
+        found: list[Violation] = []
+        if self.canary and all(map(_is_built, self.tracks)):
+            message = (
+                f'found "{self.version}" without a digest beside canary "{self.canary.version}", accepted: sha256:... '
+                "of its image, for the model's folder has one content, and the canary is it"
+            )
+            found.append(Violation(("stable", "digest"), message, live=True))
+        if not images.bases:
+            message = (
+                f'found "{built.version}" without a digest, accepted: sha256:... of an image, for none is built here '
+                "(images.bases)"
+            )
+            return [*found, Violation((_entry(built), "digest"), message, live=True)]
+        if not build.dockerfile and images.base(build.base) is None:
+            asked = f'"{build.base}"' if build.base else "none"
+            message = f"found {asked}, accepted: {_listed(images.bases)} (images.bases)"
+            found.append(Violation(("build", "base"), message))
+        for index, package in enumerate(build.packages):
+            if package not in images.packages:
+                message = f'found "{package}", accepted: {_listed(images.packages)} (images.packages)'
+                found.append(Violation(("build", "packages", index), message))
         return found
 
     def _canary(self) -> list[Violation]:
@@ -243,6 +280,20 @@ class Release:
             for index, egress in enumerate(self.model.egress)
             if egress.host
         ]
+
+
+def repository(model: Model, environment: Environment) -> str:
+    """Repository of a model's image: its own, or the one in which the environment keeps what is built of its folder."""
+    folder = f"{environment.images.location}/" if environment.images else ""
+    return model.image or f"{folder}{model.name}"
+
+
+def _is_built(track: Release) -> bool:
+    return track.model.build is not None and isinstance(track.image, str) and "@" not in track.image
+
+
+def _entry(track: Release) -> str:
+    return "canary" if track.suffix else "stable"
 
 
 def _at_most(each: str | int, replicas: int, limit: str | int, name: str) -> str:

@@ -143,27 +143,33 @@ def release_of(args: ModelServiceArgs) -> Release:
         SpecError: They are not valid, or ask for more than the environment allows.
     """
     model = parse(Model, args["model"], "model")
+    environment = parse(Environment, args["environment"], "environment")
     live = parse(LiveVersion, {"version": args["version"]}, "args")
     release = Release(
         model=model,
-        environment=parse(Environment, args["environment"], "environment"),
+        environment=environment,
         version=live.version,
-        image=args.get("image", image_reference(model, live)),
+        image=args.get("image", image_reference(model, environment, live)),
         commit=args.get("commit", UNKNOWN),
         peers=[parse(Model, peer, f"peers[{index}]") for index, peer in enumerate(args.get("peers", []))],
-        canary=_canary(model, args.get("canary")),
+        canary=_canary(model, environment, args.get("canary")),
     )
+    if release.built:
+        message = (
+            f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
+        )
+        raise SpecError([Problem(message, field="args.canary.image" if release.built.suffix else "args.image")])
     if violations := release.violations():
         raise SpecError(Problem(each.message, field=dotted((model.name, *each.field))) for each in violations)
     return release
 
 
-def _canary(model: Model, args: Mapping[str, Any] | None) -> Canary | None:
+def _canary(model: Model, environment: Environment, args: Mapping[str, Any] | None) -> Canary | None:
     if args is None:
         return None
     stated = {key: value for key, value in args.items() if key != "image"}
     live = parse(CanaryVersion, stated, "args.canary")
-    return Canary(live.version, args.get("image", image_reference(model, live)), live.weight)
+    return Canary(live.version, args.get("image", image_reference(model, environment, live)), live.weight)
 
 
 def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:

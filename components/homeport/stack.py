@@ -12,7 +12,7 @@ from homeport.environment import CanaryVersion, Environment, LiveModels, LiveVer
 from homeport.fields import Spec
 from homeport.model import Model
 from homeport.provenance import History
-from homeport.release import Canary, Release
+from homeport.release import Canary, Release, repository
 from homeport.totals import total_violations
 
 if TYPE_CHECKING:
@@ -110,15 +110,15 @@ def _releases(
             model=model,
             environment=environment[1],
             version=entry.stable.version,
-            image=image_reference(model, entry.stable),
+            image=image_reference(model, environment[1], entry.stable),
             commit=history.last_commit([document.path, shared], live[0].lines(("models", name))),
             peers=peers[name],
-            canary=_canary(model, entry.canary),
+            canary=_canary(model, environment[1], entry.canary),
         )
 
 
-def _canary(model: Model, live: CanaryVersion | None) -> Canary | None:
-    return Canary(live.version, image_reference(model, live), live.weight) if live else None
+def _canary(model: Model, environment: Environment, live: CanaryVersion | None) -> Canary | None:
+    return Canary(live.version, image_reference(model, environment, live), live.weight) if live else None
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
@@ -137,9 +137,9 @@ def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
     return {name: list(found.values()) for name, found in peers.items()}
 
 
-def image_reference(model: Model, live: LiveVersion) -> str:
+def image_reference(model: Model, environment: Environment, live: LiveVersion) -> str:
     """Image of a version: its tag for people and, where known, its digest, which decides."""
-    return f"{model.image}:{live.version}" + (f"@{live.digest}" if live.digest else "")
+    return f"{repository(model, environment)}:{live.version}" + (f"@{live.digest}" if live.digest else "")
 
 
 def _violations(release: Release, live: Document, model: Document) -> Iterator[Problem]:

@@ -64,7 +64,7 @@ def test_quantities_are_read_back() -> None:
 MISTAKES = {
     "unknown field": (
         MINIMAL + "resorces: {cpu: 1}\n",
-        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, server, protocol, args, port, "
+        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, build, server, protocol, args, port, "
         "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
     ),
     "unknown nested field": (
@@ -73,7 +73,7 @@ MISTAKES = {
     ),
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
-        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, server, protocol, args, port, "
+        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, build, server, protocol, args, port, "
         "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
     ),
     "missing field": (
@@ -196,7 +196,7 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     found = problems(tmp_path, "name: Iris\nscale: {min: 0}\nmemory: 4Gi\n")
-    assert [line.split(": ")[1] for line in found] == ["name", "owner", "image", "scale.min", "memory"]
+    assert [line.split(": ")[1] for line in found] == ["name", "owner", "scale.min", "memory"]
 
 
 @pytest.mark.parametrize("name", ["MAX_TOKENS", "TOKENIZER", "MONKEY", "KEYSTONE_URL"])
