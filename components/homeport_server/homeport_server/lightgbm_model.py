@@ -19,7 +19,10 @@ class LightgbmModel(CheckedModel):
 
     def open_model(self, path: Path) -> None:
         """Read the booster."""
-        self._booster = lightgbm.Booster(model_file=path)
+        text = path.read_text()
+        if "end of trees" not in text.splitlines():  # LightGBM opens half a file as a model of fewer trees
+            raise ValueError(f"{path.name} is no complete LightGBM model: its line 'end of trees' is missing")
+        self._booster = lightgbm.Booster(model_str=text)
         if self._booster.pandas_categorical:
             raise ValueError("the model has features of categories; accepted: numbers, or a function that serves it")
         names = self._booster.feature_name()

@@ -41,8 +41,8 @@ class Port(uvicorn.Server):
 async def serve(folder: Path, target: str | None, settings: Settings, bounds: Bounds) -> int:
     """Serve the models of a folder, or a function or class in it, until SIGTERM; the exit code."""
     registry = MultiModelRegistry()
-    plane = DataPlane(settings, registry)
-    protocol = _port(create_app(plane, registry, bounds), settings.host, settings.http_port, bounds)
+    plane, all_loaded = DataPlane(settings, registry), asyncio.Event()
+    protocol = _port(create_app(plane, registry, bounds, all_loaded), settings.host, settings.http_port, bounds)
     metrics = _port(_metrics(settings), settings.host, settings.metrics_port, bounds)
 
     stop = asyncio.Event()
@@ -55,6 +55,7 @@ async def serve(folder: Path, target: str | None, settings: Settings, bounds: Bo
     await asyncio.wait({loading, stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
     loaded = loading.done() and loading.result()
     if loaded:
+        all_loaded.set()
         await asyncio.wait({stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
 
     asked = stop.is_set()
