@@ -90,7 +90,9 @@ WHOLE = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "BOOL": st.booleans(),
     "BYTES": st.text(max_size=8),
-    **dict.fromkeys(("FP16", "FP32", "FP64"), st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 99)),
+    "FP16": st.floats(width=16, allow_nan=False, allow_infinity=False),
+    "FP32": st.floats(width=32, allow_nan=False, allow_infinity=False),
+    "FP64": st.floats(allow_nan=False, allow_infinity=False),
     **dict.fromkeys(WHOLE, st.integers(-(2**63), 2**64) | st.integers(-9, 199)),
 }
 

@@ -103,18 +103,18 @@ def _function(serve: str, folder: Path) -> Callable[..., Any]:
     found = getattr(import_module(module), name, None)
     if found is None:
         raise ValueError(f"found {serve!r} to serve; accepted: a function or class of {module}, which has no {name}")
-    if inspect.isclass(found):
-        found = found(folder) if _takes_folder(found) else found()
-    function = getattr(found, "predict", found)
+    served = _made(found, folder) if inspect.isclass(found) else found
+    function = getattr(served, "predict", served)
     if not callable(function) or inspect.iscoroutinefunction(function):
         raise ValueError(f"found {serve!r} to serve; accepted: a plain function, or a class with a method predict")
     return function  # type: ignore[no-any-return]
 
 
-def _takes_folder(kind: type) -> bool:
-    """Whether a class wants to know where its files are: then it has one parameter, for a Path."""
+def _made(kind: Any, folder: Path) -> Any:
+    """The object of a class; one that has a parameter wants to know where its files are."""
     parameters = inspect.signature(kind).parameters.values()
-    return any(each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
+    wanted = any(each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
+    return kind(folder) if wanted else kind()
 
 
 def _columns(result: Any, name: str) -> dict[str, Any]:

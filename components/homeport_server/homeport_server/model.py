@@ -36,6 +36,10 @@ class CheckedModel(MLModel):  # type: ignore[misc]
     file_names: tuple[str, ...] = ()
     """Where the model's file is looked for when the settings name only a folder."""
 
+    inputs: list[MetadataTensor]
+    outputs: list[MetadataTensor]
+    """Properties of MLServer's class: what the settings say, until the file is read."""
+
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
         if settings.max_batch_size:

@@ -173,7 +173,7 @@ def _scalar_of(array: Any) -> Any:
 def _input(function: str, name: str, part: _Part, shape: list[int]) -> Input:
     base, further = _split(part.annotation)
     datatype, plain = _number_of(base)
-    annotation = Annotated[plain, *further] if further else plain
+    annotation: Any = Annotated[plain, *further] if further else plain
     try:
         schema = TypeAdapter(annotation).json_schema()
     except (PydanticSchemaGenerationError, PydanticUserError):
@@ -188,7 +188,7 @@ def _input(function: str, name: str, part: _Part, shape: list[int]) -> Input:
     )
     # Rules that the server's own check of the tensor keeps by itself need no second look at each value.
     known = annotation in {float, int, bool, str} or rules.keys() <= {"minimum", "maximum", "description"}
-    return Input(tensor, None if known else TypeAdapter(list[annotation]))  # type: ignore[valid-type]
+    return Input(tensor, None if known else TypeAdapter(list[annotation]))
 
 
 def _number_of(base: Any) -> tuple[str | None, Any]:
