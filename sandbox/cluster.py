@@ -104,9 +104,8 @@ class Sandbox:
         machine.require_root()
         with self._locked(progress):
             machine.require_packages(machine.NODE_PACKAGES, progress)
-            parts = (*CLUSTER, *BUILDER) if images else CLUSTER
-            build.ensure((*engine.parts(images=images), *parts), progress)
-            engine.install(self._paths, progress, images=images)
+            build.ensure((*engine.parts(), *CLUSTER, *(BUILDER if images else ())), progress)
+            engine.install(self._paths, progress)
             if self.status().running:
                 progress.say(f"sandbox {self.name} is running")
                 if images and not self._paths.registry.exists():

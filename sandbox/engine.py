@@ -62,14 +62,12 @@ def variables(paths: Paths) -> dict[str, str]:
     }
 
 
-def parts(*, images: bool = False) -> tuple[Part, ...]:
-    """What has to be built for the engine; to build `images` it needs a provider more."""
-    if own_engine():
-        return ()
-    return (*ENGINE, DOCKER_BUILD_PROVIDER) if images else ENGINE
+def parts() -> tuple[Part, ...]:
+    """What has to be built for the engine: the language host asks for the providers of all packages that are there."""
+    return () if own_engine() else ENGINE
 
 
-def install(paths: Paths, progress: Progress, *, images: bool = False) -> None:
+def install(paths: Paths, progress: Progress) -> None:
     """Makes the engine, once built, ready for use.
 
     Raises:
@@ -84,8 +82,7 @@ def install(paths: Paths, progress: Progress, *, images: bool = False) -> None:
         return
     _bring_together()
     _install(paths, progress, "kubernetes", KUBERNETES_PROVIDER, KUBERNETES_PROVIDER_VERSION)
-    if images:
-        _install(paths, progress, "docker-build", DOCKER_BUILD_PROVIDER, DOCKER_BUILD_PROVIDER_VERSION)
+    _install(paths, progress, "docker-build", DOCKER_BUILD_PROVIDER, DOCKER_BUILD_PROVIDER_VERSION)
 
 
 def _install(paths: Paths, progress: Progress, name: str, provider: Part, version: str) -> None:
@@ -112,8 +109,8 @@ def prepare(paths: Paths, progress: Progress) -> dict[str, str]:
     Raises:
         SandboxError: A build failed, or the provider could not be installed.
     """
-    build.ensure(parts(images=True), progress)
-    install(paths, progress, images=True)
+    build.ensure(parts(), progress)
+    install(paths, progress)
     path = os.pathsep.join([*map(str, directories()), *os.get_exec_path()])
     return {"PATH": path} | variables(paths)
 

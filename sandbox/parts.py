@@ -120,7 +120,7 @@ KUBE_ROUTER = Part("kube-router", programs={"kube-router": "github.com/cloudnati
 METRICS_SERVER = Part("metrics-server", programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"})
 
 # The slowest first, so that two builds at once end at about the same time.
-ENGINE = (PULUMI, KUBERNETES_PROVIDER, LANGUAGE_HOST)
+ENGINE = (KUBERNETES_PROVIDER, DOCKER_BUILD_PROVIDER, PULUMI, LANGUAGE_HOST)
 BUILDER = (BUILDKIT, REGISTRY)
 CLUSTER = (KUBERNETES, KWOK, KUBE_ROUTER, METRICS_SERVER, CONTAINERD, COREDNS, ETCD, PAUSE)
 
