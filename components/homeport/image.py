@@ -9,7 +9,7 @@ import pulumi
 import pulumi_docker_build as docker_build
 
 from homeport.build_context import BuildContext, missing, prepare
-from homeport.documents import Problem, SpecError, dotted, parse
+from homeport.documents import Document, Problem, SpecError, dotted, parse
 from homeport.environment import Environment, Images, LiveVersion, PipVariable
 from homeport.model import Build, Model
 from homeport.provenance import origin
@@ -18,6 +18,7 @@ from homeport.release import Release, repository
 TYPE = "homeport:index:ModelImage"
 """Part of the URN of everything built, so it never changes."""
 
+_PROJECT = "Pulumi.yaml"
 _FILES: set[PipVariable] = {"PIP_CERT", "PIP_CONFIG_FILE"}
 
 
@@ -57,6 +58,7 @@ class ModelImage(pulumi.ComponentResource):
             tags=[release.image],
             labels=(labels := _labels(release, context)),
             exports=[docker_build.ExportArgs(raw=_export(labels))],
+            push=False,  # by the export, which says more about how
             # All files get one time and so the same content gives the same digest, on whatever machine it is built.
             build_args={"SOURCE_DATE_EPOCH": "0"},
             build_on_preview=False,
@@ -93,8 +95,13 @@ def _read(args: ModelImageArgs) -> tuple[Model, Build, Images, Release]:
 
 
 def _shown(path: Path) -> str:
-    """The path from the folder of the Pulumi project, so that the state is the same on every machine."""
-    return os.path.relpath(path, pulumi.runtime.get_root_directory())
+    """The path as the provider finds it: from the program's folder, so that the state is the same on every machine."""
+    here = Path.cwd()
+    project = next((folder for folder in (here, *here.parents) if (folder / _PROJECT).is_file()), None)
+    if project is None:
+        return str(path.resolve())
+    main = project / (Document.read(project / _PROJECT).content.get("main") or "")
+    return os.path.relpath(path, main if main.is_dir() else main.parent)
 
 
 def _labels(release: Release, context: BuildContext) -> dict[str, str]:
