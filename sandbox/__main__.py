@@ -54,7 +54,7 @@ def start(name: Name = "dev") -> None:
     The first time everything is built from source, which takes about 15 minutes; later starts take seconds.
     """
     with _errors():
-        Sandbox(name).start()
+        Sandbox(name).start(images=True)
 
 
 @app.command()

@@ -7,6 +7,7 @@ the process namespace takes every other one with it (also the containers), and t
 
 import base64
 import fcntl
+import json
 import os
 import shutil
 import socket
@@ -18,17 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from homeport.environment import REGISTRY_VARIABLE
 from sandbox import archive, build, cgroups, components, engine, machine, network, processes
 from sandbox.certificates import Authority, signing_key
 from sandbox.components import Component
 from sandbox.errors import SandboxError
+from sandbox.image import push_base
 from sandbox.kubeconfig import kubeconfig
-from sandbox.parts import CLUSTER, CONTAINERD, COREDNS, KUBERNETES, PAUSE
-from sandbox.paths import Paths
+from sandbox.parts import BUILDER, CLUSTER, CONTAINERD, COREDNS, KUBERNETES, PAUSE
+from sandbox.paths import Paths, cache
 from sandbox.processes import Process
 from sandbox.progress import Progress
 
 _NODE = "node"  # the record of the process that holds the namespaces
+_BUILDERS = ("registry", "registry-outside", "buildkitd")
 _FORWARDERS = ("forwarder-inside", "forwarder-outside")
 _MANIFESTS = Path(__file__).parent / "manifests"
 _START_SECONDS = 90.0
@@ -87,10 +91,11 @@ class Sandbox:
         """The name of its one real node."""
         return self._paths.full_name
 
-    def start(self, progress: Progress | None = None) -> None:
+    def start(self, progress: Progress | None = None, *, images: bool = False) -> None:
         """Returns when the cluster is ready for use; harmless if it already is.
 
         Builds what is missing first: some minutes, once. A cluster that is half alive is stopped, and a new one begins.
+        With `images`, they can be built too: there is a builder, and a registry with a base image in it.
 
         Raises:
             SandboxError: The machine lacks something, a build failed, or a component did not start.
@@ -99,10 +104,12 @@ class Sandbox:
         machine.require_root()
         with self._locked(progress):
             machine.require_packages(machine.NODE_PACKAGES, progress)
-            build.ensure((*engine.parts(), *CLUSTER), progress)
+            build.ensure((*engine.parts(), *CLUSTER, *(BUILDER if images else ())), progress)
             engine.install(self._paths, progress)
             if self.status().running:
                 progress.say(f"sandbox {self.name} is running")
+                if images and not self._paths.registry.exists():
+                    self._start_builder(progress)
                 return
             if network.exists(self._namespace):
                 with progress.step("clearing away what was half alive"):
@@ -110,6 +117,8 @@ class Sandbox:
             begun = time.monotonic()
             try:
                 self._start(progress)
+                if images:
+                    self._start_builder(progress)
             except BaseException:
                 self._tear_down()  # the logs stay
                 raise
@@ -126,7 +135,8 @@ class Sandbox:
     def status(self) -> Status:
         """What runs, and where its files are."""
         records = processes.read(self._paths.processes)
-        expected = [_NODE, *_FORWARDERS, *(component.name for component in self._components())]
+        builder = _BUILDERS if self._paths.registry.exists() else ()
+        expected = [_NODE, *_FORWARDERS, *(component.name for component in self._components()), *builder]
         alive = {name: name in records and processes.alive(records[name]) for name in expected}
         ready = all(alive.values()) and self._answers()
         server = self._paths.run / "server"
@@ -148,7 +158,13 @@ class Sandbox:
         ours = [*map(str, engine.directories()), str(build.directory(KUBERNETES))]
         rest = [entry for entry in os.get_exec_path() if entry not in ours]
         path = {"PATH": os.pathsep.join([*ours, *rest]), "KUBECONFIG": str(self._paths.kubeconfig)}
-        return path | engine.variables(self._paths)
+        return path | engine.variables(self._paths) | self._image_variables()
+
+    def _image_variables(self) -> dict[str, str]:
+        """Where images are built and kept, if they can be built."""
+        if not self._paths.registry.exists():
+            return {}
+        return {REGISTRY_VARIABLE: self._paths.registry.read_text(), "BUILDX_CONFIG": str(self._paths.buildx)}
 
     def import_image(self, archive: Path) -> None:
         """Makes the image in an OCI or Docker archive known to the node, under the name written in the archive.
@@ -208,6 +224,28 @@ class Sandbox:
             self._until_inside("network policies are enforced", ["iptables", "-S", "KUBE-ROUTER-FORWARD"])
             metrics = ["wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=1s"]
             self._until("the metrics server answers", metrics)
+
+    def _start_builder(self, progress: Progress) -> None:
+        """A builder in the host's network, and a registry under one address both there and in the cluster's network."""
+        paths, address = self._paths, f"127.0.0.1:{_free_port()}"
+        with progress.step("registry, BuildKit"):
+            paths.builder.mkdir(parents=True, exist_ok=True)
+            configuration = components.builder_configuration(paths.builder, self._namespace)
+            (paths.run / "buildkitd.toml").write_text(configuration)
+            inside, outside, builder = _BUILDERS
+            self._spawn(components.registry(inside, address))
+            self._spawn(components.registry(outside, address), network_too=False)
+            self._spawn(components.builder(), network_too=False)
+            dial = f"TCP:{address},connect-timeout=1"
+            self._until_inside("the registry answers", ["socat", "-u", "/dev/null", dial])
+            self._until_run("the registry answers", ["socat", "-u", "/dev/null", dial])
+            socket = paths.run / Path(components.BUILDKIT_SOCKET).name
+            self._until_run(f"{builder} answers", ["socat", "-u", "/dev/null", f"UNIX-CONNECT:{socket}"])
+            instance = paths.buildx / "instances" / self._namespace
+            instance.parent.mkdir(parents=True, exist_ok=True)
+            instance.write_text(json.dumps(_instance(self._namespace, socket)))
+        push_base(address, cache(), progress.say)
+        paths.registry.write_text(address)
 
     def _tear_down(self) -> None:
         """Leaves no process, mount, namespace, interface or cgroup, whatever was there."""
@@ -313,9 +351,9 @@ class Sandbox:
 
     # Running and waiting.
 
-    def _spawn(self, component: Component) -> None:
-        binary = build.program(component.part, component.name)
-        self._run_daemon(component.name, self._enter([binary, *component.arguments]))
+    def _spawn(self, component: Component, *, network_too: bool = True) -> None:
+        binary = build.program(component.part, component.program or component.name)
+        self._run_daemon(component.name, self._enter([binary, *component.arguments], network_too=network_too))
 
     def _run_daemon(self, name: str, command: list[str]) -> Process:
         # Nothing of the user's environment: a proxy variable would send the cluster's own traffic away.
@@ -400,6 +438,19 @@ class Sandbox:
                 progress.say(f"waiting for another start or stop of sandbox {self.name}")
                 fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def _instance(name: str, socket: Path) -> dict[str, object]:
+    """What buildx keeps of a builder that others started."""
+    node = {
+        "Name": f"{name}0",
+        "Endpoint": f"unix://{socket}",
+        "Platforms": None,
+        "Flags": None,
+        "DriverOpts": None,
+        "Files": None,
+    }
+    return {"Name": name, "Driver": "remote", "Nodes": [node], "Dynamic": False}
 
 
 def _write_private(file: Path, content: bytes) -> None:

@@ -7,11 +7,13 @@ here depends on a sandbox's name or on where the cache is, and no two sandboxes 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox.network import NODE_ADDRESS
-from sandbox.parts import CONTAINERD, ETCD, KUBE_ROUTER, KUBERNETES, KWOK, METRICS_SERVER, Part
+from sandbox.parts import BUILDKIT, CONTAINERD, ETCD, KUBE_ROUTER, KUBERNETES, KWOK, METRICS_SERVER, REGISTRY, Part
 
 HOME = "/run/homeport"
+BUILDKIT_SOCKET = f"{HOME}/buildkit.sock"
 API_SOCKET = "/run/kube-apiserver.sock"
 API_ADDRESS = "https://127.0.0.1:6443"
 PODS = "10.244.0.0/16"
@@ -34,6 +36,8 @@ class Component:
     name: str
     part: Part
     arguments: tuple[str, ...]
+    program: str = ""
+    """Its file, if that has another name."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,21 @@ def firewall(node: str) -> Component:
     )
 
 
+def registry(name: str, address: str) -> Component:
+    """Keeps images. There are two over one folder: one for whoever builds, one for the node."""
+    return Component(name, REGISTRY, (address, f"{HOME}/registry"), program="registry")
+
+
+def builder() -> Component:
+    """Builds images."""
+    return Component("buildkitd", BUILDKIT, ("--config", f"{HOME}/buildkitd.toml"))
+
+
+def builder_configuration(root: Path, cgroup: str) -> str:
+    """Configuration of the builder, whose cache in `root` is the only one of its files that outlives it."""
+    return _BUILDKIT.format(root=root, cgroup=cgroup, socket=BUILDKIT_SOCKET)
+
+
 def files(cgroup: str) -> Mapping[str, str]:
     """File in the run directory -> content."""
     return {
@@ -269,6 +288,24 @@ disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.nri.v1.nri']
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = ['/usr/lib/cni']
   conf_dir = '{HOME}/cni'
+"""
+
+# Builds reach what the machine reaches, such as a package index: the host's network is theirs.
+_BUILDKIT = """\
+root = '{root}'
+
+[grpc]
+  address = ['unix://{socket}']
+
+[worker.containerd]
+  enabled = false
+
+[worker.oci]
+  enabled = true
+  networkMode = 'host'
+  defaultCgroupParent = '/{cgroup}/builds'
+  gc = true
+  maxUsedSpace = '8GB'
 """
 
 _CNI = {

@@ -22,9 +22,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from homeport import Release, SpecError, Stack, manifests
-from homeport.environment import CONTEXT_VARIABLE
+from homeport.environment import CONTEXT_VARIABLE, REGISTRY_VARIABLE
 from sandbox import Sandbox, SandboxError, engine
-from sandbox.image import BuiltImage, build_image
+from sandbox.image import push_base
 from sandbox.paths import Paths, cache
 from sandbox.progress import Progress
 
@@ -45,10 +45,8 @@ out = Console(highlight=False, soft_wrap=True)
 @app.command()
 def up() -> None:
     """Build what is missing, start the sandbox, deploy stack dev and ask its model for a prediction."""
-    progress = Progress()
+    environment = _cluster(Progress())
     release = _release()
-    image = build_image(EXAMPLE, release.image, cache(), progress.say)
-    environment = _cluster(image, progress)
     _set_aside_unreadable_configuration()
     _pulumi(environment, "stack", "select", "--create", STACK, quiet=True)
     _pulumi(environment, "up", "--yes", "--skip-preview", f"--stack={STACK}")
@@ -81,21 +79,27 @@ def _release() -> Release:
     return next(each for each in Stack.read(ROOT / "stacks" / STACK).releases if each.model.name == MODEL)
 
 
-def _cluster(image: BuiltImage, progress: Progress) -> dict[str, str]:
-    """The environment for pulumi and kubectl, with a cluster that has the image."""
+def _cluster(progress: Progress) -> dict[str, str]:
+    """The environment for pulumi and kubectl, with a cluster and a builder that share a registry."""
     if CONTEXT_VARIABLE in os.environ:
-        environment = _own_cluster(progress)
-        out.print(
-            f"The cluster must have the image {image.reference}. It is in the archive {image.archive}; for example:"
-        )
-        for command in ("kind load image-archive", "k3d image import", "minikube image load"):
-            out.print(f"  {command} {image.archive}")
-        return environment
+        _fill_own_registry(progress)
+        return _own_cluster(progress)
     sandbox = Sandbox(STACK)
-    sandbox.start(progress)
-    with progress.step(f"importing {image.reference}"):
-        sandbox.import_image(image.archive)
+    sandbox.start(progress, images=True)
     return _environment(sandbox.env())
+
+
+def _fill_own_registry(progress: Progress) -> None:
+    images = Stack.read(ROOT / "stacks" / STACK).environment.images
+    registry = images.location if images else ""
+    try:
+        push_base(registry, cache(), progress.say)
+    except (OSError, http.client.HTTPException) as error:
+        raise SandboxError(
+            f"no registry answers at {registry} ({error}); start one that your cluster pulls from, as "
+            f"https://kind.sigs.k8s.io/docs/user/local-registry shows, or name yours in {REGISTRY_VARIABLE}. A builder "
+            "that reaches it: docker buildx create --use --driver-opt network=host"
+        ) from error
 
 
 def _own_cluster(progress: Progress) -> dict[str, str]:

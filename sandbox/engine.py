@@ -10,7 +10,17 @@ from pathlib import Path
 
 from sandbox import build
 from sandbox.errors import SandboxError
-from sandbox.parts import ENGINE, KUBERNETES_PROVIDER, KUBERNETES_PROVIDER_VERSION, LANGUAGE_HOST, PULUMI, Part, key
+from sandbox.parts import (
+    DOCKER_BUILD_PROVIDER,
+    DOCKER_BUILD_PROVIDER_VERSION,
+    ENGINE,
+    KUBERNETES_PROVIDER,
+    KUBERNETES_PROVIDER_VERSION,
+    LANGUAGE_HOST,
+    PULUMI,
+    Part,
+    key,
+)
 from sandbox.paths import Paths, cache
 from sandbox.progress import Progress
 
@@ -53,7 +63,7 @@ def variables(paths: Paths) -> dict[str, str]:
 
 
 def parts() -> tuple[Part, ...]:
-    """What has to be built for the engine."""
+    """What has to be built for the engine: the language host asks for the providers of all packages that are there."""
     return () if own_engine() else ENGINE
 
 
@@ -61,7 +71,7 @@ def install(paths: Paths, progress: Progress) -> None:
     """Makes the engine, once built, ready for use.
 
     Raises:
-        SandboxError: The provider could not be installed.
+        SandboxError: A provider could not be installed.
     """
     paths.state.mkdir(parents=True, exist_ok=True)
     if not paths.passphrase.exists():
@@ -71,23 +81,26 @@ def install(paths: Paths, progress: Progress) -> None:
     if own_engine():
         return
     _bring_together()
-    if (_home() / "plugins" / f"resource-kubernetes-v{KUBERNETES_PROVIDER_VERSION}").exists():
+    _install(paths, progress, "kubernetes", KUBERNETES_PROVIDER, KUBERNETES_PROVIDER_VERSION)
+    _install(paths, progress, "docker-build", DOCKER_BUILD_PROVIDER, DOCKER_BUILD_PROVIDER_VERSION)
+
+
+def _install(paths: Paths, progress: Progress, name: str, provider: Part, version: str) -> None:
+    """Found on PATH it would work too, but with a warning to the user at each command."""
+    if (_home() / "plugins" / f"resource-{name}-v{version}").exists():
         return
-    with progress.step("installing the Kubernetes provider"):
-        # Found on PATH it would work too, but with a warning to the user at each command.
-        binary = build.program(KUBERNETES_PROVIDER, "pulumi-resource-kubernetes")
+    with progress.step(f"installing the provider {name}"):
+        binary = build.program(provider, f"pulumi-resource-{name}")
+        command = ["plugin", "install", "resource", name, version, "--file", binary]
         done = subprocess.run(
-            [
-                str(_programs() / "pulumi"),
-                *("plugin", "install", "resource", "kubernetes", KUBERNETES_PROVIDER_VERSION, "--file", binary),
-            ],
+            [str(_programs() / "pulumi"), *command],
             env=os.environ | variables(paths),
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
-            raise SandboxError(f"installing the Kubernetes provider failed:\n{done.stdout}{done.stderr}")
+            raise SandboxError(f"installing the provider {name} failed:\n{done.stdout}{done.stderr}")
 
 
 def prepare(paths: Paths, progress: Progress) -> dict[str, str]:

@@ -1,13 +1,13 @@
-"""How does a model's folder become a container image, with no Docker daemon and no BuildKit?
+"""What images are built on, where no public base image can be had: Debian with its Python, and the server's wheel.
 
-Three layers, each kept in the cache under the hash of what it is made from: Debian with its Python, the locked
-libraries, and the code: the server, the model's settings and whatever ``train.py`` wrote. The tools are Debian's
-debootstrap and pip; own code is only what no tool does without a daemon and reproducibly: tar files with nothing of the
-moment in them, and the three small JSON documents of an OCI image.
+Two layers, each kept in the cache under the hash of what it is made from; the tools are Debian's debootstrap and uv. Own
+code is only what no tool does without a daemon and reproducibly: tar files with nothing of the moment in them, and the
+two small JSON documents of an OCI image, put into a registry as its protocol says.
 """
 
+import gzip
 import hashlib
-import io
+import http.client
 import json
 import os
 import platform
@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from filelock import FileLock
 
@@ -32,15 +32,13 @@ Progress = Callable[[str], None]
 
 SERVER = Path(__file__).resolve().parent.parent / "components" / "homeport_server" / "homeport_server"
 PYTHON = "3.11"  # Debian 12's own
-USER = 65532
+NAME = f"base/python-{PYTHON}"
+TAG = "bookworm"
+_USER = 65532
 _PACKAGES = "python3,python3-venv,ca-certificates"
-_LIBRARIES = "opt/homeport/python"
-_CODE = "opt/homeport/code"
-_MODELS = "opt/homeport/models"
+_WHEELS = "opt/homeport/wheels"
 # Grows when this file makes a layer differently from the same inputs; else a cache would hand out the old one.
-_RECIPE = 1
-# In a model's folder, but not what its image is made from: documents, and what training by hand left behind.
-_NOT_INPUTS = frozenset({"README.md", "model.skops", "model.yaml", "request.json", "requirements.in"})
+_RECIPE = 2
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _TRIMMED = (
     "dev/*",
@@ -65,33 +63,28 @@ class ImageError(SandboxError):
 
 
 @dataclass(frozen=True)
-class BuiltImage:
-    """An image in the cache, as an OCI layout in a tar archive."""
-
-    reference: str
-    digest: str
-    archive: Path
-
-
-@dataclass(frozen=True)
 class _Layer:
     file: Path
     digest: str
+    """Of the compressed file."""
+    content: str
+    """Digest of what is in it."""
 
 
-def build_image(folder: Path, reference: str, cache: Path, progress: Progress) -> BuiltImage:
-    """Build a model's image, or find it in the cache when nothing it is made from has changed."""
-    name, _, version = reference.rpartition(":")
-    if not name or "/" in version:
-        raise ImageError(f"{reference}: an image reference with a version is needed, such as homeport.local/iris:1")
+def push_base(registry: str, cache: Path, progress: Progress) -> None:
+    """Put the base image into a registry without encryption, at `host:port`; what is there already is not sent again."""
     store = _store(cache)
     with FileLock(store / "lock"):
-        layers = [
-            _base_layer(store, progress),
-            _libraries_layer(folder / "requirements.txt", store, progress),
-            _code_layer(folder, store, progress),
-        ]
-        return _archive(reference, layers, store, progress)
+        layers = [_base_layer(store, progress), _wheel_layer(store, progress)]
+    config, manifest = _image(layers)
+    connection = http.client.HTTPConnection(registry, timeout=60)
+    try:
+        for layer in layers:
+            _push_blob(connection, layer.digest, layer.file)
+        _push_blob(connection, _digest(config), config)
+        _send(connection, "PUT", f"/v2/{NAME}/manifests/{TAG}", manifest, _MANIFEST)
+    finally:
+        connection.close()
 
 
 def environment(requirements: Path, cache: Path, progress: Progress) -> Path:
@@ -99,13 +92,6 @@ def environment(requirements: Path, cache: Path, progress: Progress) -> Path:
     store = _store(cache)
     with FileLock(store / "lock"):
         return _environment(requirements, store, progress)
-
-
-def trained(folder: Path, cache: Path, progress: Progress) -> Path:
-    """A folder with what the image serves: the model's settings and the files that training wrote."""
-    store = _store(cache)
-    with FileLock(store / "lock"):
-        return _trained(folder, store, progress)
 
 
 def _store(cache: Path) -> Path:
@@ -136,7 +122,7 @@ def _base_layer(store: Path, progress: Progress) -> _Layer:
             compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", f"/usr/lib/python{PYTHON}"]
             _run(["chroot", str(root), "python3", *compiling], check=False)
             _settle(root)
-            _write_tar(target, [(root, "")], owners=True)
+            _write_tar(target, root)
 
     return _layer(store, "base", key, make)
 
@@ -149,54 +135,27 @@ def _settle(root: Path) -> None:
     for path in (root / "etc").glob("*-"):  # backups of the user files
         path.unlink()
     with (root / "etc/passwd").open("a") as users:
-        users.write(f"homeport:x:{USER}:{USER}::/tmp:/usr/sbin/nologin\n")
+        users.write(f"homeport:x:{_USER}:{_USER}::/tmp:/usr/sbin/nologin\n")
     with (root / "etc/group").open("a") as groups:
-        groups.write(f"homeport:x:{USER}:\n")
+        groups.write(f"homeport:x:{_USER}:\n")
 
 
-def _libraries_layer(requirements: Path, store: Path, progress: Progress) -> _Layer:
-    key = _key("libraries", _content(requirements), platform.machine())
-
-    def make(target: Path) -> None:
-        python = _environment(requirements, store, progress)
-        progress("libraries of the image")
-        with _scratch(store) as root:
-            # Wheels for Debian 12's C library and Python, whatever this machine has.
-            tags = [f"manylinux_2_{minor}_{platform.machine()}" for minor in range(36, 16, -1)]
-            tags += [f"{old}_{platform.machine()}" for old in ("manylinux2014", "manylinux2010", "manylinux1")]
-            options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile", "--quiet"]
-            options += [f"--platform={tag}" for tag in tags]
-            options += [f"--python-version={PYTHON}", "--implementation=cp", f"--target={root}"]
-            _run([str(python), "-m", "pip", "install", *options, "-r", str(requirements)])
-            shutil.rmtree(root / "bin", ignore_errors=True)
-            for tests in [path for path in root.rglob("tests") if path.is_dir()]:
-                _remove(tests)
-            for record in root.glob("*.dist-info/RECORD"):  # untrue by now, and different on each machine
-                _remove(record)
-            _compile(python, root, _LIBRARIES)
-            _write_tar(target, [(root, _LIBRARIES)])
-
-    return _layer(store, "libraries", key, make)
-
-
-def _code_layer(folder: Path, store: Path, progress: Progress) -> _Layer:
-    served = _trained(folder, store, progress)
-    key = _key("code", _content(SERVER), _content(served))
+def _wheel_layer(store: Path, progress: Progress) -> _Layer:
+    """The server from this checkout, where pip finds it: it is in no package index."""
+    key = _key("wheel", _content(SERVER), _content(SERVER.parent / "pyproject.toml"))
 
     def make(target: Path) -> None:
-        progress("server and model")
-        python = _environment(folder / "requirements.txt", store, progress)
+        progress("wheel of the server")
         with _scratch(store) as root:
-            code, models = root / "code", root / "models"
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(SERVER, code / SERVER.name, ignore=ignore)
-            # A folder named as the model: MLServer expects it so.
-            name = json.loads((served / "model-settings.json").read_text())["name"]
-            shutil.copytree(served, models / name)
-            _compile(python, code, _CODE)
-            _write_tar(target, [(code, _CODE), (models, _MODELS)])
+            source = root / "source"
+            shutil.copytree(SERVER.parent, source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            wheels = root / "made" / _WHEELS
+            wheels.mkdir(parents=True)
+            _run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(source)])
+            (wheels / ".gitignore").unlink(missing_ok=True)
+            _write_tar(target, root / "made")
 
-    return _layer(store, "code", key, make)
+    return _layer(store, "wheel", key, make)
 
 
 def _environment(requirements: Path, store: Path, progress: Progress) -> Path:
@@ -213,205 +172,118 @@ def _environment(requirements: Path, store: Path, progress: Progress) -> Path:
     return python
 
 
-def _trained(folder: Path, store: Path, progress: Progress) -> Path:
-    """Train in the same versions of the libraries as the image has: a model's file may not open in others."""
-    for name in ("train.py", "requirements.txt", "model-settings.json"):
-        if not (folder / name).is_file():
-            raise ImageError(f"{folder} has no {name}")
-    inputs = _inputs(folder)
-    place = store / "models" / _key("model", *(f"{file.relative_to(folder)} {_content(file)}" for file in inputs))[:16]
-    if not place.exists():
-        python = _environment(folder / "requirements.txt", store, progress)
-        progress("training")
-        with _scratch(store) as work:
-            _run([str(python), str((folder / "train.py").resolve())], directory=work)
-            if not any(work.iterdir()):
-                raise ImageError(f"{folder / 'train.py'} wrote nothing into its working directory")
-            for file in [folder / "model-settings.json", *folder.glob("*.py")]:
-                if file.name != "train.py":
-                    shutil.copyfile(file, work / file.name)
-            place.parent.mkdir(exist_ok=True)
-            shutil.copytree(work, f"{place}.new", dirs_exist_ok=True)
-            Path(f"{place}.new").rename(place)
-    return place
-
-
-def _inputs(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.name not in _NOT_INPUTS
-        and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
-    )
-
-
 # How a layer is kept
 
 
 def _layer(store: Path, kind: str, key: str, make: Callable[[Path], None]) -> _Layer:
-    """The layer in the cache, made if it is absent. Its digest stands beside it, in a file that appears last."""
-    file = store / "layers" / f"{kind}-{key[:16]}.tar"
-    digest = file.with_suffix(".digest")
-    if not digest.exists():
+    """The layer in the cache, made if it is absent. Its digests stand beside it, in a file that appears last."""
+    file = store / "layers" / f"{kind}-{key[:16]}.tar.gz"
+    digests = file.with_suffix(".json")
+    if not digests.exists():
         file.parent.mkdir(exist_ok=True)
-        unfinished = file.with_suffix(".new")
-        make(unfinished)
-        unfinished.rename(file)
-        _write(digest, _file_digest(file))
-    return _Layer(file, digest.read_text())
+        with tempfile.NamedTemporaryFile(dir=store, prefix="scratch-") as tar:
+            make(Path(tar.name))
+            unfinished = file.with_suffix(".new")
+            with gzip.GzipFile(unfinished, "wb", compresslevel=6, mtime=0) as compressed:
+                shutil.copyfileobj(tar, compressed)
+            unfinished.rename(file)
+            _write(digests, json.dumps([_file_digest(file), _file_digest(Path(tar.name))]))
+    digest, content = json.loads(digests.read_text())
+    return _Layer(file, digest, content)
 
 
-def _write_tar(target: Path, trees: Sequence[tuple[Path, str]], *, owners: bool = False) -> None:
-    """Write folders into one tar file: sorted, one fixed time, and no right to become another user."""
+def _write_tar(target: Path, root: Path) -> None:
+    """Write a folder into a tar file: sorted, one fixed time, and no right to become another user."""
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
-        written: set[str] = set()
-        for root, prefix in trees:
-            parts = prefix.split("/") if prefix else []
-            for depth in range(1, len(parts) + 1):
-                parent = "/".join(parts[:depth])
-                if parent not in written:
-                    written.add(parent)
-                    archive.addfile(_entry(parent, tarfile.DIRTYPE, 0o755))
-            for path in sorted(root.rglob("*")):
-                name = "/".join([*parts, *path.relative_to(root).parts])
-                entry = archive.gettarinfo(path, name)
-                if entry is None:  # a socket
-                    continue
-                entry.mtime, entry.uname, entry.gname = 0, "", ""
-                if not owners:
-                    entry.uid = entry.gid = 0
-                    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-                entry.mode &= ~0o6000  # setuid, setgid
-                if entry.isreg():
-                    with path.open("rb") as content:
-                        archive.addfile(entry, content)
-                else:
-                    archive.addfile(entry)
+        for path in sorted(root.rglob("*")):
+            entry = archive.gettarinfo(path, str(path.relative_to(root)))
+            if entry is None:  # a socket
+                continue
+            entry.mtime, entry.uname, entry.gname = 0, "", ""
+            entry.mode &= ~0o6000  # setuid, setgid
+            if entry.isreg():
+                with path.open("rb") as content:
+                    archive.addfile(entry, content)
+            else:
+                archive.addfile(entry)
 
 
-def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.mode = kind, mode
-    return entry
+# What an OCI image is, and how a registry is given one
+
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
-def _compile(python: Path, root: Path, place: str) -> None:
-    """Compile by content, not by time, and with the path the files will have: else each start compiles them anew."""
-    options = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", f"/{place}"]
-    # Some libraries carry files that are not meant for this version of Python: those do not compile, nor matter.
-    _run([str(python), "-m", "compileall", *options, str(root)], check=False)
-
-
-# What an OCI image is
-
-
-def _archive(reference: str, layers: Sequence[_Layer], store: Path, progress: Progress) -> BuiltImage:
-    name, _, version = reference.rpartition(":")
-    labels = {
-        "org.opencontainers.image.title": name.rpartition("/")[2],
-        "org.opencontainers.image.version": version,
-        "org.opencontainers.image.base.name": "debian:bookworm",
-    }
+def _image(layers: list[_Layer]) -> tuple[bytes, bytes]:
+    """Configuration and manifest."""
     config = _document(
         {
             "created": "1970-01-01T00:00:00Z",
             "architecture": _ARCHITECTURES[platform.machine()],
             "os": "linux",
             "config": {
-                "User": f"{USER}:{USER}",
-                "WorkingDir": f"/{_MODELS}",
-                "Entrypoint": ["python3", "-m", "homeport_server", f"/{_MODELS}"],
-                "Env": [f"{variable}={value}" for variable, value in _variables().items()],
-                "ExposedPorts": {"8080/tcp": {}, "8082/tcp": {}},
-                "StopSignal": "SIGTERM",
-                "Labels": labels,
+                "Env": [
+                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                    f"PIP_FIND_LINKS=/{_WHEELS}",
+                ],
+                "Labels": {"org.opencontainers.image.base.name": "debian:bookworm"},
             },
-            "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
+            "rootfs": {"type": "layers", "diff_ids": [layer.content for layer in layers]},
         }
     )
     manifest = _document(
         {
             "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": _descriptor("application/vnd.oci.image.config.v1+json", config),
-            # Not compressed: what a zlib makes of the same bytes differs by version, and the digest with it.
+            "mediaType": _MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": _digest(config),
+                "size": len(config),
+            },
             "layers": [
                 {
-                    "mediaType": "application/vnd.oci.image.layer.v1.tar",
+                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
                     "digest": layer.digest,
                     "size": layer.file.stat().st_size,
                 }
                 for layer in layers
             ],
-            "annotations": labels,
         }
     )
-    descriptor = _descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
-    digest: str = descriptor["digest"]
-    # The first name is containerd's, the second everyone else's.
-    names = {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference}
-    index = _document(
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": [{**descriptor, "annotations": names}],
-        }
-    )
-
-    file = store / f"{name.rpartition('/')[2]}-{version}-{digest.removeprefix('sha256:')[:16]}.tar"
-    if not file.exists():
-        progress("image archive")
-        unfinished = file.with_suffix(".new")
-        with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
-            _add(archive, "oci-layout", _document({"imageLayoutVersion": "1.0.0"}))
-            _add(archive, "index.json", index)
-            for content in (manifest, config):
-                _add(archive, _blob(_digest(content)), content)
-            for layer in layers:
-                with layer.file.open("rb") as stream:
-                    _add_stream(archive, _blob(layer.digest), stream, layer.file.stat().st_size)
-        unfinished.rename(file)
-    return BuiltImage(reference, digest, file)
-
-
-def _variables() -> dict[str, str]:
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": "/tmp",  # noqa: S108  # the one place that can be written to
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": f"/{_CODE}:/{_LIBRARIES}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        # Else each library starts as many threads as the node has cores, for a container with a fraction of one.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "JOBLIB_MULTIPROCESSING": "0",
-        "MALLOC_ARENA_MAX": "2",
-        "MLSERVER_PARALLEL_WORKERS": "0",
-    }
+    return config, manifest
 
 
 def _document(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
+def _push_blob(connection: http.client.HTTPConnection, digest: str, content: bytes | Path) -> None:
+    """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs."""
+    connection.request("HEAD", f"/v2/{NAME}/blobs/{digest}")
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status == http.client.OK:
+        return
+    place = _send(connection, "POST", f"/v2/{NAME}/blobs/uploads/", b"")
+    place += f"{'&' if '?' in place else '?'}digest={digest}"
+    if isinstance(content, bytes):
+        _send(connection, "PUT", place, content)
+    else:
+        with content.open("rb") as stream:
+            _send(connection, "PUT", place, stream)
 
 
-def _blob(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
-
-
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    _add_stream(archive, name, io.BytesIO(content), len(content))
-
-
-def _add_stream(archive: tarfile.TarFile, name: str, stream: IO[bytes], size: int) -> None:
-    entry = _entry(name, tarfile.REGTYPE, 0o644)
-    entry.size = size
-    archive.addfile(entry, stream)
+def _send(
+    connection: http.client.HTTPConnection, method: str, path: str, body: Any, kind: str = "application/octet-stream"
+) -> str:
+    """The place that the answer names."""
+    # Of a file the length is not known otherwise, and the registry takes no chunks.
+    size = len(body) if isinstance(body, bytes) else os.fstat(body.fileno()).st_size
+    connection.request(method, path, body, {"Content-Type": kind, "Content-Length": str(size)})
+    answer = connection.getresponse()
+    said = answer.read()
+    if answer.status not in {http.client.ACCEPTED, http.client.CREATED}:
+        raise ImageError(f"{method} {path} at the registry: {answer.status} {said.decode(errors='replace')[:500]}")
+    return answer.getheader("Location") or ""
 
 
 # Small helpers

@@ -17,7 +17,9 @@ SOURCES = Path(__file__).parent / "go"
 
 PULUMI_VERSION = "3.259.0"
 KUBERNETES_PROVIDER_VERSION = "4.25.0"
+DOCKER_BUILD_PROVIDER_VERSION = "0.0.22"
 KUBERNETES_VERSION = "1.36.3"
+BUILDKIT_VERSION = "0.31.0"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
 _PULUMI_VERSION_VARIABLE = f"{_PULUMI_SDK}/go/common/version.Version"
 _PROVIDER = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+_DOCKER_BUILD = "github.com/pulumi/pulumi-docker-build/provider"
+_BUILDKIT = "github.com/moby/buildkit"
 
 KUBERNETES = Part(
     "kubernetes",
@@ -86,6 +90,17 @@ KUBERNETES_PROVIDER = Part(
         (_PROVIDER, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"),
     ),
 )
+DOCKER_BUILD_PROVIDER = Part(
+    "pulumi-resource-docker-build",
+    programs={"pulumi-resource-docker-build": f"{_DOCKER_BUILD}/cmd/pulumi-resource-docker-build"},
+    variables={f"{_DOCKER_BUILD}.Version": DOCKER_BUILD_PROVIDER_VERSION},
+)
+BUILDKIT = Part(
+    "buildkit",
+    programs={"buildkitd": f"{_BUILDKIT}/cmd/buildkitd"},
+    variables={f"{_BUILDKIT}/version.Version": f"v{BUILDKIT_VERSION}"},
+)
+REGISTRY = Part("registry", programs={"registry": "."})
 CONTAINERD = Part(
     "containerd",
     programs={name: f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
@@ -105,7 +120,8 @@ KUBE_ROUTER = Part("kube-router", programs={"kube-router": "github.com/cloudnati
 METRICS_SERVER = Part("metrics-server", programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"})
 
 # The slowest first, so that two builds at once end at about the same time.
-ENGINE = (PULUMI, KUBERNETES_PROVIDER, LANGUAGE_HOST)
+ENGINE = (KUBERNETES_PROVIDER, DOCKER_BUILD_PROVIDER, PULUMI, LANGUAGE_HOST)
+BUILDER = (BUILDKIT, REGISTRY)
 CLUSTER = (KUBERNETES, KWOK, KUBE_ROUTER, METRICS_SERVER, CONTAINERD, COREDNS, ETCD, PAUSE)
 
 
@@ -119,8 +135,9 @@ def flags(part: Part) -> list[str]:
 def key(part: Part) -> str:
     """A hash of all that decides what the part's programs do."""
     digest = hashlib.sha256()
-    for file in sorted((part.sources / part.name).iterdir()):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    folder = part.sources / part.name
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
     recipe = [flags(part), dict(part.programs), part.scripts, part.embedded, dict(part.links)]
     digest.update(json.dumps(recipe).encode())
     return digest.hexdigest()[:16]

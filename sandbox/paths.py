@@ -67,6 +67,21 @@ class Paths:
         return self.run / "processes.json"
 
     @property
+    def registry(self) -> Path:
+        """Says where the registry is, as `host:port`; there is none unless images are built here."""
+        return self.run / "registry-address"
+
+    @property
+    def buildx(self) -> Path:
+        """How Docker's build tools find the builder."""
+        return self.run / "buildx"
+
+    @property
+    def builder(self) -> Path:
+        """The builder's cache. It outlives `stop`, so that the next build need not begin from nothing."""
+        return cache() / "builder" / self.name
+
+    @property
     def state(self) -> Path:
         """Pulumi's state. It outlives `stop`, so that the history can still be read."""
         return cache() / "state" / self.name

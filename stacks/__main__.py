@@ -20,4 +20,5 @@ except SpecError as error:
     sys.exit(1)
 
 for name, service in stack.deploy().items():
-    pulumi.export(name, {"url": service.url, "namespace": service.namespace, "version": service.version})
+    outputs = ("url", "namespace", "version", "image", "canary_image")
+    pulumi.export(name, {output: getattr(service, output) for output in outputs})

@@ -15,12 +15,15 @@ from homeport.release import Canary, Release
 from homeport.stack import Stack
 
 if TYPE_CHECKING:
+    from homeport.image import ModelImage, ModelImageArgs
     from homeport.service import ModelService, ModelServiceArgs, cluster_provider
 
 __all__ = [
     "Canary",
     "Environment",
     "Model",
+    "ModelImage",
+    "ModelImageArgs",
     "ModelService",
     "ModelServiceArgs",
     "Problem",
@@ -32,10 +35,16 @@ __all__ = [
     "manifests",
 ]
 
-_NEED_PULUMI = {"ModelService", "ModelServiceArgs", "cluster_provider"}
+_NEED_PULUMI = {
+    "ModelImage": "homeport.image",
+    "ModelImageArgs": "homeport.image",
+    "ModelService": "homeport.service",
+    "ModelServiceArgs": "homeport.service",
+    "cluster_provider": "homeport.service",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _NEED_PULUMI:
-        return getattr(import_module("homeport.service"), name)
+        return getattr(import_module(_NEED_PULUMI[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

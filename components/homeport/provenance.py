@@ -24,6 +24,28 @@ def last_commit(files: Sequence[str | Path], part: tuple[Path, Lines] | None = N
     return history.last_commit(files, part[1] if part else None)
 
 
+def revision(folder: Path, paths: Sequence[str]) -> str:
+    """The commit that last changed any of the paths in a folder, which may be git's pathspecs.
+
+    Ends in `-dirty` if any of it differs from what is committed. `unknown` without git or outside a repository.
+    """
+    try:
+        commit = _git(folder, "log", "-1", "--format=%H", "--", *paths).strip()
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *paths)
+    except (OSError, subprocess.CalledProcessError):
+        return UNKNOWN
+    return (commit or UNKNOWN) + (DIRTY if changed else "")
+
+
+def origin(folder: Path) -> str | None:
+    """Address of the repository that a folder was cloned from, without anybody's credentials; None if there is none."""
+    try:
+        address = _git(folder, "remote", "get-url", "origin").strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return re.sub(r"^(\w+://)[^/@]*@", r"\1", address)
+
+
 class History:
     """What git tells of some files, asked once for all of them: a process of git for each question takes longest."""
 

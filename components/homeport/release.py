@@ -128,7 +128,7 @@ class Release:
             *self._ceilings(),
             *self._gpus(),
             *self._image(),
-            *self._build(),
+            *self.build_violations(),
             *self._calls(),
             *self._hosts(),
             *self._canary(),
@@ -216,7 +216,8 @@ class Release:
                 found.append(Violation((_entry(track), "digest"), message, live=True))
         return found
 
-    def _build(self) -> list[Violation]:
+    def build_violations(self) -> list[Violation]:
+        """What the environment does not allow of building the image from the model's folder."""
         build, images, built = self.model.build, self.environment.images, self.built
         if build is None:
             return []

@@ -69,6 +69,10 @@ class ModelService(pulumi.ComponentResource):
     """Address of the model, at the gateway if the environment names one, else inside the cluster; known once it serves."""
     version: pulumi.Output[str]
     """Version that serves."""
+    image: pulumi.Output[str]
+    """Reference of the image that serves; with its digest where one is known, which is what a promotion copies."""
+    canary_image: pulumi.Output[str | None]
+    """Reference of the canary's image, if there is a canary."""
     service_account: pulumi.Output[str]
     """Name of the model's ServiceAccount."""
 
@@ -80,6 +84,8 @@ class ModelService(pulumi.ComponentResource):
         self.service_account = children["ServiceAccount"].metadata["name"]
         # Taken from the Deployment and its route, so that whoever uses them waits until the model serves.
         self.version = children["Deployment"].metadata.apply(lambda _: release.version)
+        self.image = pulumi.Output.from_input(release.image)
+        self.canary_image = pulumi.Output.from_input(release.canary.image if release.canary else None)
         serving = children.get("HTTPRoute", children["Deployment"])
         self.url = serving.metadata.apply(lambda _: url(release))
         self.register_outputs({output: getattr(self, output) for output in ModelService.__annotations__})

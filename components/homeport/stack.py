@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from homeport.build_context import missing
 from homeport.cycles import cycles
 from homeport.documents import Document, Location, Problem, SpecError, dotted
 from homeport.environment import CanaryVersion, Environment, LiveModels, LiveVersion
@@ -32,6 +33,8 @@ class Stack:
     releases: tuple[Release, ...]
     files: tuple[Path, ...] = ()
     """Where all of it is written."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """The folder of each model, by its name."""
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
@@ -56,7 +59,8 @@ class Stack:
         if problems:
             raise SpecError(problems)
         files = [environment[0].path, live[0].path, *(document.path for document, _ in models.values())]
-        return cls(environment[1], releases, tuple(dict.fromkeys(files)))
+        folders = {name: document.path.parent for name, (document, _) in models.items()}
+        return cls(environment[1], releases, tuple(dict.fromkeys(files)), folders)
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names."""
@@ -67,9 +71,26 @@ class Stack:
 
         options = ResourceOptions(providers=[cluster_provider(self.environment)])
         return {
-            release.model.name: ModelService(release.model.name, release_args(release), options)
+            release.model.name: ModelService(release.model.name, release_args(self._with_image(release)), options)
             for release in self.releases
         }
+
+    def _with_image(self, release: Release) -> Release:
+        """The release with the image that is built from its folder, if one is."""
+        if release.built is None:
+            return release
+        from homeport.image import ModelImage, ModelImageArgs  # noqa: PLC0415
+
+        args = ModelImageArgs(
+            model=release.model,
+            environment=release.environment,
+            folder=str(self.folders[release.model.name]),
+            version=release.built.version,
+        )
+        image = ModelImage(release.model.name, args).ref
+        if release.canary and release.built.suffix:
+            return replace(release, canary=replace(release.canary, image=image))
+        return replace(release, image=image)
 
 
 def _load(path: Path, spec: type[S], problems: list[Problem]) -> tuple[Document, S] | None:
@@ -143,9 +164,14 @@ def image_reference(model: Model, environment: Environment, live: LiveVersion) -
 
 
 def _violations(release: Release, live: Document, model: Document) -> Iterator[Problem]:
+    place: Location
+    if release.built and release.model.build:
+        for location, message in missing(release.model.build, model.path.parent):
+            place = ("build", *location)
+            yield Problem(message, model.path, model.line(place), dotted((release.model.name, *place)))
     for violation in release.violations():
         if violation.live:
-            place: Location = ("models", release.model.name, *violation.field)
+            place = ("models", release.model.name, *violation.field)
             yield live.problem(place, violation.message)
         else:
             # Named, for the same file may be live in several environments, and its path need not tell whose it is.

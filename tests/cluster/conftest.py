@@ -9,15 +9,12 @@ from typing import Any
 
 import pytest
 
-from homeport import Stack
 from sandbox import Sandbox, archive, build
-from sandbox.image import build_image
-from sandbox.paths import cache
 from sandbox.progress import Progress
 from tests.audit.parts import PROBE
 from tests.cluster.ask import Answer
 from tests.cluster.probes import IMAGE, Probes
-from tests.support import EXAMPLES, ROOT, Cluster, Program, running
+from tests.support import ROOT, Cluster, Program, running
 
 Ask = Callable[..., Answer]
 
@@ -25,10 +22,8 @@ Ask = Callable[..., Answer]
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     sandbox = Sandbox("cluster")
-    sandbox.start()
+    sandbox.start(images=True)
     try:
-        (release,) = Stack.read(ROOT / "stacks" / "dev").releases
-        sandbox.import_image(build_image(EXAMPLES / "iris", release.image, cache(), print).archive)
         yield sandbox
     finally:
         sandbox.stop()

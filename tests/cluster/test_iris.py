@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,10 @@ def test_bad_request_is_refused_with_a_reason_and_the_next_one_served(ask: Ask, 
     assert restarts(cluster) == [0]
 
 
+def image(deployed: Program) -> str:
+    return str(deployed.outputs()["iris"]["image"])
+
+
 def restarts(cluster: Cluster) -> list[int]:
     pods = cluster.get("pods", "--namespace=iris")["items"]
     return [status["restartCount"] for pod in pods for status in pod["status"]["containerStatuses"]]
@@ -52,6 +57,7 @@ def restarts(cluster: Cluster) -> list[int]:
 
 def test_real_pod_is_what_the_functions_say(cluster: Cluster, deployed: Program) -> None:
     (release,) = Stack.read(deployed.folder / "stacks" / "dev").releases
+    release = replace(release, image=deployed.outputs()["iris"]["image"])
     assert [line for each in manifests(release) for line in differences(each, cluster.live(each))] == []
     deployed.expect_no_changes()
 
@@ -71,9 +77,8 @@ def test_model_cannot_write_but_to_tmp_and_is_nobody(cluster: Cluster, deployed:
 
 
 def test_privileged_pod_is_refused_in_the_namespace(cluster: Cluster, deployed: Program) -> None:
-    assert deployed.stack == "dev"
     done = subprocess.run(
-        ["kubectl", "run", "intruder", "--namespace=iris", "--image=homeport.local/iris:1", "--privileged"],
+        ["kubectl", "run", "intruder", "--namespace=iris", f"--image={image(deployed)}", "--privileged"],
         env=cluster.environment,
         capture_output=True,
         text=True,
@@ -84,7 +89,6 @@ def test_privileged_pod_is_refused_in_the_namespace(cluster: Cluster, deployed: 
 
 
 def test_pod_that_declares_no_call_gets_no_answer(cluster: Cluster, deployed: Program) -> None:
-    assert deployed.stack == "dev"
     address = cluster.get("service/iris", "--namespace=iris")["spec"]["clusterIP"]
     # DNS, which anyone may ask, shows that the stranger has a network at all.
     dns = cluster.get("service/kube-dns", "--namespace=kube-system")["spec"]["clusterIP"]
@@ -92,9 +96,9 @@ def test_pod_that_declares_no_call_gets_no_answer(cluster: Cluster, deployed: Pr
         f"import socket; socket.create_connection(('{dns}', 53), timeout=3); print('reached DNS');"
         f"socket.create_connection(('{address}', 80), timeout=3); print('reached the model')"
     )
-    arguments = ["run", "stranger", "--image=homeport.local/iris:1", "--restart=Never", "--attach", "--rm", "--quiet"]
+    arguments = ["run", "stranger", f"--image={image(deployed)}", "--restart=Never", "--attach", "--rm", "--quiet"]
     done = subprocess.run(
-        ["kubectl", *arguments, "--image-pull-policy=Never", "--command", "--", "python3", "-c", dial],
+        ["kubectl", *arguments, "--command", "--", "python3", "-c", dial],
         env=cluster.environment,
         capture_output=True,
         text=True,

@@ -10,9 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from homeport import Environment, Model, Release, last_commit, manifests
-from tests.support import EXAMPLES, ROOT, Cluster, Program, differences, running
+from tests.support import DIGEST, EXAMPLES, ROOT, Cluster, Program, differences, pin, running
 
-DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270"
 OURS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,"
     "horizontalpodautoscalers,poddisruptionbudgets"
@@ -53,6 +52,8 @@ def example(
 ) -> Iterator[tuple[Program, list[Any]]]:
     source, objects = CASES[request.param]
     with running(cluster, source, tmp_path_factory.mktemp("example")) as program:
+        if source == ROOT:
+            pin(program)
         program.up()
         yield program, objects(program.folder)
     left = cluster.kubectl("get", OURS, "--all-namespaces", SELECTOR, "--output=name")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support import ROOT, Cluster, running
+from tests.support import DIGEST, ROOT, Cluster, pin, running
 
 
 def test_mistakes_in_the_files_stop_the_preview_and_are_all_shown(cluster: Cluster, tmp_path: Path) -> None:
@@ -21,12 +21,12 @@ def test_mistakes_in_the_files_stop_the_preview_and_are_all_shown(cluster: Clust
 
 def test_a_new_version_is_one_line_and_one_rollout(cluster: Cluster, tmp_path: Path) -> None:
     with running(cluster, ROOT, tmp_path) as program:
+        live = pin(program)
         program.up()
         before = cluster.get("deployment/iris", "--namespace=iris")
-        live = program.folder / "stacks" / "dev" / "models.yaml"
         live.write_text(live.read_text().replace('version: "1"', 'version: "2"'))
         program.up()
         after = cluster.get("deployment/iris", "--namespace=iris")
         assert before["metadata"]["uid"] == after["metadata"]["uid"]
-        assert after["spec"]["template"]["spec"]["containers"][0]["image"] == "homeport.local/iris:2"
+        assert after["spec"]["template"]["spec"]["containers"][0]["image"] == f"localhost:5001/iris:2@{DIGEST}"
         assert program.outputs()["iris"]["version"] == "2"

@@ -20,7 +20,7 @@ def installed(tmp_path: Path) -> Path:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     # The versions that the sandbox's engine speaks; newer ones ask for providers that it cannot fetch.
-    pinned = ["pulumi==3.259.0", "pulumi-kubernetes==4.25.0"]
+    pinned = ["pulumi==3.259.0", "pulumi-kubernetes==4.25.0", "pulumi-docker-build==0.0.22"]
     subprocess.run([uv, "pip", "install", "--quiet", f"--python={python}", str(wheel), *pinned], check=True)
     return python.parent
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.image import SERVER, environment, trained
+from sandbox.image import SERVER, environment
 from sandbox.paths import cache
 from tests.server.client import Client
 from tests.support import EXAMPLES
@@ -96,7 +96,7 @@ def _starter(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
 
 @pytest.fixture(scope="session")
 def iris() -> Path:
-    return trained(IRIS, cache(), print)
+    return IRIS
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,78 @@
+"""The build context: what of a model's folder a build needs, is there and sees, and which commit it is."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from homeport.dockerfile import dockerfile, ignored
+from homeport.documents import Location
+from homeport.environment import Images
+from homeport.model import Build, Model
+from homeport.provenance import revision
+
+GENERATED = ".homeport"
+"""Folder in the model's folder for what is generated; git ignores it, and so do builds."""
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What a builder is given."""
+
+    folder: Path
+    dockerfile: Path
+    revision: str
+    """Commit that last changed what is built."""
+
+
+def missing(build: Build, folder: Path) -> Iterator[tuple[Location, str]]:
+    """What a build needs of the folder and does not find: the field that names it, and the problem."""
+    named: list[tuple[Location, str | None]] = [(("requirements",), build.requirements)]
+    named += [(("files", index), file) for index, file in enumerate(build.files)]
+    named.append((("dockerfile",), build.dockerfile))
+    for field, name in named:
+        if name and not (folder / name).exists():
+            yield field, f'found "{name}", accepted: path of a file in {folder} (no such file)'
+
+
+def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildContext:
+    """Write the Dockerfile for a builder to read, unless the model has one of its own."""
+    if build.dockerfile:
+        return BuildContext(folder, folder / build.dockerfile, revision(folder, ["."]))
+    text = dockerfile(
+        model.name,
+        build,
+        base=images.base(build.base) or "",
+        server=images.server or installed_version("homeport"),
+        hashed=bool(build.requirements and _has_hashes(folder / build.requirements)),
+        pip=images.pip,
+    )
+    stated = folder / ".dockerignore"
+    lines = stated.read_text(encoding="utf-8").splitlines() if stated.is_file() else []
+    generated = folder / GENERATED
+    generated.mkdir(exist_ok=True)
+    for name, content in {
+        ".gitignore": "*\n",
+        "Dockerfile": text,
+        "Dockerfile.dockerignore": ignored(build, lines),
+    }.items():
+        _write(generated / name, content)
+    required = [build.requirements] if build.requirements else []
+    # `model.yaml` and hidden files are in no image: a change of them makes no other.
+    built = [*build.files, *required] if build.files else [".", ":(exclude)model.yaml", ":(exclude,glob)**/.*"]
+    return BuildContext(folder, generated / "Dockerfile", revision(folder, built))
+
+
+def _has_hashes(requirements: Path) -> bool:
+    return re.search(r"(^|\s)--hash=", requirements.read_text(encoding="utf-8")) is not None
+
+
+def _write(file: Path, content: str) -> None:
+    """Whoever builds from it meanwhile sees the old content or the new, never a part."""
+    if file.exists() and file.read_text(encoding="utf-8") == content:
+        return
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.write_text(content, encoding="utf-8")
+    scratch.replace(file)

@@ -1,0 +1,142 @@
+"""The Dockerfile of a model, and what of its folder the build sees: text from specs, and nothing else.
+
+Steps are in the order in which they change: base image, Debian packages, Python packages, files of the model. What is
+above a change is taken from the builder's cache and is in the registry already. So labels, which change with every
+commit, are no part of it: `ModelImage` adds them.
+"""
+
+from collections.abc import Sequence
+
+from homeport.environment import PipVariable
+from homeport.manifests.workload import UID
+from homeport.model import Build
+
+ENVIRONMENT = "/opt/venv"
+FOLDER = "/model"
+
+_UNSEEN = ("**/.*", "**/__pycache__", "model.yaml")
+"""Never needed, and a change of them must not make another image."""
+
+_LIMITS = {
+    # Files of the image cannot be written, and a library that starts a thread for each core of the node slows a
+    # container that has a fraction of one.
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "HOME": "/tmp",  # noqa: S108
+    "LANG": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JOBLIB_MULTIPROCESSING": "0",
+    "MALLOC_ARENA_MAX": "2",
+    "MLSERVER_PARALLEL_WORKERS": "0",
+}
+
+_REMOVE_TOOLS = (
+    "rm -rf /usr/bin/apt /usr/bin/apt-* /usr/lib/apt /usr/bin/pip* /usr/local/bin/pip* /usr/share/python-wheels "
+    "/usr/lib/python3*/ensurepip /usr/local/lib/python3*/ensurepip /usr/lib/python3/dist-packages/pip* "
+    "/usr/local/lib/python3*/site-packages/pip*"
+)
+
+_SECRETS = "/run/secrets"  # where BuildKit mounts them
+
+
+def dockerfile(  # noqa: PLR0913  # each of them is in the text
+    name: str, build: Build, *, base: str, server: str, hashed: bool, pip: Sequence[PipVariable] = ()
+) -> str:
+    """The Dockerfile of a model called `name`.
+
+    Args:
+        name: Name of the model, under which the server answers.
+        build: What the data scientist says.
+        base: Reference of the base image.
+        server: Version of homeport-server.
+        hashed: The requirements have hashes: then what has none is not installed.
+        pip: Variables that pip gets as build secrets.
+    """
+    requirements = ["", f"COPY {build.requirements} /build/requirements.txt"] if build.requirements else []
+    variables = _LIMITS | {"PATH": f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin", "MLSERVER_MODEL_NAME": name}
+    if build.serve:
+        variables["HOMEPORT_SERVE"] = build.serve
+    lines = [
+        f"FROM {base} AS system",
+        "USER 0",
+        *_packages(build.packages),
+        "",
+        "FROM system AS builder",
+        f"RUN python3 -m venv /opt/pip && python3 -m venv --without-pip {ENVIRONMENT}",
+        *requirements,
+        *_install(build, server, hashed, pip),
+        "",
+        "FROM system",
+        f"RUN {_REMOVE_TOOLS}",
+        f"COPY --link --from=builder {ENVIRONMENT} {ENVIRONMENT}",
+        "ENV " + " ".join(f"{variable}={value}" for variable, value in sorted(variables.items())),
+        f"WORKDIR {FOLDER}",
+        # A layer for each, in the order that is stated: of large files only those are pushed that have changed.
+        *(f"COPY --link --chmod=u=rwX,go=rX {file} {FOLDER}/{file}" for file in build.files),
+        *([] if build.files else [f"COPY --link --chmod=u=rwX,go=rX . {FOLDER}/"]),
+        f"USER {UID}:{UID}",
+        "EXPOSE 8080 8082",
+        f'CMD ["homeport-server", "{FOLDER}"]',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ignored(build: Build, stated: Sequence[str]) -> str:
+    """What of the folder the build does not see, as a `.dockerignore`.
+
+    Args:
+        build: What the data scientist says.
+        stated: Lines of the folder's own `.dockerignore`.
+    """
+    if build.files:
+        seen = [*build.files, *([build.requirements] if build.requirements else [])]
+        lines = ["*", *(f"!{file}" for file in seen), "**/__pycache__"]
+    else:
+        kept = [f"!{build.requirements}"] if build.requirements else []
+        lines = [*stated, *_UNSEEN, *kept]
+    return "\n".join(lines) + "\n"
+
+
+def _packages(packages: Sequence[str]) -> list[str]:
+    if not packages:
+        return []
+    install = f"apt-get install --yes --no-install-recommends {' '.join(sorted(packages))}"
+    return [
+        "RUN apt-get -q update \\",
+        f"    && DEBIAN_FRONTEND=noninteractive {install} \\",
+        "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/*",
+    ]
+
+
+def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]) -> list[str]:
+    """Installs what is required, then compiles it by content: compiled by time it would not fit the files' one time."""
+    install = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python install --no-compile --disable-pip-version-check"
+    required, with_server = "-r /build/requirements.txt", f"homeport-server=={server}"
+    if not build.requirements:
+        commands = [f"{install} {with_server}"]
+    elif hashed:
+        # A lock says everything that may be installed; the server brings itself, and accepts what is there.
+        freeze = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python freeze > /build/installed"
+        commands = [f"{install} --require-hashes {required}", freeze]
+        commands.append(f"{install} --constraint /build/installed {with_server}")
+    else:
+        commands = [f"{install} {with_server} {required}"]
+    mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in pip)]
+    compiling = f"{ENVIRONMENT}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
+    return [
+        f"RUN {' '.join(mounts)} <<'EOF'",
+        "set -e",
+        *(_secret(name) for name in pip),
+        *commands,
+        # Some packages carry files that are not meant for this version of Python.
+        f"{compiling} > /dev/null || true",
+        "EOF",
+    ]
+
+
+def _secret(name: PipVariable) -> str:
+    """Gives pip a variable if the builder's machine has it: a file by its path, a value as it is."""
+    file = f"{_SECRETS}/{name}"
+    value = file if name in {"PIP_CERT", "PIP_CONFIG_FILE"} else f'"$(cat {file})"'
+    return f"[ ! -s {file} ] || export {name}={value}"
