@@ -33,7 +33,7 @@ def _servers() -> Iterator[str]:
     for name, row in SERVERS.items():
         spec = Model.model_validate({"name": "any", "owner": "any", "image": "example.com/any", "server": name})
         health, metrics = spec.health_paths, spec.metrics_endpoint
-        sources = ", ".join(f"[{number}]({source.split(' ')[0]})" for number, source in enumerate(row.sources, 1))
+        sources = ", ".join(f"[{number}]({source})" for number, source in enumerate(row.sources, 1))
         yield (
             f"| `{name}` | {spec.serving_port} | `{health.live}`, `{health.ready}` | "
             f"{f'`{metrics.path}` on {metrics.port}' if metrics else ''} | {spec.resources.shm} | {spec.resources.tmp} | "

@@ -40,7 +40,7 @@ SERVERS: Mapping[str, Server] = {
         },
         sources=(
             "https://github.com/kserve/kserve/blob/master/config/runtimes/kserve-huggingfaceserver.yaml",
-            "https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol",
+            "https://github.com/kserve/kserve/blob/master/python/kserve/kserve/protocol/rest/v2_endpoints.py",
         ),
     ),
     "ray-serve": Server(
@@ -89,8 +89,7 @@ SERVERS: Mapping[str, Server] = {
         },
         sources=(
             "https://github.com/triton-inference-server/server/blob/main/deploy/k8s-onprem/templates/deployment.yaml",
-            "https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/metrics.html",
-            "https://docs.nvidia.com/deeplearning/triton-inference-server/release-notes/running.html (--shm-size)",
+            "https://docs.nvidia.com/deeplearning/sdk/inference-server-archived/tensorrt_inference_server_180/inference-release-notes/running.html",
         ),
     ),
     "vllm": Server(

@@ -3,24 +3,21 @@
 import gzip
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
+from homeport import Model
 from tests.server.client import infer_path
-from tests.server.conftest import IRIS, Server, Start
+from tests.server.conftest import Server, Start
 from tests.support import EXAMPLES
-
-SERVED = {file.parent.name for file in EXAMPLES.glob("*/request.json")}
 
 Tensor = Mapping[str, Any]
 
 
-@pytest.fixture(scope="module", params=sorted(SERVED))
+@pytest.fixture(scope="module", params=sorted(file.parent.name for file in EXAMPLES.glob("*/request.json")))
 def example(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -31,19 +28,13 @@ def good(example: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def server(example: str, start_any: Start, start: Start, iris: Path) -> Iterator[Server]:
+def server(example: str, start_any: Start) -> Iterator[Server]:
     """The example as its image serves it: from its folder, with what model.yaml names."""
-    folder = EXAMPLES / example
-    build = YAML(typ="safe").load(folder / "model.yaml").get("build", {})
-    # The one model that is trained when its image is built, in the libraries that the image has.
-    running = (
-        start(iris)
-        if folder == IRIS
-        else start_any(folder, **({"HOMEPORT_SERVE": build["serve"]} if "serve" in build else {}))
-    )
-    with running as server:
-        yield server
-        assert server.process.poll() is None, server.log.read_text()
+    build = Model.load(EXAMPLES / example / "model.yaml").build
+    variables = {"HOMEPORT_SERVE": build.serve} if build and build.serve else {}
+    with start_any(EXAMPLES / example, **variables) as running:
+        yield running
+        assert running.process.poll() is None, running.log.read_text()
 
 
 @pytest.fixture(scope="module")
