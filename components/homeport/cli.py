@@ -1,4 +1,4 @@
-"""The `homeport` command: check what people wrote, render it, tell its history, and describe it to editors.
+"""The `homeport` command: begin a model, serve it here, check what people wrote, render it and tell its history.
 
 Results go to standard output, errors to standard error. Nothing here imports Pulumi or needs a cluster: `pulumi up`
 deploys.
@@ -17,18 +17,20 @@ import typer
 
 from homeport import check as checking
 from homeport import history as histories
+from homeport import init as beginning
 from homeport import render as rendering
 from homeport import schemas
-from homeport.documents import SpecError
+from homeport.documents import SpecError, parse
 from homeport.manifests import manifests
-from homeport.stack import Stack
-from homeport.yaml_output import dump_all
+from homeport.model import Model
+from homeport.stack import MODELS_FILE, Stack
+from homeport.yaml_output import dump, dump_all
 
 FAILED = 1
 """Problems were found in what people wrote."""
 
 app = typer.Typer(
-    help="A home on Kubernetes for machine-learning models. These commands read files; `pulumi up` deploys.",
+    help="A home on Kubernetes for machine-learning models. Nothing here touches a cluster; `pulumi up` deploys.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -80,6 +82,110 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+@app.command(
+    epilog="Examples: `homeport init fraud-score`, `homeport init flowers --from sklearn --stack stacks/dev`, "
+    "`homeport init --notebook fraud-score.ipynb`."
+)
+def init(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Name of the model. Default: that of the notebook.")
+    ] = None,
+    kind: Annotated[
+        beginning.Kind | None,
+        typer.Option(
+            "--from",
+            help="What the model is: a Python function, a scikit-learn or ONNX file, or a Dockerfile. Default: function.",
+        ),
+    ] = None,
+    notebook: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Notebook whose cells tagged `serve` become model.py, as often as this runs."),
+    ] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Function or class of the notebook to serve. Default: predict, or the last one."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make model.py anew from the notebook even if it was changed by hand.")
+    ] = False,
+    owner: Annotated[str, typer.Option(metavar="TEAM", help="Team that answers for the model.")] = beginning.OWNER,
+    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: ./NAME.")] = None,
+    stack: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Add the model to models.yaml of this stack, such as stacks/dev.")
+    ] = None,
+) -> None:
+    """Begin a model: write a folder that `homeport run` serves at once. What is there already is not overwritten.
+
+    Exit codes: 0 written, 1 something is in the way or the notebook cannot be served, 2 the command was used wrongly.
+    """
+    if notebook and kind:
+        raise typer.BadParameter("found it together with --notebook, accepted: one of them", param_hint="--from")
+    if not notebook and (serve or force):
+        hint = "--serve" if serve else "--force"
+        raise typer.BadParameter("found it without --notebook, accepted: both", param_hint=hint)
+    if not name and not notebook:
+        raise typer.BadParameter("missing, accepted: name of the model", param_hint="NAME")
+    name = name or beginning.default_name(notebook or Path())
+    for hint, field, value in (("NAME", "name", name), ("--owner", "owner", owner)):
+        _accept(hint, field, value)
+    folder = folder or Path(name)
+    try:
+        if notebook:
+            made = beginning.from_notebook(notebook, name, owner, folder, entry=serve, force=force)
+        else:
+            made = beginning.scaffold(kind or beginning.Kind.FUNCTION, name, owner, folder)
+        _lines(f"{path}: written" for path in made.written)
+        for line in made.hints:
+            typer.echo(_colored(line, "yellow"), err=True)
+        if stack:
+            typer.echo(f"{beginning.make_live(name, folder, stack)}: {name} added")
+    except (beginning.InitError, SpecError) as error:
+        _fail([str(error)])
+    if kind is not beginning.Kind.DOCKER:
+        typer.echo(f"\nServe it here:\n  homeport run {folder}")
+    if not stack:
+        place = Path("stacks", "dev")
+        entry = dump(beginning.live_entry(name, folder, place)).replace("\n", "\n  ").rstrip()
+        typer.echo(f"\nMake it live, below `models` in {place / MODELS_FILE}:\n  {entry}")
+
+
+@app.command(
+    epilog="Examples: `homeport run`, `homeport run fraud-score --port 9000`. Variables: HOMEPORT_CACHE, "
+    "HOMEPORT_SERVER_PACKAGE."
+)
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of the model.")] = Path(),
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=1, max=65533, help="Port on 127.0.0.1; metrics are two above.")
+    ] = 8080,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PACKAGE",
+            help="Where homeport-server is installed from: a folder, a wheel or a requirement. Default: the version of "
+            "this command.",
+        ),
+    ] = None,
+) -> None:
+    """Serve a model on this machine with the server, libraries, variables and limits that it has when deployed.
+
+    Its libraries are installed once into an environment in the cache. Ctrl-C answers what is in flight and ends it.
+    Exit codes: that of the server, 1 the model cannot be served here, 2 the command was used wrongly.
+    """
+    # Imported here, for it needs what Windows does not have.
+    from homeport import run as running  # noqa: PLC0415
+    from homeport import run_environment  # noqa: PLC0415
+
+    try:
+        serving = running.prepare(folder, port, server or run_environment.server_package())
+    except (SpecError, running.RunError, run_environment.EnvironmentFailedError) as error:
+        _fail([str(error)])
+    _lines(serving.lines)
+    serving.serve()
 
 
 @app.command(epilog="Examples: `homeport check`, `homeport check prod --output json`.")
@@ -175,6 +281,15 @@ def history(
 def schema(kind: Annotated[Kind, typer.Argument(help="Which file the schema is of.")] = Kind.MODEL) -> None:
     """Print the JSON Schema of `model.yaml`, `environment.yaml` or `models.yaml`, for editors."""
     typer.echo(schemas.schema(kind), nl=False)
+
+
+def _accept(hint: str, field: str, value: str) -> None:
+    """End unless a field of `model.yaml` may have a value."""
+    content = {"name": "any", "owner": "any", "image": "registry.example.com/any"} | {field: value}
+    try:
+        parse(Model, content, field)
+    except SpecError as error:
+        raise typer.BadParameter(error.problems[0].message, param_hint=hint) from None
 
 
 def _folders(names: list[str] | None, stacks: Path) -> list[Path]:

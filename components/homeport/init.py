@@ -1,0 +1,186 @@
+"""Writes the folder of a new model: one that runs at once, or what a notebook's tagged cells amount to.
+
+What is written are the files of `templates/`, with the model's name and owner in place of theirs. Nothing is ever
+overwritten but a `model.py` that was made from a notebook.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from homeport.documents import Document, Problem, SpecError
+from homeport.environment import LiveModels
+from homeport.model import Model
+from homeport.notebook import Served, is_as_made, unnamed
+from homeport.stack import MODELS_FILE
+
+NAME, OWNER, ENTRY = "my-model", "my-team", "model:predict"
+"""What stands in the templates, which run as they are, for what the user names."""
+
+_MODULE = "model.py"
+_NAMED = {".md", ".yaml"}
+"""Endings of the files that tell name and owner."""
+
+
+class Kind(StrEnum):
+    """What a new model starts from."""
+
+    FUNCTION = "function"
+    SKLEARN = "sklearn"
+    ONNX = "onnx"
+    DOCKER = "docker"
+
+
+class InitError(ValueError):
+    """The folder cannot be written; the text says why and what would help."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written, and what its author should know."""
+
+    written: tuple[Path, ...]
+    hints: tuple[str, ...] = ()
+
+
+def scaffold(kind: Kind, name: str, owner: str, folder: Path) -> Made:
+    """Write a model's folder that runs at once.
+
+    Raises:
+        InitError: A file of it is there already; then nothing is written.
+    """
+    return Made(_write(folder, _template(kind, name, owner)))
+
+
+def from_notebook(
+    notebook: Path, name: str, owner: str, folder: Path, *, entry: str | None = None, force: bool = False
+) -> Made:
+    """Make a model's folder from a notebook, or its `model.py` anew where there is a `model.yaml` already.
+
+    Raises:
+        InitError: `model.py` is not as it was made from a notebook, and `force` does not say that it may go.
+        SpecError: The notebook cannot be served, or the `model.yaml` that is there serves something else.
+    """
+    module, spec = folder / _MODULE, folder / "model.yaml"
+    if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8")):
+        raise InitError(
+            f"found {module}, changed since it was made from a notebook or never made from one, accepted: one as it was "
+            "made, or --force to lose what it says now"
+        )
+    served = Served.read(notebook, entry or _entry(spec))
+    text = served.text(Path(os.path.relpath(notebook, folder)).as_posix()).encode()
+    requirements = folder / "requirements.txt"
+    if spec.exists():
+        _check_entry(spec, served.entry)
+        module.write_bytes(text)
+        named = requirements.read_text(encoding="utf-8") if requirements.exists() else ""
+        wanted = [each for each in served.requirements if each not in named]
+        missing = unnamed(served.imports, "\n".join([named, *wanted]), folder)
+        hints = [f"{requirements}: add {each}" for each in wanted]
+        return Made((module,), (*hints, *_hints(missing, served, requirements, "add")))
+    missing = unnamed(served.imports, "\n".join(served.requirements), folder)
+    lines = sorted({*served.requirements, *filter(None, missing.values())}, key=str.lower)
+    content = _template(Kind.FUNCTION, name, owner)
+    content |= _read(files("homeport") / "templates" / "notebook", name, owner)
+    content["model.yaml"] = content["model.yaml"].replace(ENTRY.encode(), f"model:{served.entry}".encode())
+    content["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
+    # A request to try depends on the function: its author writes it.
+    del content["request.json"]
+    content.pop(_MODULE)
+    written = _write(folder, content)
+    module.write_bytes(text)
+    unknown = {module: None for module, line in missing.items() if line is None}
+    return Made((module, *written), tuple(_hints(unknown, served, requirements, "name")))
+
+
+def live_entry(name: str, folder: Path, stack: Path) -> dict[str, Any]:
+    """What `models.yaml` of a stack says of a new model."""
+    spec = Path(os.path.relpath(folder / "model.yaml", stack)).as_posix()
+    return {name: {"spec": spec, "stable": {"version": "1"}}}
+
+
+def make_live(name: str, folder: Path, stack: Path) -> Path:
+    """Add a model to a stack's `models.yaml`, whose comments and layout stay as they are.
+
+    Raises:
+        SpecError: The file is not as it should be, or has the model already.
+    """
+    path = stack / MODELS_FILE
+    document = Document.read(path)
+    if name in document.validate(LiveModels).models:
+        message = f'found "{name}", accepted: the name of a model that is not there yet'
+        raise SpecError([document.problem(("models", name), message)])
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    content["models"] |= live_entry(name, folder, stack)
+    text = StringIO()
+    yaml.dump(content, text)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    return path
+
+
+def default_name(notebook: Path) -> str:
+    """A model's name made from that of a notebook: `Fraud score.ipynb` is fraud-score."""
+    return re.sub(r"[^a-z0-9]+", "-", notebook.stem.lower()).strip("-")
+
+
+def _template(kind: Kind, name: str, owner: str) -> dict[str, bytes]:
+    templates = files("homeport") / "templates"
+    return _read(templates / "common", name, owner) | _read(templates / kind, name, owner)
+
+
+def _read(folder: Traversable, name: str, owner: str) -> dict[str, bytes]:
+    content = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
+    return {
+        file: text.replace(NAME.encode(), name.encode()).replace(OWNER.encode(), owner.encode())
+        if Path(file).suffix in _NAMED
+        else text
+        for file, text in content.items()
+    }
+
+
+def _write(folder: Path, content: Mapping[str, bytes]) -> tuple[Path, ...]:
+    paths = {folder / file: text for file, text in sorted(content.items())}
+    if there := [str(path) for path in paths if path.exists()]:
+        raise InitError(f"found {', '.join(there)}, accepted: a folder without; nothing was written")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in paths.items():
+        path.write_bytes(text)
+    return tuple(paths)
+
+
+def _entry(spec: Path) -> str | None:
+    """What the `model.yaml` that is there serves of model.py."""
+    if not spec.exists():
+        return None
+    build = Model.load(spec).build
+    module, _, name = (build.serve if build and build.serve else "").partition(":")
+    return name if module == Path(_MODULE).stem else None
+
+
+def _check_entry(spec: Path, entry: str) -> None:
+    document = Document.read(spec)
+    build = document.validate(Model).build
+    found, accepted = build.serve if build else None, f"model:{entry}"
+    if found != accepted:
+        shown = f'"{found}"' if found else "nothing"
+        raise SpecError([document.problem(("build", "serve"), f'found {shown}, accepted: "{accepted}"')])
+
+
+def _hints(missing: Mapping[str, str | None], served: Served, requirements: Path, verb: str) -> Sequence[str]:
+    return [
+        f"{requirements}: {verb} {line or f'what brings `{module}`; it is not installed beside homeport'} "
+        f"({served.imports[module]} imports it)"
+        for module, line in missing.items()
+    ]

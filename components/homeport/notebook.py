@@ -1,0 +1,273 @@
+"""Turns the cells of a notebook that are tagged `serve` into the module that a model's server imports.
+
+Reads the notebook and nothing else: no cell is run. `nbformat` and `pyflakes` come with `homeport[notebook]`.
+"""
+
+import ast
+import hashlib
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Self
+
+from homeport.documents import Problem, SpecError
+
+TAG = "serve"
+"""Tag of the cells that are served, among Jupyter's own cell tags (`metadata.tags`)."""
+
+_HOW_TO_TAG = (
+    f"in JupyterLab open the Property Inspector (the gears, top right) and add `{TAG}` to Cell Tags; in VS Code choose "
+    "Add Cell Tag in the cell's menu"
+)
+_DIGEST = "# sha256:"
+_MAGIC = re.compile(r"\s*(?:[\w.,\s]+=\s*)?[%!?]|.*\?\s*$")
+"""A line that IPython runs and Python cannot: `%magic`, `!command`, `name = !command`, `?help`, `help?`."""
+_PIP = re.compile(r"\s*[%!](?:uv )?pip install\s+(?P<arguments>.+)")
+_HARMLESS = {"-q", "--quiet", "-U", "--upgrade"}
+"""Options of `pip install` that say nothing about what is installed."""
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of code."""
+
+    number: int
+    """Its place among all cells of the notebook, counted from 1."""
+    prompt: int | None
+    """The number that Jupyter shows beside it, `In [7]`; None if it has not been run."""
+    tagged: bool
+    source: str
+
+    def place(self, line: int) -> str:
+        """Where a line of it is, for people."""
+        prompt = f" (In [{self.prompt}])" if self.prompt else ""
+        return f"cell {self.number}{prompt}, line {line}"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a notebook's tagged cells amount to."""
+
+    code: str
+    """The module, without the header that `text` puts before it."""
+    entry: str
+    """Name of the function or class that is served."""
+    requirements: tuple[str, ...]
+    """What the tagged cells install with `%pip install`."""
+    imports: Mapping[str, str]
+    """Modules that are not Python's own, each with the place that imports it first."""
+
+    @classmethod
+    def read(cls, path: Path, entry: str | None = None) -> Self:
+        """Read a notebook; `entry` names the function or class to serve.
+
+        Without it that is `predict`, or else the function or class that is defined last.
+
+        Raises:
+            SpecError: It is not a notebook of Python, no cell is tagged, or the tagged cells cannot stand alone: magics,
+                syntax errors, names that none of them defines. With every problem.
+        """
+        cells = _cells(path)
+        tagged = [cell for cell in cells if cell.tagged]
+        if not tagged:
+            message = f"found no cell tagged `{TAG}`, accepted: one at least; {_HOW_TO_TAG}"
+            raise SpecError([Problem(message, path)])
+        requirements: list[str] = []
+        problems: list[Problem] = []
+        sources = [_python(path, cell, requirements, problems) for cell in tagged]
+        if problems:
+            raise SpecError(problems)
+        code, lines = _joined(tagged, sources)
+        try:
+            tree = ast.parse(code)
+            compile(tree, str(path), "exec", dont_inherit=True)
+        except SyntaxError as error:
+            place = lines[(error.lineno or 1) - 1]
+            raise SpecError([Problem(f"not Python: {error.msg}", path, field=place)]) from None
+        if problems := list(_undefined(path, tree, lines, cells)):
+            raise SpecError(problems)
+        return cls(code, _entry(path, tree, entry), tuple(dict.fromkeys(requirements)), _imports(tree, lines))
+
+    def text(self, source: str) -> str:
+        """The whole module; `source` is the notebook's path as seen from it."""
+        header = (
+            f"# Made from {source} by `homeport init --notebook`: change its cells tagged `{TAG}`, not this file, and run\n"
+            "# that again. The line below tells whether somebody changed it all the same.\n"
+        )
+        return f"{header}{_DIGEST}{_digest(self.code)}\n{self.code}"
+
+
+def is_as_made(text: str) -> bool:
+    """Whether a module is still what `Served.text` made, of this or another notebook."""
+    _, mark, rest = text.partition(_DIGEST)
+    digest, _, code = rest.partition("\n")
+    return bool(mark) and digest == _digest(code)
+
+
+def unnamed(imports: Iterable[str], requirements: str, folder: Path) -> dict[str, str | None]:
+    """Imported modules that no line of a requirements file brings, each with the line that would.
+
+    The line is pinned to what is installed beside homeport; None where nothing or more than one thing there brings the
+    module. Modules of the model's folder need none.
+    """
+    named = {_canonical(match[0]) for line in requirements.splitlines() if (match := _REQUIREMENT.match(line.strip()))}
+    installed = packages_distributions()
+    missing: dict[str, str | None] = {}
+    for module in imports:
+        found = {_canonical(distribution): distribution for distribution in installed.get(module, ())}
+        own = (folder / f"{module}.py").exists() or (folder / module).is_dir()
+        if own or named & {_canonical(module), *found}:
+            continue
+        names = list(found.values())
+        # Without the local part: `2.4.0+cpu` is of another index than the one that others install from.
+        missing[module] = f"{names[0]}=={version(names[0]).partition('+')[0]}" if len(names) == 1 else None
+    return missing
+
+
+def _cells(path: Path) -> list[Cell]:
+    try:
+        # Only who converts a notebook has it installed.
+        import nbformat  # noqa: PLC0415
+    except ImportError:
+        raise SpecError([Problem('reading a notebook needs: pip install "homeport[notebook]"', path)]) from None
+    invalid: dict[str, Exception] = {}
+    try:
+        # Notebooks of older formats are brought up to the one that cells have tags in.
+        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4, capture_validation_error=invalid)
+    except FileNotFoundError:
+        raise SpecError([Problem(f"no such file (looked in {path.parent.resolve()})", path)]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError([Problem(f"cannot be read as UTF-8 text: {error}", path)]) from None
+    except Exception as error:  # each of its readers has errors of its own, KeyError among them
+        raise SpecError([Problem(f"not a notebook: {type(error).__name__}: {error}"[:300], path)]) from None
+    if invalid:
+        reason = str(invalid["ValidationError"]).partition("\n")[0]
+        raise SpecError([Problem(f"not a valid notebook: {reason}", path)])
+    metadata = notebook.metadata
+    language = metadata.get("kernelspec", {}).get("language") or metadata.get("language_info", {}).get("name", "python")
+    if language.lower() not in {"python", "ipython"}:
+        raise SpecError([Problem(f'found a notebook of "{language}", accepted: one of Python', path)])
+    return [
+        Cell(number, cell.get("execution_count"), TAG in cell.metadata.get("tags", ()), cell.source)
+        for number, cell in enumerate(notebook.cells, 1)
+        if cell.cell_type == "code"
+    ]
+
+
+def _python(path: Path, cell: Cell, requirements: list[str], problems: list[Problem]) -> str:
+    """The cell as plain Python of as many lines; what it installs and what cannot be served are added to the lists."""
+    if _parsed(cell.source):
+        return cell.source
+    lines = cell.source.splitlines()
+    for index, line in enumerate(lines):
+        if match := _PIP.fullmatch(line):
+            arguments = [part for part in shlex.split(match["arguments"], comments=True) if part not in _HARMLESS]
+            if odd := [part for part in arguments if not _REQUIREMENT.match(part)]:
+                message = f"found `{odd[0]}`, accepted: names of packages with their versions, or requirements.txt"
+                problems.append(Problem(message, path, field=cell.place(index + 1)))
+            requirements += arguments
+            lines[index] = f"# {line.strip()}: see requirements.txt"
+    if not _parsed("\n".join(lines)):
+        problems += [
+            Problem(
+                f"found `{line.strip()}`, which only a notebook can run, accepted: Python and `%pip install`; move it to "
+                f"a cell that is not tagged `{TAG}`",
+                path,
+                field=cell.place(index + 1),
+            )
+            for index, line in enumerate(lines)
+            if _MAGIC.match(line) and not line.lstrip().startswith("#")
+        ]
+    return "\n".join(lines)
+
+
+def _parsed(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
+
+
+def _joined(cells: Sequence[Cell], sources: Sequence[str]) -> tuple[str, list[str]]:
+    """The cells as one module, and the place that each line of it is from."""
+    rows: list[tuple[str, str]] = []
+    for cell, source in zip(cells, sources, strict=True):
+        gap = ["", ""] if rows else []
+        rows += [(row, cell.place(1)) for row in [*gap, f"# cell {cell.number}"]]
+        rows += [(row.rstrip("\r"), cell.place(line)) for line, row in enumerate(source.rstrip("\n").split("\n"), 1)]
+    return "".join(f"{row}\n" for row, _ in rows), [place for _, place in rows]
+
+
+def _undefined(path: Path, tree: ast.Module, lines: Sequence[str], cells: Sequence[Cell]) -> Iterator[Problem]:
+    from pyflakes.checker import Checker  # noqa: PLC0415  # see nbformat
+    from pyflakes.messages import UndefinedName  # noqa: PLC0415
+
+    seen: set[str] = set()
+    for found in sorted(Checker(tree).messages, key=lambda message: int(message.lineno)):
+        name = str(found.message_args[0]) if isinstance(found, UndefinedName) else ""
+        if not name or name in seen:
+            continue
+        seen.add(name)
+        home = next((cell for cell in cells if not cell.tagged and name in _bound(cell.source)), None)
+        advice = f"; cell {home.number} defines it: tag it too, or move the definition" if home else ""
+        message = f"found `{name}`, accepted: names that a cell tagged `{TAG}` defines or imports{advice}"
+        yield Problem(message, path, field=lines[found.lineno - 1])
+
+
+def _bound(source: str) -> set[str]:
+    """Names that a cell defines at its top level, as far as it is Python."""
+    names: set[str] = set()
+    plain = "\n".join("" if _MAGIC.match(line) else line for line in source.splitlines())
+    for node in ast.walk(ast.parse(plain)) if _parsed(plain) else ():
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names.add(node.name)
+            case ast.Name(ctx=ast.Store()):
+                names.add(node.id)
+            case ast.alias():
+                names.add(node.asname or node.name.partition(".")[0])
+    return names
+
+
+def _entry(path: Path, tree: ast.Module, wanted: str | None) -> str:
+    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    public = [name for name in defined if not name.startswith("_")]
+    if wanted is None and public:
+        return "predict" if "predict" in public else public[-1]
+    if wanted in defined:
+        return wanted
+    found = f'"{wanted}"' if wanted else "no function or class to serve"
+    accepted = ", ".join(public) if public else f"a function or class in the cells tagged `{TAG}`"
+    raise SpecError([Problem(f"found {found}, accepted: {accepted}", path, field=TAG)])
+
+
+def _imports(tree: ast.Module, lines: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                names = [alias.name for alias in node.names]
+            case ast.ImportFrom(module=str(name), level=0):
+                names = [name]
+            case _:
+                continue
+        for name in names:
+            module = name.partition(".")[0]
+            if module not in sys.stdlib_module_names and module != "homeport_server":
+                found.setdefault(module, lines[node.lineno - 1])
+    return found
+
+
+def _canonical(name: str) -> str:
+    """A distribution's name as the index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()

@@ -1,0 +1,167 @@
+"""Serves a model's folder on this machine, with the same server, libraries, settings and limits as in the cluster."""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from homeport.environment import Defaults
+from homeport.manifests.workload import DRAIN_VARIABLE
+from homeport.model import Build, Model
+from homeport.run_environment import cache, environment
+from homeport.run_limits import Limits, limits
+
+HOST = "127.0.0.1"
+METRICS_ABOVE = 2
+"""The metrics' port is this much above the server's, as 8082 is above 8080."""
+
+_KEPT = ("HOME", "LANG", "TMPDIR", "TZ")
+"""Variables of the user that the server gets too; the others would not be there in the cluster either."""
+
+_THREADS = {
+    # Else libraries start as many threads as the machine has cores, and the C library as many heaps.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+class RunError(RuntimeError):
+    """The model cannot be served here; the text says why and what would help."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A model that is ready to be served."""
+
+    model: Model
+    folder: Path
+    port: int
+    limits: Limits
+    command: Sequence[str]
+    variables: Mapping[str, str]
+
+    @property
+    def lines(self) -> list[str]:
+        """What to tell before it is served."""
+        said = ", ".join(
+            f"{field} is the default of environments"
+            for field in ("cpu", "memory")
+            if getattr(self.model.resources, field) is None
+        )
+        request = self.folder / "request.json"
+        body = f"-d @{shlex.quote(str(request))} " if request.exists() else ""
+        path = f"/v2/models/{self.model.name}" + ("/infer" if body else "")
+        return [
+            *self.limits.lines,
+            *([said] if said else []),
+            f"{self.model.name}: http://{HOST}:{self.port}, metrics on port {self.port + METRICS_ABOVE}; Ctrl-C ends it",
+            f"curl {body}http://{HOST}:{self.port}{path}",
+        ]
+
+    def serve(self) -> NoReturn:
+        """Become the server: signals reach it, and its exit code is that of this process."""
+        self.limits.apply()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if not self.limits.command:
+            os.execve(self.command[0], [*self.command], dict(self.variables))  # noqa: S606  # no shell is wanted
+        variables = [f"{name}={value}" for name, value in self.variables.items()]
+        # systemd-run needs variables of the user that the server does not get.
+        os.execvp(self.limits.command[0], [*self.limits.command, "env", "-i", *variables, *self.command])  # noqa: S606
+
+
+def prepare(folder: Path, port: int, server: str) -> Serving:
+    """Read a model, make its environment and find out which limits hold.
+
+    Raises:
+        SpecError: The `model.yaml` is not as it should be.
+        RunError: What it describes is not served by homeport's server, or the port is taken.
+        EnvironmentFailedError: The environment cannot be made.
+    """
+    model = Model.load(folder / "model.yaml")
+    build = _build(model, folder)
+    for number in (port, port + METRICS_ABOVE):
+        _check_free(number)
+    version = re.search(r"3\.\d+", build.base or "")
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    requirements = _existing(folder, build.requirements) if build.requirements else None
+    python = environment(requirements, version[0] if version else here, server)
+    defaults = Defaults()
+    return Serving(
+        model,
+        folder,
+        port,
+        limits(model.resources.cpu or defaults.cpu, model.resources.memory or defaults.memory),
+        [str(python), "-m", "homeport_server", str(_served(folder, build))],
+        _variables(model, build, port, python),
+    )
+
+
+def _build(model: Model, folder: Path) -> Build:
+    size = " ".join(
+        f"{option}={value}"
+        for option, value in (("--cpus", model.resources.cpu), ("--memory", model.resources.memory))
+        if value
+    )
+    # Docker's units are binary and have one letter.
+    size = re.sub(r"(?<=\d)([KMGT])i\b", lambda match: match[1].lower(), re.sub(r"=(\d+)m ", r"=0.\1 ", size))
+    run = f"docker run --rm --read-only --tmpfs /tmp {size} -p {HOST}:{model.serving_port}:{model.serving_port}"
+    if model.image:
+        raise RunError(f"found a model with an image of its own, accepted: `build`; instead: {run} {model.image}:VERSION")
+    if model.build is None or model.build.dockerfile:
+        file = shlex.quote(str(folder / (model.build.dockerfile if model.build and model.build.dockerfile else "")))
+        make = f"docker build -t {model.name} -f {file} {shlex.quote(str(folder))}"
+        raise RunError(
+            f"found a model with a Dockerfile of its own, accepted: `build` without; instead: {make} && {run} {model.name}"
+        )
+    return model.build
+
+
+def _served(folder: Path, build: Build) -> Path:
+    """The folder itself, or one with links to just the `files` that go into the image: a forgotten one is missed here."""
+    if not build.files:
+        return folder.resolve()
+    place = cache() / "served" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    shutil.rmtree(place, ignore_errors=True)
+    for file in build.files:
+        link = place / file
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(_existing(folder, file).resolve())
+    return place
+
+
+def _existing(folder: Path, file: str) -> Path:
+    path = folder / file
+    if not path.exists():
+        raise RunError(f"{folder / 'model.yaml'}: found {file}, accepted: a file of {folder.resolve()}")
+    return path
+
+
+def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    serve = {"HOMEPORT_SERVE": build.serve} if build.serve else {}
+    own = {
+        "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MLSERVER_HOST": HOST,
+        "MLSERVER_HTTP_PORT": str(port),
+        "MLSERVER_METRICS_PORT": str(port + METRICS_ABOVE),
+        DRAIN_VARIABLE: str(model.drain_seconds),
+    }
+    return kept | _THREADS | own | serve | model.env
+
+
+def _check_free(port: int) -> None:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        raise RunError(f"found port {port} of {HOST} taken ({error.strerror}), accepted: another --port") from None

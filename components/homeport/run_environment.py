@@ -1,0 +1,120 @@
+"""Makes the Python environment of a model: its requirements and the server, kept in the cache for the next time."""
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
+"""Names the server's package in another way than the default: a folder, a wheel or a requirement."""
+
+_CHECKOUT = Path(__file__).resolve().parent.parent / "homeport_server"
+_RECIPE = 1
+"""Grows when this module makes an environment differently from the same inputs."""
+
+
+class EnvironmentFailedError(RuntimeError):
+    """The environment cannot be made; the text says why and what would help."""
+
+
+def server_package() -> str:
+    """Where the server comes from: the variable, else the checkout that homeport runs in, else PyPI."""
+    if own := os.environ.get(SERVER_VARIABLE):
+        return own
+    return str(_CHECKOUT) if (_CHECKOUT / "pyproject.toml").is_file() else f"homeport-server=={version('homeport')}"
+
+
+def cache() -> Path:
+    """`$HOMEPORT_CACHE`, else the user's cache directory."""
+    if own := os.environ.get("HOMEPORT_CACHE"):
+        return Path(own).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
+
+
+def environment(requirements: Path | None, python: str, server: str) -> Path:
+    """The Python of the environment, made if it is not in the cache; its tools tell on standard error how it goes.
+
+    `python` is the version, such as 3.11; `server` is a folder, a wheel or a requirement.
+
+    Raises:
+        EnvironmentFailedError: A tool failed, or there is no Python of that version.
+    """
+    package = Path(server)
+    source = _content(package) if package.exists() else server
+    text = _content(requirements) if requirements else ""
+    parts = (str(_RECIPE), python, platform.system(), platform.machine(), source, text)
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    place = cache() / "environments" / key
+    complete = place / "complete"
+    with _locked(place):
+        if not complete.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            wanted = str(package.resolve()) if package.exists() else server
+            _make(place, requirements, python, wanted)
+            complete.touch()
+    return place / "bin" / "python"
+
+
+def _make(place: Path, requirements: Path | None, python: str, server: str) -> None:
+    interpreter = str(place / "bin" / "python")
+    if uv := shutil.which("uv"):
+        _run([uv, "venv", "--quiet", f"--python={python}", str(place)])
+        install = [uv, "pip", "install", f"--python={interpreter}"]
+    else:
+        _run([_interpreter(python), "-m", "venv", str(place)])
+        install = [interpreter, "-m", "pip", "install", "--progress-bar=on"]
+    if not requirements:
+        _run([*install, server])
+    elif uv or "--hash=" not in requirements.read_text(encoding="utf-8"):
+        # Both at once, so that versions are found that suit both.
+        _run([*install, "--requirement", str(requirements), server])
+    else:
+        # One hash among the requirements and pip asks for a hash of everything.
+        _run([*install, "--requirement", str(requirements)])
+        locked = subprocess.run([interpreter, "-m", "pip", "freeze"], check=True, capture_output=True, text=True)
+        constraints = place / "constraints.txt"
+        constraints.write_text(locked.stdout, encoding="utf-8")
+        _run([*install, "--constraint", str(constraints), server])
+
+
+def _interpreter(python: str) -> str:
+    if sys.version_info[:2] == tuple(map(int, python.split("."))):
+        return sys.executable
+    if found := shutil.which(f"python{python}"):
+        return found
+    raise EnvironmentFailedError(
+        f"found no python{python}, accepted: one on PATH, or uv (https://docs.astral.sh/uv), which fetches it"
+    )
+
+
+def _run(command: list[str]) -> None:
+    """Run a tool, whose output goes to standard error: results of homeport go to standard output."""
+    done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)
+    if done.returncode != 0:
+        raise EnvironmentFailedError(f"{' '.join(command)}: ended with {done.returncode}, for the reason above")
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Nobody else makes the same environment meanwhile."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _content(path: Path) -> str:
+    """The digest of a file, or of what a package is made from in a folder."""
+    paths = [path] if path.is_file() else sorted([*path.rglob("*.py"), *path.rglob("*.toml")])
+    digest = hashlib.sha256()
+    for each in paths:
+        digest.update(f"{each.relative_to(path)}\0".encode() + each.read_bytes() + b"\0")
+    return digest.hexdigest()

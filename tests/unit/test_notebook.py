@@ -1,0 +1,215 @@
+"""A notebook's tagged cells become a module, or the reason why not names the cell and the line."""
+
+import ast
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat import v3, v4
+
+from homeport.documents import SpecError
+from homeport.notebook import Served, is_as_made, unnamed
+
+Cells = Sequence[Any]
+
+
+def code(source: str, *tags: str, **fields: Any) -> Any:
+    return v4.new_code_cell(source, metadata={"tags": list(tags)} if tags else {}, **fields)
+
+
+def written(tmp_path: Path, *cells: Any, **metadata: Any) -> Path:
+    path = tmp_path / "fraud.ipynb"
+    nbformat.write(v4.new_notebook(cells=list(cells), metadata=metadata), path)
+    return path
+
+
+def problems(path: Path, entry: str | None = None) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        Served.read(path, entry)
+    return [str(problem).replace(f"{path}: ", "") for problem in caught.value.problems]
+
+
+PREDICT = "def predict(amount: float) -> float:\n    return amount * RATE\n"
+
+
+def test_tagged_cells_become_a_module_and_others_do_not(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        v4.new_markdown_cell("# Fraud"),
+        code("import matplotlib.pyplot as plt\nplt.plot([1])"),
+        code("import numpy as np\nRATE = np.float64(0.5)", "serve"),
+        code("%timeit predict(3.0)\n!ls"),
+        code(PREDICT, "serve", "other"),
+    )
+    served = Served.read(path)
+    assert served.code == (
+        "# cell 3\nimport numpy as np\nRATE = np.float64(0.5)\n\n\n"
+        "# cell 5\ndef predict(amount: float) -> float:\n    return amount * RATE\n"
+    )
+    assert served.entry == "predict"
+    assert served.imports == {"numpy": "cell 3, line 1"}
+
+
+def test_an_executed_notebook_with_outputs(tmp_path: Path) -> None:
+    outputs = [
+        v4.new_output("stream", text="trained\n"),
+        v4.new_output("display_data", data={"image/png": "aGk=", "text/html": "<b>hi</b>"}),
+        v4.new_output("error", ename="ValueError", evalue="no", traceback=["no"]),
+    ]
+    path = written(tmp_path, code("RATE = 2\n" + PREDICT, "serve", execution_count=7, outputs=outputs))
+    assert "trained" not in Served.read(path).code
+    path = written(tmp_path, code("x = 1\n" + PREDICT, "serve", execution_count=7, outputs=outputs))
+    assert problems(path) == [
+        "cell 1 (In [7]), line 3: found `RATE`, accepted: names that a cell tagged `serve` defines or imports"
+    ]
+
+
+def test_a_notebook_of_an_older_format_is_brought_up(tmp_path: Path) -> None:
+    cell = v3.new_code_cell(input="RATE = 2\n" + PREDICT, metadata={"tags": ["serve"]})
+    old = v3.new_notebook(worksheets=[v3.new_worksheet(cells=[cell])])
+    path = tmp_path / "old.ipynb"
+    path.write_text(json.dumps(old))
+    assert json.loads(path.read_text())["nbformat"] == 3
+    assert Served.read(path).entry == "predict"
+
+
+def test_without_a_tagged_cell_it_says_how_to_tag(tmp_path: Path) -> None:
+    (problem,) = problems(written(tmp_path, code(PREDICT, "server"), v4.new_markdown_cell("a", metadata={"tags": ["serve"]})))
+    assert problem.startswith("found no cell tagged `serve`, accepted: one at least; in JupyterLab open")
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("x = 1\n%matplotlib inline", ["cell 2, line 2: found `%matplotlib inline`"]),
+        ("!ls\nx = 1\nfiles = !ls", ["cell 2, line 1: found `!ls`", "cell 2, line 3: found `files = !ls`"]),
+        ("%%time\nx = 1", ["cell 2, line 1: found `%%time`"]),
+        ("predict?", ["cell 2, line 1: found `predict?`"]),
+        ("if True:\n    %time x = 1", ["cell 2, line 2: found `%time x = 1`"]),
+    ],
+)
+def test_magics_are_named_by_cell_and_line(tmp_path: Path, source: str, found: list[str]) -> None:
+    reasons = problems(written(tmp_path, code("a = 1"), code(source, "serve")))
+    rest = ", which only a notebook can run, accepted: Python and `%pip install`; move it to a cell that is not tagged `serve`"
+    assert reasons == [line + rest for line in found]
+
+
+def test_a_remainder_is_no_magic(tmp_path: Path) -> None:
+    path = written(tmp_path, code('TEXT = """\n%matplotlib\n!ls\n"""\nRATE = (7\n  % 3)\n' + PREDICT, "serve"))
+    assert "%matplotlib" in Served.read(path).code
+
+
+def test_what_pip_installs_is_required_and_lines_stay_where_they_are(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        code("%pip install -q 'pandas>=2,<3' xgboost==2.1.0  # for the trees\nRATE = 1", "serve"),
+        code("!pip install xgboost==2.1.0\n" + PREDICT, "serve"),
+    )
+    served = Served.read(path)
+    assert served.requirements == ("pandas>=2,<3", "xgboost==2.1.0")
+    ast.parse(served.code)
+    assert "pip install" not in "".join(line for line in served.code.splitlines() if not line.startswith("#"))
+
+
+def test_other_ways_to_install_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, code("%pip install -r all.txt\n" + PREDICT, "serve"))
+    assert problems(path) == [
+        "cell 1, line 1: found `-r`, accepted: names of packages with their versions, or requirements.txt"
+    ]
+
+
+def test_all_cells_tell_their_problems_at_once(tmp_path: Path) -> None:
+    assert len(problems(written(tmp_path, code("!a", "serve"), code("!b", "serve")))) == 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["x = 1", "def predict(:\n    pass"], "cell 2, line 1: not Python: invalid syntax"),
+        (["x = 1", "\n\nreturn 3"], "cell 2, line 3: not Python: 'return' outside function"),
+        (["x = 1", "x = (\n"], "cell 2, line 1: not Python: '(' was never closed"),
+        (["x = 1", "from __future__ import annotations"], "cell 2, line 1: not Python: from __future__ imports must occur"),
+    ],
+)
+def test_what_is_not_python_is_named_by_cell_and_line(tmp_path: Path, cells: list[str], reason: str) -> None:
+    (problem,) = problems(written(tmp_path, *(code(source, "serve") for source in cells)))
+    assert problem.startswith(reason)
+
+
+def test_a_name_of_a_cell_that_is_not_tagged(tmp_path: Path) -> None:
+    path = written(tmp_path, code("%load_ext x\nRATE = 0.5"), code(PREDICT + "    display(amount)\n", "serve"))
+    assert problems(path) == [
+        "cell 2, line 2: found `RATE`, accepted: names that a cell tagged `serve` defines or imports; "
+        "cell 1 defines it: tag it too, or move the definition",
+        "cell 2, line 3: found `display`, accepted: names that a cell tagged `serve` defines or imports",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "entry"),
+    [
+        ("def clean(x): ...\ndef predict(x): ...\nclass Last: ...", "predict"),
+        ("def clean(x): ...\nclass Scorer: ...\ndef _helper(): ...", "Scorer"),
+        ("class Scorer:\n    def predict(self): ...", "Scorer"),
+    ],
+)
+def test_what_is_served_unless_it_is_said(tmp_path: Path, source: str, entry: str) -> None:
+    assert Served.read(written(tmp_path, code(source, "serve"))).entry == entry
+
+
+def test_what_is_served_is_one_of_the_definitions(tmp_path: Path) -> None:
+    path = written(tmp_path, code("def clean(x): ...\ndef predict(x): ...", "serve"))
+    assert Served.read(path, "clean").entry == "clean"
+    assert problems(path, "train") == ['serve: found "train", accepted: clean, predict']
+    assert problems(written(tmp_path, code("x = 1", "serve"))) == [
+        "serve: found no function or class to serve, accepted: a function or class in the cells tagged `serve`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "not a notebook: NotJSONError"),
+        ("[]", "not a notebook: "),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}', "not a notebook: "),
+        ('{"nbformat": 4, "nbformat_minor": 4, "metadata": {"kernelspec": 3}, "cells": []}', "not a valid notebook: "),
+        (b"\xff", "cannot be read as UTF-8 text: "),
+        (None, "no such file (looked in "),
+    ],
+)
+def test_what_is_no_notebook(tmp_path: Path, content: str | bytes | None, reason: str) -> None:
+    path = tmp_path / "a.ipynb"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    (problem,) = problems(path)
+    assert problem.startswith(reason)
+
+
+def test_a_notebook_of_another_language(tmp_path: Path) -> None:
+    path = written(tmp_path, code("1", "serve"), kernelspec={"name": "ir", "display_name": "R", "language": "R"})
+    assert problems(path) == ['found a notebook of "R", accepted: one of Python']
+
+
+def test_a_module_tells_whether_it_was_changed(tmp_path: Path) -> None:
+    text = Served.read(written(tmp_path, code("RATE = 1\n" + PREDICT, "serve"))).text("../fraud.ipynb")
+    assert text.startswith("# Made from ../fraud.ipynb by `homeport init --notebook`")
+    ast.parse(text)
+    assert is_as_made(text)
+    assert not is_as_made(text + "\n")
+    assert not is_as_made(text.replace("RATE = 1", "RATE = 2"))
+    assert not is_as_made("RATE = 1\n")
+    assert not is_as_made("")
+
+
+def test_imports_that_no_requirement_brings(tmp_path: Path) -> None:
+    (tmp_path / "features.py").touch()
+    imports = ["ruamel", "numpy_like_thing", "features", "typer", "jsonschema", "IPython"]
+    assert unnamed(imports, "# a comment\nTyper>=0.15\nipython\n", tmp_path) == {
+        "ruamel": f"ruamel.yaml=={version('ruamel.yaml')}",
+        "numpy_like_thing": None,
+        "jsonschema": f"jsonschema=={version('jsonschema')}",
+    }
