@@ -88,9 +88,9 @@ def _options(
     epilog="Examples: `homeport init fraud-score`, `homeport init flowers --from sklearn --stack stacks/dev`, "
     "`homeport init --notebook fraud-score.ipynb`."
 )
-def init(
+def init(  # noqa: PLR0913, PLR0917  # one for each option
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Name of the model. Default: that of the notebook.")
+        str | None, typer.Argument(metavar="NAME", help="Name of the model. Default: that of the notebook.")
     ] = None,
     kind: Annotated[
         beginning.Kind | None,
@@ -133,11 +133,12 @@ def init(
     for hint, field, value in (("NAME", "name", name), ("--owner", "owner", owner)):
         _accept(hint, field, value)
     folder = folder or Path(name)
+    target = beginning.Target(name, owner, folder)
     try:
         if notebook:
-            made = beginning.from_notebook(notebook, name, owner, folder, entry=serve, force=force)
+            made = beginning.from_notebook(notebook, target, entry=serve, force=force)
         else:
-            made = beginning.scaffold(kind or beginning.Kind.FUNCTION, name, owner, folder)
+            made = beginning.scaffold(kind or beginning.Kind.FUNCTION, target)
         _lines(f"{path}: written" for path in made.written)
         for line in made.hints:
             typer.echo(_colored(line, "yellow"), err=True)
@@ -158,7 +159,7 @@ def init(
     "HOMEPORT_SERVER_PACKAGE."
 )
 def run(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of the model.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the model.")] = Path(),
     port: Annotated[
         int, typer.Option(metavar="PORT", min=1, max=65533, help="Port on 127.0.0.1; metrics are two above.")
     ] = 8080,

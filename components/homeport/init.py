@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from homeport.documents import Document, Problem, SpecError
+from homeport.documents import Document, SpecError
 from homeport.environment import LiveModels
 from homeport.model import Model
 from homeport.notebook import Served, is_as_made, unnamed
@@ -45,6 +44,15 @@ class InitError(ValueError):
 
 
 @dataclass(frozen=True)
+class Target:
+    """What is to be written."""
+
+    name: str
+    owner: str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Made:
     """What was written, and what its author should know."""
 
@@ -52,24 +60,23 @@ class Made:
     hints: tuple[str, ...] = ()
 
 
-def scaffold(kind: Kind, name: str, owner: str, folder: Path) -> Made:
+def scaffold(kind: Kind, target: Target) -> Made:
     """Write a model's folder that runs at once.
 
     Raises:
         InitError: A file of it is there already; then nothing is written.
     """
-    return Made(_write(folder, _template(kind, name, owner)))
+    return Made(_write(target.folder, _template("common", target) | _template(kind, target)))
 
 
-def from_notebook(
-    notebook: Path, name: str, owner: str, folder: Path, *, entry: str | None = None, force: bool = False
-) -> Made:
+def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, force: bool = False) -> Made:
     """Make a model's folder from a notebook, or its `model.py` anew where there is a `model.yaml` already.
 
     Raises:
         InitError: `model.py` is not as it was made from a notebook, and `force` does not say that it may go.
         SpecError: The notebook cannot be served, or the `model.yaml` that is there serves something else.
     """
+    folder = target.folder
     module, spec = folder / _MODULE, folder / "model.yaml"
     if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8")):
         raise InitError(
@@ -89,8 +96,7 @@ def from_notebook(
         return Made((module,), (*hints, *_hints(missing, served, requirements, "add")))
     missing = unnamed(served.imports, "\n".join(served.requirements), folder)
     lines = sorted({*served.requirements, *filter(None, missing.values())}, key=str.lower)
-    content = _template(Kind.FUNCTION, name, owner)
-    content |= _read(files("homeport") / "templates" / "notebook", name, owner)
+    content = _template("common", target) | _template(Kind.FUNCTION, target) | _template("notebook", target)
     content["model.yaml"] = content["model.yaml"].replace(ENTRY.encode(), f"model:{served.entry}".encode())
     content["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
     # A request to try depends on the function: its author writes it.
@@ -135,19 +141,14 @@ def default_name(notebook: Path) -> str:
     return re.sub(r"[^a-z0-9]+", "-", notebook.stem.lower()).strip("-")
 
 
-def _template(kind: Kind, name: str, owner: str) -> dict[str, bytes]:
-    templates = files("homeport") / "templates"
-    return _read(templates / "common", name, owner) | _read(templates / kind, name, owner)
-
-
-def _read(folder: Traversable, name: str, owner: str) -> dict[str, bytes]:
-    content = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
-    return {
-        file: text.replace(NAME.encode(), name.encode()).replace(OWNER.encode(), owner.encode())
-        if Path(file).suffix in _NAMED
-        else text
-        for file, text in content.items()
-    }
+def _template(template: str, target: Target) -> dict[str, bytes]:
+    content = {each.name: each.read_bytes() for each in (files("homeport") / "templates" / template).iterdir()}
+    for file, text in content.items():
+        if Path(file).suffix in _NAMED:
+            content[file] = text.replace(NAME.encode(), target.name.encode()).replace(
+                OWNER.encode(), target.owner.encode()
+            )
+    return content
 
 
 def _write(folder: Path, content: Mapping[str, bytes]) -> tuple[Path, ...]:
