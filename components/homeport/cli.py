@@ -6,6 +6,7 @@ deploys.
 
 import json
 import os
+import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict
 from enum import StrEnum
@@ -24,7 +25,7 @@ from homeport.documents import SpecError, parse
 from homeport.manifests import manifests
 from homeport.model import Model
 from homeport.stack import MODELS_FILE, Stack
-from homeport.yaml_output import dump, dump_all
+from homeport.yaml_output import dump_all
 
 FAILED = 1
 """Problems were found in what people wrote."""
@@ -135,6 +136,7 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
     folder = folder or Path(name)
     target = beginning.Target(name, owner, folder)
     try:
+        live = beginning.live_models(name, folder, stack) if stack else ""
         if notebook:
             made = beginning.from_notebook(notebook, target, entry=serve, force=force)
         else:
@@ -142,16 +144,17 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
         _lines(f"{path}: written" for path in made.written)
         for line in made.hints:
             typer.echo(_colored(line, "yellow"), err=True)
-        if stack:
-            typer.echo(f"{beginning.make_live(name, folder, stack)}: {name} added")
     except (beginning.InitError, SpecError) as error:
         _fail([str(error)])
+    if stack:
+        (stack / MODELS_FILE).write_text(live, encoding="utf-8")
+        typer.echo(f"{stack / MODELS_FILE}: {name} added")
     if kind is not beginning.Kind.DOCKER:
         typer.echo(f"\nServe it here:\n  homeport run {folder}")
     if not stack:
         place = Path("stacks", "dev")
-        entry = dump(beginning.live_entry(name, folder, place)).replace("\n", "\n  ").rstrip()
-        typer.echo(f"\nMake it live, below `models` in {place / MODELS_FILE}:\n  {entry}")
+        entry = textwrap.indent(beginning.live_entry(name, folder, place), "  ")
+        typer.echo(f"\nMake it live, below `models` in {place / MODELS_FILE}:\n{entry}", nl=False)
 
 
 @app.command(

@@ -4,6 +4,7 @@ What is written are the files of `templates/`, with the model's name and owner i
 overwritten but a `model.py` that was made from a notebook.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,10 @@ from enum import StrEnum
 from importlib.resources import files
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from homeport.documents import Document, SpecError
 from homeport.environment import LiveModels
@@ -99,23 +101,22 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
     content = _template("common", target) | _template(Kind.FUNCTION, target) | _template("notebook", target)
     content["model.yaml"] = content["model.yaml"].replace(ENTRY.encode(), f"model:{served.entry}".encode())
     content["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
-    # A request to try depends on the function: its author writes it.
-    del content["request.json"]
-    content.pop(_MODULE)
+    del content[_MODULE], content["request.json"]
+    if served.request:
+        content["request.json"] = f"{json.dumps(served.request, indent=2)}\n".encode()
     written = _write(folder, content)
     module.write_bytes(text)
     unknown = {module: None for module, line in missing.items() if line is None}
     return Made((module, *written), tuple(_hints(unknown, served, requirements, "name")))
 
 
-def live_entry(name: str, folder: Path, stack: Path) -> dict[str, Any]:
-    """What `models.yaml` of a stack says of a new model."""
-    spec = Path(os.path.relpath(folder / "model.yaml", stack)).as_posix()
-    return {name: {"spec": spec, "stable": {"version": "1"}}}
+def live_entry(name: str, folder: Path, stack: Path) -> str:
+    """The lines of a stack's `models.yaml` that make a new model live, below `models`."""
+    return _dumped(_entries(name, folder, stack))
 
 
-def make_live(name: str, folder: Path, stack: Path) -> Path:
-    """Add a model to a stack's `models.yaml`, whose comments and layout stay as they are.
+def live_models(name: str, folder: Path, stack: Path) -> str:
+    """A stack's `models.yaml` with a new model in it; its comments and its layout stay as they are.
 
     Raises:
         SpecError: The file is not as it should be, or has the model already.
@@ -125,20 +126,34 @@ def make_live(name: str, folder: Path, stack: Path) -> Path:
     if name in document.validate(LiveModels).models:
         message = f'found "{name}", accepted: the name of a model that is not there yet'
         raise SpecError([document.problem(("models", name), message)])
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    content = yaml.load(path.read_text(encoding="utf-8"))
-    content["models"] |= live_entry(name, folder, stack)
-    text = StringIO()
-    yaml.dump(content, text)
-    path.write_text(text.getvalue(), encoding="utf-8")
-    return path
+    content = _yaml().load(path.read_text(encoding="utf-8"))
+    content["models"] |= _entries(name, folder, stack)
+    return _dumped(content)
 
 
 def default_name(notebook: Path) -> str:
     """A model's name made from that of a notebook: `Fraud score.ipynb` is fraud-score."""
     return re.sub(r"[^a-z0-9]+", "-", notebook.stem.lower()).strip("-")
+
+
+def _entries(name: str, folder: Path, stack: Path) -> CommentedMap:
+    stable = CommentedMap(version=DoubleQuotedScalarString("1"))
+    stable.fa.set_flow_style()
+    spec = Path(os.path.relpath(folder / "model.yaml", stack)).as_posix()
+    return CommentedMap({name: CommentedMap(spec=spec, stable=stable)})
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    return yaml
+
+
+def _dumped(content: CommentedMap) -> str:
+    text = StringIO()
+    _yaml().dump(content, text)
+    return text.getvalue()
 
 
 def _template(template: str, target: Target) -> dict[str, bytes]:

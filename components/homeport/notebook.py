@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from homeport.documents import Problem, SpecError
 
@@ -29,7 +29,11 @@ _MAGIC = re.compile(r"\s*(?:[\w.,\s]+=\s*)?[%!?]|.*\?\s*$")
 _PIP = re.compile(r"\s*[%!](?:uv )?pip install\s+(?P<arguments>.+)")
 _HARMLESS = {"-q", "--quiet", "-U", "--upgrade"}
 """Options of `pip install` that say nothing about what is installed."""
+_SAMPLES = {"float": ("FP64", 1.0), "int": ("INT64", 1), "bool": ("BOOL", True), "str": ("BYTES", "text")}
+"""Plain values by their annotation: the protocol's datatype, and one of them."""
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+Entry = ast.FunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Served:
     """What the tagged cells install with `%pip install`."""
     imports: Mapping[str, str]
     """Modules that are not Python's own, each with the place that imports it first."""
+    request: Mapping[str, Any] | None
+    """A request to try, in the Open Inference Protocol; None where the parameters are more than plain values."""
 
     @classmethod
     def read(cls, path: Path, entry: str | None = None) -> Self:
@@ -91,7 +97,20 @@ class Served:
             raise SpecError([Problem(f"not Python: {error.msg}", path, field=place)]) from None
         if problems := list(_undefined(path, tree, lines, cells)):
             raise SpecError(problems)
-        return cls(code, _entry(path, tree, entry), tuple(dict.fromkeys(requirements)), _imports(tree, lines))
+        served = _entry(path, tree, entry)
+        parameters = _parameters(served)
+        if problems := [
+            Problem(
+                f"found `{each.arg}` without an annotation, accepted: one, such as `{each.arg}: float`; it is checked by it",
+                path,
+                field=lines[each.lineno - 1],
+            )
+            for each in parameters
+            if each.annotation is None
+        ]:
+            raise SpecError(problems)
+        installed = tuple(dict.fromkeys(requirements))
+        return cls(code, served.name, installed, _imports(tree, lines), _request(parameters))
 
     def text(self, source: str) -> str:
         """The whole module; `source` is the notebook's path as seen from it."""
@@ -235,16 +254,35 @@ def _bound(source: str) -> set[str]:
     return names
 
 
-def _entry(path: Path, tree: ast.Module, wanted: str | None) -> str:
-    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+def _entry(path: Path, tree: ast.Module, wanted: str | None) -> Entry:
+    defined = {node.name: node for node in tree.body if isinstance(node, Entry)}
     public = [name for name in defined if not name.startswith("_")]
     if wanted is None and public:
-        return "predict" if "predict" in public else public[-1]
+        return defined["predict" if "predict" in public else public[-1]]
     if wanted in defined:
-        return wanted
+        return defined[wanted]
     found = f'"{wanted}"' if wanted else "no function or class to serve"
     accepted = ", ".join(public) if public else f"a function or class in the cells tagged `{TAG}`"
     raise SpecError([Problem(f"found {found}, accepted: {accepted}", path, field=TAG)])
+
+
+def _parameters(entry: Entry) -> list[ast.arg]:
+    """Those of the function, or of the method `predict` of the class as far as it is its own."""
+    if isinstance(entry, ast.FunctionDef):
+        return [*entry.args.args, *entry.args.kwonlyargs]
+    methods = (node for node in entry.body if isinstance(node, ast.FunctionDef) and node.name == "predict")
+    found = next(methods, None)
+    return [*found.args.args[1:], *found.args.kwonlyargs] if found else []
+
+
+def _request(parameters: Sequence[ast.arg]) -> dict[str, Any] | None:
+    samples = [_SAMPLES.get(ast.unparse(each.annotation) if each.annotation else "") for each in parameters]
+    inputs = [
+        {"name": each.arg, "datatype": sample[0], "shape": [1], "data": [sample[1]]}
+        for each, sample in zip(parameters, samples, strict=True)
+        if sample
+    ]
+    return {"inputs": inputs} if inputs and all(samples) else None
 
 
 def _imports(tree: ast.Module, lines: Sequence[str]) -> dict[str, str]:

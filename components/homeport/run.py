@@ -151,7 +151,9 @@ def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str,
     own = {
         "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # Compiled code is kept, but not in the model's folder.
+        "PYTHONPYCACHEPREFIX": str(python.parent.parent / "compiled"),
+        "MLSERVER_MODEL_NAME": model.name,
         "MLSERVER_HOST": HOST,
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_METRICS_PORT": str(port + METRICS_ABOVE),

@@ -79,5 +79,5 @@ def _scope(thousandths: int, memory: int) -> list[str] | None:
         done = subprocess.run([*command, "sh", "-c", _PROBE], capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    quota, *_, most = done.stdout.split() or [""]
-    return command if quota.isdecimal() and most == str(memory) else None
+    found = done.stdout.split()  # microseconds in each period, the period, bytes
+    return command if len(found) == 3 and found[0] != "max" and found[2] == str(memory) else None

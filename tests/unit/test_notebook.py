@@ -152,8 +152,8 @@ def test_a_name_of_a_cell_that_is_not_tagged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "entry"),
     [
-        ("def clean(x): ...\ndef predict(x): ...\nclass Last: ...", "predict"),
-        ("def clean(x): ...\nclass Scorer: ...\ndef _helper(): ...", "Scorer"),
+        ("def clean(x: int): ...\ndef predict(x: int): ...\nclass Last: ...", "predict"),
+        ("def clean(x: int): ...\nclass Scorer: ...\ndef _helper(): ...", "Scorer"),
         ("class Scorer:\n    def predict(self): ...", "Scorer"),
     ],
 )
@@ -162,7 +162,7 @@ def test_what_is_served_unless_it_is_said(tmp_path: Path, source: str, entry: st
 
 
 def test_what_is_served_is_one_of_the_definitions(tmp_path: Path) -> None:
-    path = written(tmp_path, code("def clean(x): ...\ndef predict(x): ...", "serve"))
+    path = written(tmp_path, code("def clean(x: int): ...\ndef predict(x: int): ...", "serve"))
     assert Served.read(path, "clean").entry == "clean"
     assert problems(path, "train") == ['serve: found "train", accepted: clean, predict']
     assert problems(written(tmp_path, code("x = 1", "serve"))) == [

@@ -1,0 +1,274 @@
+"""`homeport init`: what it writes, and what it refuses to write over."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+from typer.testing import CliRunner, Result
+
+from homeport import Model
+from homeport.cli import app
+from homeport.init import default_name
+from homeport.notebook import is_as_made
+
+FILES = {
+    "function": {"model.py", "requirements.txt"},
+    "sklearn": {"model.skops", "requirements.txt", "train.py"},
+    "onnx": {"model.onnx", "requirements.txt", "train.py"},
+    "docker": {"Dockerfile", "server.py"},
+}
+COMMON = {".dockerignore", "README.md", "model.yaml", "request.json"}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def homeport(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, prog_name="homeport")
+
+
+def refusal(result: Result) -> str:
+    """The message of a usage error, without the frame around it."""
+    assert result.exit_code == 2
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", result.stderr).split("Error", 1)[1].split())
+
+
+def notebook(*sources: str, path: Path = Path("Fraud score.ipynb")) -> Path:
+    """A notebook whose cells are all tagged."""
+    cells = [v4.new_code_cell(source, metadata={"tags": ["serve"]}) for source in sources]
+    nbformat.write(v4.new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_folder_of_each_kind(kind: str) -> None:
+    result = homeport("init", "fraud-score", "--from", kind, "--owner", "risk")
+    assert result.exit_code == 0, result.output
+    folder = Path("fraud-score")
+    assert {path.name for path in folder.iterdir()} == COMMON | FILES[kind]
+    model = Model.load(folder / "model.yaml")
+    assert (model.name, model.owner) == ("fraud-score", "risk")
+    assert model.build is not None
+    named = [model.build.requirements, model.build.dockerfile]
+    named += [f"{model.build.serve.partition(':')[0]}.py"] if model.build.serve else []
+    assert [file for file in named if file and not (folder / file).is_file()] == []
+    json.loads((folder / "request.json").read_text())
+    rest = [path.name for path in folder.iterdir() if re.search(rb"my-(model|team)", path.read_bytes())]
+    assert rest == []
+
+
+def test_it_tells_what_comes_next() -> None:
+    result = homeport("init", "fraud-score", "--folder", "models/fraud")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[:6] == [
+        f"models/fraud/{name}: written" for name in sorted(COMMON | FILES["function"])
+    ]
+    assert result.stdout.endswith(
+        "\nServe it here:\n"
+        "  homeport run models/fraud\n"
+        "\nMake it live, below `models` in stacks/dev/models.yaml:\n"
+        "  fraud-score:\n"
+        "    spec: ../../models/fraud/model.yaml\n"
+        '    stable: {version: "1"}\n'
+    )
+
+
+def test_nothing_is_overwritten() -> None:
+    Path("fraud").mkdir()
+    Path("fraud", "model.py").write_text("mine")
+    result = homeport("init", "fraud")
+    assert result.exit_code == 1
+    assert result.stderr == "found fraud/model.py, accepted: a folder without; nothing was written\n"
+    assert [path.name for path in Path("fraud").iterdir()] == ["model.py"]
+    assert Path("fraud", "model.py").read_text() == "mine"
+
+
+def test_a_stack_gets_the_model_and_keeps_its_comments() -> None:
+    stack = Path("stacks", "dev")
+    stack.mkdir(parents=True)
+    before = (
+        "# Who is live.\nmodels:\n  iris:     # the first\n    spec: ../../iris/model.yaml\n"
+        '    stable: {version: "1"}   # not 2 yet\n'
+    )
+    (stack / "models.yaml").write_text(before)
+    result = homeport("init", "fraud", "--stack", "stacks/dev")
+    assert result.exit_code == 0
+    assert "stacks/dev/models.yaml: fraud added\n" in result.stdout
+    assert (stack / "models.yaml").read_text() == (
+        f'{before}  fraud:\n    spec: ../../fraud/model.yaml\n    stable: {{version: "1"}}\n'
+    )
+    (stack / "environment.yaml").write_text(
+        "cluster: {identifier: a}\nimages: {registry: r.example.com, bases: {python-3.11: r.example.com/python:1}}\n"
+    )
+    Path("iris").mkdir()
+    Path("iris", "model.yaml").write_text("name: iris\nowner: ds\nimage: registry.example.com/iris\n")
+    assert homeport("check").stdout.startswith("dev: ok, 2 models")
+
+
+@pytest.mark.parametrize(
+    ("models", "reason"),
+    [
+        (
+            'models:\n  fraud:\n    spec: a\n    stable: {version: "1"}\n',
+            'stacks/dev/models.yaml:2: models.fraud: found "fraud", accepted: the name of a model that is not there yet\n',
+        ),
+        ("models: 3\n", "stacks/dev/models.yaml:1: models: found 3, accepted: a mapping\n"),
+        (None, "stacks/dev/models.yaml: no such file"),
+    ],
+)
+def test_a_stack_that_cannot_take_the_model(models: str | None, reason: str) -> None:
+    Path("stacks", "dev").mkdir(parents=True)
+    if models:
+        Path("stacks", "dev", "models.yaml").write_text(models)
+    result = homeport("init", "fraud", "--stack", "stacks/dev")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(reason)
+    assert not Path("fraud").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "Invalid value for NAME: missing, accepted: name of the model"),
+        (["Fraud"], 'Invalid value for NAME: found "Fraud", accepted: '),
+        (["fraud", "--owner", "a team"], 'Invalid value for --owner: found "a team", accepted: '),
+        (["fraud", "--from", "pickle"], "'pickle' is not one of 'function', 'sklearn', "),
+        (["fraud", "--force"], "Invalid value for --force: found it without --notebook, accepted: both"),
+        (["fraud", "--serve", "a"], "Invalid value for --serve: found it without --notebook, accepted: both"),
+        (
+            ["--notebook", "a.ipynb", "--from", "onnx"],
+            "Invalid value for --from: found it together with --notebook, accepted: one of them",
+        ),
+    ],
+)
+def test_wrong_use(arguments: list[str], reason: str) -> None:
+    assert reason in refusal(homeport("init", *arguments))
+    assert list(Path().iterdir()) == []
+
+
+def test_the_shell_completes_kinds() -> None:
+    environment = os.environ | {
+        "_HOMEPORT_COMPLETE": "complete_bash",
+        "COMP_WORDS": "homeport init fraud --from ",
+        "COMP_CWORD": "4",
+    }
+    command = str(Path(sys.executable).parent / "homeport")
+    done = subprocess.run([command], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["function", "sklearn", "onnx", "docker"]
+
+
+def test_a_notebook_becomes_a_folder() -> None:
+    notebook(
+        "import pytest\nRATE = 2.0", "def predict(amount: float, country: str) -> float:\n    return amount * RATE"
+    )
+    result = homeport("init", "--notebook", "Fraud score.ipynb")
+    assert result.exit_code == 0, result.output
+    folder = Path("fraud-score")
+    assert {path.name for path in folder.iterdir()} == COMMON | FILES["function"]
+    assert folder.joinpath("model.py").read_text().startswith("# Made from ../Fraud score.ipynb by ")
+    assert folder.joinpath("requirements.txt").read_text() == f"pytest=={pytest.__version__}\n"
+    model = Model.load(folder / "model.yaml")
+    assert model.name == "fraud-score"
+    assert model.build is not None
+    assert model.build.serve == "model:predict"
+    assert json.loads(folder.joinpath("request.json").read_text()) == {
+        "inputs": [
+            {"name": "amount", "datatype": "FP64", "shape": [1], "data": [1.0]},
+            {"name": "country", "datatype": "BYTES", "shape": [1], "data": ["text"]},
+        ]
+    }
+
+
+def test_a_class_is_served_by_its_method_and_no_request_is_guessed() -> None:
+    notebook(
+        "import numpy as np\nfrom typing import Annotated\nclass Scorer:\n"
+        "    def predict(self, x: Annotated[np.ndarray, (-1, 4)]): ..."
+    )
+    result = homeport("init", "scorer", "--notebook", "Fraud score.ipynb")
+    assert result.exit_code == 0
+    model = Model.load("scorer/model.yaml")
+    assert model.build is not None
+    assert model.build.serve == "model:Scorer"
+    assert not Path("scorer", "request.json").exists()
+    assert result.stderr == (
+        "scorer/requirements.txt: name what brings `numpy`; it is not installed beside homeport "
+        "(cell 1, line 1 imports it)\n"
+    )
+
+
+def test_again_only_the_module_is_made_anew() -> None:
+    notebook("def predict(x: float): return x")
+    assert homeport("init", "a", "--notebook", "Fraud score.ipynb").exit_code == 0
+    Path("a", "README.md").write_text("mine")
+    Path("a", "request.json").unlink()
+    notebook("%pip install xgboost==2.1.0", "import pytest", "def predict(y: float): return y")
+    result = homeport("init", "a", "--notebook", "Fraud score.ipynb")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("a/model.py: written\n\n")
+    assert result.stderr == (
+        "a/requirements.txt: add xgboost==2.1.0\n"
+        f"a/requirements.txt: add pytest=={pytest.__version__} (cell 2, line 1 imports it)\n"
+    )
+    assert "return y" in Path("a", "model.py").read_text()
+    assert Path("a", "README.md").read_text() == "mine"
+    assert not Path("a", "request.json").exists()
+
+
+def test_a_module_that_was_changed_by_hand_stays() -> None:
+    notebook("def predict(x: float): return x")
+    again = ("init", "a", "--notebook", "Fraud score.ipynb")
+    assert homeport(*again).exit_code == 0
+    module = Path("a", "model.py")
+    changed = module.read_text().replace("return x", "return 2 * x")
+    module.write_text(changed)
+    result = homeport(*again)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "found a/model.py, changed since it was made from a notebook or never made from one,"
+    )
+    assert module.read_text() == changed
+    assert homeport(*again, "--force").exit_code == 0
+    assert is_as_made(module.read_text())
+
+
+def test_what_model_yaml_serves_stays_what_is_served() -> None:
+    notebook("def score(x: float): return x", "def last(x: float): return x")
+    again = ("init", "a", "--notebook", "Fraud score.ipynb")
+    assert homeport(*again, "--serve", "score").exit_code == 0
+    assert homeport(*again).exit_code == 0  # not `last`, which it would be in a new folder
+    result = homeport(*again, "--serve", "last")
+    assert result.exit_code == 1
+    assert result.stderr == 'a/model.yaml:6: build.serve: found "model:score", accepted: "model:last"\n'
+    notebook("def last(x: float): return x")
+    assert homeport(*again).stderr == 'Fraud score.ipynb: serve: found "score", accepted: last\n'
+
+
+def test_a_notebook_that_cannot_be_served_writes_nothing() -> None:
+    notebook("def predict(x): return RATE * x")
+    result = homeport("init", "--notebook", "Fraud score.ipynb")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Fraud score.ipynb: cell 1, line 1: found `RATE`, accepted: ")
+    assert not Path("fraud-score").exists()
+
+
+def test_parameters_have_annotations() -> None:
+    notebook("x = 1\ndef predict(amount, n: int): ...")
+    assert homeport("init", "a", "--notebook", "Fraud score.ipynb").stderr == (
+        "Fraud score.ipynb: cell 1, line 2: found `amount` without an annotation, accepted: one, such as "
+        "`amount: float`; it is checked by it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("Fraud score.ipynb", "fraud-score"), ("a/v2_final!.ipynb", "v2-final"), ("X.ipynb", "x")]
+)
+def test_a_model_is_named_after_its_notebook(file: str, name: str) -> None:
+    assert default_name(Path(file)) == name
