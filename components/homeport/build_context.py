@@ -46,7 +46,7 @@ def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildCo
         build,
         base=images.base(build.base) or "",
         server=images.server or installed_version("homeport"),
-        hashed=bool(build.requirements and _has_hashes(folder / build.requirements)),
+        hashed=bool(build.requirements and has_hashes(folder / build.requirements)),
         pip=images.pip,
     )
     stated = folder / ".dockerignore"
@@ -65,7 +65,8 @@ def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildCo
     return BuildContext(folder, generated / "Dockerfile", revision(folder, built))
 
 
-def _has_hashes(requirements: Path) -> bool:
+def has_hashes(requirements: Path) -> bool:
+    """Whether it is a lock file, of which nothing without a hash is installed."""
     return re.search(r"(^|\s)--hash=", requirements.read_text(encoding="utf-8")) is not None
 
 

@@ -17,7 +17,7 @@ FOLDER = "/model"
 _UNSEEN = ("**/.*", "**/__pycache__", "model.yaml")
 """Never needed, and a change of them must not make another image."""
 
-_LIMITS = {
+VARIABLES = {
     # Files of the image cannot be written, and a library that starts a thread for each core of the node slows a
     # container that has a fraction of one.
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -30,6 +30,7 @@ _LIMITS = {
     "MALLOC_ARENA_MAX": "2",
     "MLSERVER_PARALLEL_WORKERS": "0",
 }
+"""Variables of every image that is built, and of `homeport run`."""
 
 _REMOVE_TOOLS = (
     "rm -rf /usr/bin/apt /usr/bin/apt-* /usr/lib/apt /usr/bin/pip* /usr/local/bin/pip* /usr/share/python-wheels "
@@ -54,7 +55,7 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         pip: Variables that pip gets as build secrets.
     """
     requirements = ["", f"COPY {build.requirements} /build/requirements.txt"] if build.requirements else []
-    variables = _LIMITS | {"PATH": f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin", "MLSERVER_MODEL_NAME": name}
+    variables = VARIABLES | {"PATH": f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin", "MLSERVER_MODEL_NAME": name}
     if build.serve:
         variables["HOMEPORT_SERVE"] = build.serve
     lines = [

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from homeport.build_context import missing
+from homeport.dockerfile import VARIABLES
+from homeport.documents import Document, SpecError
 from homeport.environment import Defaults
+from homeport.fields import byte_count, millicores
 from homeport.manifests.workload import DRAIN_VARIABLE
 from homeport.model import Build, Model
 from homeport.run_environment import cache, environment
@@ -21,16 +25,6 @@ from homeport.run_limits import Limits, limits
 HOST = "127.0.0.1"
 METRICS_ABOVE = 2
 """The metrics' port is this much above the server's, as 8082 is above 8080."""
-
-_KEPT = ("HOME", "LANG", "TMPDIR", "TZ")
-"""Variables of the user that the server gets too; the others would not be there in the cluster either."""
-
-_THREADS = {
-    # Else libraries start as many threads as the machine has cores, and the C library as many heaps.
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "2",
-}
 
 
 class RunError(RuntimeError):
@@ -86,13 +80,16 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
         RunError: What it describes is not served by homeport's server, or the port is taken.
         EnvironmentFailedError: The environment cannot be made.
     """
-    model = Model.load(folder / "model.yaml")
+    document = Document.read(folder / "model.yaml")
+    model = document.validate(Model)
     build = _build(model, folder)
+    if problems := [document.problem(("build", *field), message) for field, message in missing(build, folder)]:
+        raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):
         _check_free(number)
     version = re.search(r"3\.\d+", build.base or "")
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    requirements = _existing(folder, build.requirements) if build.requirements else None
+    requirements = folder / build.requirements if build.requirements else None
     python = environment(requirements, version[0] if version else here, server)
     defaults = Defaults()
     return Serving(
@@ -106,14 +103,10 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
 
 
 def _build(model: Model, folder: Path) -> Build:
-    size = " ".join(
-        f"{option}={value}"
-        for option, value in (("--cpus", model.resources.cpu), ("--memory", model.resources.memory))
-        if value
-    )
-    # Docker's units are binary and have one letter.
-    size = re.sub(r"(?<=\d)([KMGT])i\b", lambda match: match[1].lower(), re.sub(r"=(\d+)m ", r"=0.\1 ", size))
-    run = f"docker run --rm --read-only --tmpfs /tmp {size} -p {HOST}:{model.serving_port}:{model.serving_port}"
+    size = [f"--cpus={millicores(cpu) / 1000:g}"] if (cpu := model.resources.cpu) else []
+    size += [f"--memory={byte_count(memory)}"] if (memory := model.resources.memory) else []
+    own = " ".join(["docker run --rm --read-only --tmpfs /tmp", *size])
+    run = f"{own} -p {HOST}:{model.serving_port}:{model.serving_port}"
     if model.image:
         raise RunError(f"found a model with an image of its own, accepted: `build`; instead: {run} {model.image}:VERSION")
     if model.build is None or model.build.dockerfile:
@@ -134,24 +127,16 @@ def _served(folder: Path, build: Build) -> Path:
     for file in build.files:
         link = place / file
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(_existing(folder, file).resolve())
+        link.symlink_to((folder / file).resolve())
     return place
 
 
-def _existing(folder: Path, file: str) -> Path:
-    path = folder / file
-    if not path.exists():
-        raise RunError(f"{folder / 'model.yaml'}: found {file}, accepted: a file of {folder.resolve()}")
-    return path
-
-
 def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     serve = {"HOMEPORT_SERVE": build.serve} if build.serve else {}
-    own = {
+    here = {
         "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
-        "PYTHONUNBUFFERED": "1",
-        # Compiled code is kept, but not in the model's folder.
+        # Files of the image are compiled already. Here that happens at the first start, and not in the model's folder.
+        "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(python.parent.parent / "compiled"),
         "MLSERVER_MODEL_NAME": model.name,
         "MLSERVER_HOST": HOST,
@@ -159,11 +144,11 @@ def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str,
         "MLSERVER_METRICS_PORT": str(port + METRICS_ABOVE),
         DRAIN_VARIABLE: str(model.drain_seconds),
     }
-    return kept | _THREADS | own | serve | model.env
+    return {**VARIABLES, **here, **serve, **model.env}
 
 
 def _check_free(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
-    except OSError as error:
-        raise RunError(f"found port {port} of {HOST} taken ({error.strerror}), accepted: another --port") from None
+    except OSError:
+        raise RunError(f"found port {port} of {HOST} taken, accepted: another --port") from None

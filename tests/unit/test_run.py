@@ -1,0 +1,211 @@
+"""`homeport run` short of running: what it refuses, which limits it chooses, and what an environment depends on."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from homeport import run_environment
+from homeport.cli import app
+from homeport.run_limits import limits
+
+SPEC = "name: fraud\nowner: risk\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOMEPORT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HOMEPORT_SERVER_PACKAGE", raising=False)
+    (tmp_path / "fraud").mkdir()
+    return tmp_path / "fraud"
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, str, str]]:
+    """What environments are made from, in place of making them."""
+    found: list[tuple[Path | None, str, str]] = []
+
+    def make(_: Path, requirements: Path | None, python: str, server: str) -> None:
+        found.append((requirements, python, server))
+        (_ / "bin").mkdir(parents=True)
+
+    monkeypatch.setattr(run_environment, "_make", make)
+    return found
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One that is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+def homeport(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", *arguments], prog_name="homeport")
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        (None, "fraud/model.yaml: no such file (looked in "),
+        ("build: {serve: model}\n", 'fraud/model.yaml:3: build.serve: found "model", accepted: '),
+        (
+            "build: {requirements: all.txt, files: [a.py]}\n",
+            'fraud/model.yaml:3: build.requirements: found "all.txt", accepted: path of a file in fraud (no such file)\n'
+            'fraud/model.yaml:3: build.files[0]: found "a.py", accepted: path of a file in fraud (no such file)\n',
+        ),
+        (
+            "build: {dockerfile: Dockerfile}\nresources: {cpu: 500m, memory: 512Mi}\n",
+            "found a model with a Dockerfile of its own, accepted: `build` without; instead: docker build -t fraud -f "
+            "fraud/Dockerfile fraud && docker run --rm --read-only --tmpfs /tmp --cpus=0.5 --memory=536870912 "
+            "-p 127.0.0.1:8080:8080 fraud\n",
+        ),
+        (
+            "image: registry.example.com/fraud\nprotocol: http\nport: 9000\nhealth: {live: /l, ready: /r}\n"
+            "resources: {cpu: 2, memory: 4Gi}\n",
+            "found a model with an image of its own, accepted: `build`; instead: docker run --rm --read-only --tmpfs /tmp "
+            "--cpus=2 --memory=4294967296 -p 127.0.0.1:9000:9000 registry.example.com/fraud:VERSION\n",
+        ),
+    ],
+)
+def test_what_cannot_be_served_here(folder: Path, spec: str | None, reason: str) -> None:
+    if spec:
+        (folder / "model.yaml").write_text(SPEC + spec)
+    (folder / "Dockerfile").touch()
+    result = homeport("fraud")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(reason)
+    assert result.stdout == ""
+
+
+def test_a_port_that_is_taken(folder: Path, port: int) -> None:
+    (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict}\n")
+    assert homeport("fraud", "--port", str(port)).stderr == (
+        f"found port {port} of 127.0.0.1 taken, accepted: another --port\n"
+    )
+    assert homeport("fraud", "--port", str(port - 2)).stderr.startswith(f"found port {port} of 127.0.0.1 taken")
+
+
+def test_an_environment_is_made_once_for_what_it_is_made_from(
+    folder: Path, made: list[tuple[Path | None, str, str]], tmp_path: Path
+) -> None:
+    requirements = folder / "requirements.txt"
+    requirements.write_text("numpy\n")
+    server = tmp_path / "server"
+    server.mkdir()
+    (server / "a.py").write_text("")
+    first = run_environment.environment(requirements, "3.11", str(server))
+    assert first.is_relative_to(tmp_path / "cache" / "environments")
+    assert run_environment.environment(requirements, "3.11", str(server)) == first
+    assert made == [(requirements, "3.11", str(server))]
+    others = [
+        run_environment.environment(requirements, "3.12", str(server)),
+        run_environment.environment(requirements, "3.11", "homeport-server==1"),
+        run_environment.environment(None, "3.11", str(server)),
+    ]
+    (server / "a.py").write_text("changed")
+    others.append(run_environment.environment(requirements, "3.11", str(server)))
+    requirements.write_text("numpy==2\n")
+    others.append(run_environment.environment(requirements, "3.11", str(server)))
+    assert len({first, *others}) == 6
+
+
+def test_an_environment_that_failed_is_made_again(
+    folder: Path, made: list[tuple[Path | None, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(place: Path, *_: object) -> None:
+        (place / "bin").mkdir(parents=True)
+        raise run_environment.EnvironmentFailedError("no network")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_environment, "_make", fail)
+        (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict}\n")
+        result = homeport("fraud", "--port", "1234")
+        assert (result.exit_code, result.stderr) == (1, "no network\n")
+    run_environment.environment(None, f"3.{sys.version_info.minor}", run_environment.server_package())
+    assert len(made) == 1
+
+
+def test_a_tool_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho no network >&2\nexit 3\n")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(run_environment.EnvironmentFailedError, match=r"uv venv .* ended with 3, for the reason above"):
+        run_environment.environment(None, "3.11", "homeport-server==1")
+
+
+def test_a_python_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(
+        run_environment.EnvironmentFailedError, match=r"found no python3\.99, accepted: one on PATH, or uv"
+    ):
+        run_environment.environment(None, "3.99", "homeport-server==1")
+
+
+def test_where_the_server_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Path(run_environment.server_package(), "homeport_server", "__main__.py").is_file()
+    monkeypatch.setattr(run_environment, "_CHECKOUT", tmp_path)
+    assert run_environment.server_package().startswith("homeport-server==")
+    monkeypatch.setenv("HOMEPORT_SERVER_PACKAGE", "../server.whl")
+    assert run_environment.server_package() == "../server.whl"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can bind a process to cores")
+@pytest.mark.parametrize(
+    ("cpu", "line"), [("500m", "held to 1, for this machine can only bind to whole cores"), ("1", "held")]
+)
+def test_limits_that_a_process_keeps_itself(monkeypatch: pytest.MonkeyPatch, cpu: str, line: str) -> None:
+    monkeypatch.setattr("homeport.run_limits._scope", lambda *_: None)
+    found = limits(cpu, "512Mi")
+    assert found.command == ()
+    assert found.lines == (
+        f"cpu {cpu}: {line}",
+        "memory 512Mi: held; beyond it Python raises MemoryError, where the cluster ends the process",
+    )
+    script = "import os, resource; print(len(os.sched_getaffinity(0)), resource.getrlimit(resource.RLIMIT_DATA))"
+    own = f"from homeport.run_limits import limits; limits({cpu!r}, '512Mi').apply()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{own}\n{script}"],
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"1 ({512 << 20}, {512 << 20})\n"
+
+
+def test_limits_on_a_machine_that_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeport.run_limits._scope", lambda *_: None)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = limits("2", "4Gi")
+    assert found.lines == ("cpu 2: not held, for this machine cannot", "memory 4Gi: not held, for this machine cannot")
+    found.apply()
+
+
+@pytest.mark.parametrize(
+    ("holds", "held"),
+    [("50000 100000\n536870912", True), ("536870912", False), ("max 100000\nmax", False), ("50000 100000\nmax", False)],
+    ids=["both", "memory only", "none", "cpu only"],
+)
+def test_limits_of_a_users_systemd_count_only_if_the_cgroup_has_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, holds: str, held: bool
+) -> None:
+    """With a systemd-run that says what its cgroup would; a systemd of the user is not to be had in a test."""
+    (tmp_path / "holds").write_text(holds)
+    command = tmp_path / "systemd-run"
+    command.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\ncat {tmp_path}/holds\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    found = limits("500m", "512Mi")
+    asked = (tmp_path / "asked").read_text()
+    assert "--property=CPUQuota=50% --property=MemoryMax=536870912 --property=MemorySwapMax=0" in asked
+    assert bool(found.command) == held
+    if held:
+        assert found.lines == ("cpu 500m and memory 512Mi: held as in the cluster",)
