@@ -1,4 +1,4 @@
-"""Serves a model's folder on this machine, with the same server, libraries, settings and limits as in the cluster."""
+"""Serves a model's folder on this machine, with the same server, libraries, variables and limits as when deployed."""
 
 import hashlib
 import os
@@ -107,13 +107,15 @@ def _build(model: Model, folder: Path) -> Build:
     size += [f"--memory={byte_count(memory)}"] if (memory := model.resources.memory) else []
     own = " ".join(["docker run --rm --read-only --tmpfs /tmp", *size])
     run = f"{own} -p {HOST}:{model.serving_port}:{model.serving_port}"
-    if model.image:
-        raise RunError(f"found a model with an image of its own, accepted: `build`; instead: {run} {model.image}:VERSION")
-    if model.build is None or model.build.dockerfile:
-        file = shlex.quote(str(folder / (model.build.dockerfile if model.build and model.build.dockerfile else "")))
-        make = f"docker build -t {model.name} -f {file} {shlex.quote(str(folder))}"
+    if model.build is None:
         raise RunError(
-            f"found a model with a Dockerfile of its own, accepted: `build` without; instead: {make} && {run} {model.name}"
+            f"found a model with an image of its own, accepted: `build`; instead: {run} {model.image}:VERSION"
+        )
+    if model.build.dockerfile:
+        file, context = shlex.quote(str(folder / model.build.dockerfile)), shlex.quote(str(folder))
+        raise RunError(
+            "found a model with a Dockerfile of its own, accepted: `build` without; instead: "
+            f"docker build -t {model.name} -f {file} {context} && {run} {model.name}"
         )
     return model.build
 
@@ -124,10 +126,11 @@ def _served(folder: Path, build: Build) -> Path:
         return folder.resolve()
     place = cache() / "served" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     shutil.rmtree(place, ignore_errors=True)
-    for file in build.files:
+    for file in sorted(build.files):
         link = place / file
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to((folder / file).resolve())
+        if not link.exists():  # as a part of a folder before it
+            link.symlink_to((folder / file).resolve())
     return place
 
 

@@ -34,7 +34,7 @@ def limits(cpu: str, memory: str) -> Limits:
     """The limits of a cpu and a memory quantity on this machine."""
     scope = _scope(millicores(cpu), byte_count(memory))
     if scope:
-        return Limits(tuple(scope), lambda: None, (f"cpu {cpu} and memory {memory}: held as in the cluster",))
+        return Limits(tuple(scope), lambda: None, (f"cpu {cpu} and memory {memory}: held, as when it is deployed",))
     cores = _cores(millicores(cpu))
     # macOS takes the limit and does not keep it.
     bounded = sys.platform == "linux"
@@ -59,7 +59,7 @@ def _cpu_line(cpu: str, cores: set[int] | None) -> str:
 def _memory_line(memory: str, *, bounded: bool) -> str:
     if not bounded:
         return f"memory {memory}: not held, for this machine cannot"
-    return f"memory {memory}: held; beyond it Python raises MemoryError, where the cluster ends the process"
+    return f"memory {memory}: held; beyond it Python raises MemoryError, and when deployed the process is ended"
 
 
 def _cores(thousandths: int) -> set[int] | None:

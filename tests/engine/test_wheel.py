@@ -40,3 +40,22 @@ def test_program_outside_the_repository_uses_the_wheel(cluster: Cluster, install
 def test_wheel_tells_type_checkers_that_it_is_typed(installed: Path) -> None:
     (package,) = installed.parent.glob("lib/python3*/site-packages/homeport")
     assert (package / "py.typed").is_file()
+
+
+def test_wheel_has_all_that_a_new_model_is_made_of(installed: Path, tmp_path: Path) -> None:
+    (package,) = installed.parent.glob("lib/python3*/site-packages/homeport")
+    found, wanted = (
+        sorted(path.relative_to(folder) for path in (folder / "templates").rglob("*.*") if path.suffix != ".pyc")
+        for folder in (package, ROOT / "components" / "homeport")
+    )
+    assert found == wanted
+    homeport = str(installed / "homeport")
+    subprocess.run([homeport, "init", "flowers", "--from", "sklearn"], cwd=tmp_path, check=True)
+    assert (tmp_path / "flowers" / ".dockerignore").is_file()
+    done = subprocess.run(
+        [homeport, "init", "--notebook", "a.ipynb"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        'a.ipynb: reading a notebook needs: pip install "homeport[notebook]"\n',
+    )

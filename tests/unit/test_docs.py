@@ -48,3 +48,28 @@ def test_readme_shows_what_check_says() -> None:
     (violation,) = Release(model, environment, "1", "image").violations()
     said = f"examples/iris/model.yaml:{line}: iris.scale.max: {violation.message}"
     assert said in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+PLATFORM = re.compile(
+    r"\b(kubernetes|k8s|kubectl|helm|pods?|namespaces?|deployments?|replicas?|replicasets?|daemonsets?|statefulsets?|"
+    r"containers?|nodes?|clusters?|manifests?|ingress|taints?|tolerations?|crds?|configmaps?|sidecars?|quotas?|yaml file)\b",
+    re.IGNORECASE,
+)
+"""What a data scientist need not know."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        ROOT / "docs" / "for-data-scientists.md",
+        ROOT / "examples" / "from-notebook" / "README.md",
+        *sorted(
+            path
+            for path in (ROOT / "components" / "homeport" / "templates").rglob("*.*")
+            if path.suffix not in {".onnx", ".skops"}
+        ),
+    ],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_data_scientists_read_no_word_of_the_platform(page: Path) -> None:
+    assert PLATFORM.findall(page.read_bytes().decode(errors="ignore")) == []

@@ -167,7 +167,7 @@ def test_limits_that_a_process_keeps_itself(monkeypatch: pytest.MonkeyPatch, cpu
     assert found.command == ()
     assert found.lines == (
         f"cpu {cpu}: {line}",
-        "memory 512Mi: held; beyond it Python raises MemoryError, where the cluster ends the process",
+        "memory 512Mi: held; beyond it Python raises MemoryError, and when deployed the process is ended",
     )
     script = "import os, resource; print(len(os.sched_getaffinity(0)), resource.getrlimit(resource.RLIMIT_DATA))"
     own = f"from homeport.run_limits import limits; limits({cpu!r}, '512Mi').apply()"
@@ -208,4 +208,4 @@ def test_limits_of_a_users_systemd_count_only_if_the_cgroup_has_them(
     assert "--property=CPUQuota=50% --property=MemoryMax=536870912 --property=MemorySwapMax=0" in asked
     assert bool(found.command) == held
     if held:
-        assert found.lines == ("cpu 500m and memory 512Mi: held as in the cluster",)
+        assert found.lines == ("cpu 500m and memory 512Mi: held, as when it is deployed",)
