@@ -11,14 +11,15 @@ import pytest
 from tests.support import EXAMPLES, ROOT, Cluster, Program
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` folder of an environment with nothing but the wheel, what it depends on, and pip."""
+    folder = tmp_path_factory.mktemp("wheel")
     uv = str(Path(sys.executable).parent / "uv")
-    subprocess.run([uv, "build", "--quiet", "--wheel", f"--out-dir={tmp_path}", str(ROOT)], check=True)
-    (wheel,) = tmp_path.glob("homeport-*.whl")
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([uv, "build", "--quiet", "--wheel", f"--out-dir={folder}", str(ROOT)], check=True)
+    (wheel,) = folder.glob("homeport-*.whl")
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
     # The versions that the sandbox's engine speaks; newer ones ask for providers that it cannot fetch.
     pinned = ["pulumi==3.259.0", "pulumi-kubernetes==4.25.0", "pulumi-docker-build==0.0.22"]
     subprocess.run([uv, "pip", "install", "--quiet", f"--python={python}", str(wheel), *pinned], check=True)
