@@ -136,7 +136,7 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
     folder = folder or Path(name)
     target = beginning.Target(name, owner, folder)
     try:
-        live = beginning.live_models(name, folder, stack) if stack else ""
+        live = beginning.live_models(name, folder, stack) if stack else None
         if notebook:
             made = beginning.from_notebook(notebook, target, entry=serve, force=force)
         else:
@@ -146,7 +146,7 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
             typer.echo(_colored(line, "yellow"), err=True)
     except (beginning.InitError, SpecError) as error:
         _fail([str(error)])
-    if stack:
+    if stack and live:
         (stack / MODELS_FILE).write_text(live, encoding="utf-8")
         typer.echo(f"{stack / MODELS_FILE}: {name} added")
     if kind is not beginning.Kind.DOCKER:

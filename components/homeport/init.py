@@ -115,19 +115,23 @@ def live_entry(name: str, folder: Path, stack: Path) -> str:
     return _dumped(_entries(name, folder, stack))
 
 
-def live_models(name: str, folder: Path, stack: Path) -> str:
-    """A stack's `models.yaml` with a new model in it; its comments and its layout stay as they are.
+def live_models(name: str, folder: Path, stack: Path) -> str | None:
+    """A stack's `models.yaml` with a new model in it, comments and layout as they are; None if it is there already.
 
     Raises:
-        SpecError: The file is not as it should be, or has the model already.
+        SpecError: The file is not as it should be, or has another model of this name.
     """
     path = stack / MODELS_FILE
     document = Document.read(path)
-    if name in document.validate(LiveModels).models:
-        message = f'found "{name}", accepted: the name of a model that is not there yet'
-        raise SpecError([document.problem(("models", name), message)])
+    live = document.validate(LiveModels).models
+    entries = _entries(name, folder, stack)
+    if name in live:
+        if live[name].spec == entries[name]["spec"]:
+            return None
+        message = f'found "{live[name].spec}", accepted: "{entries[name]["spec"]}", or another name for the new model'
+        raise SpecError([document.problem(("models", name, "spec"), message)])
     content = _yaml().load(path.read_text(encoding="utf-8"))
-    content["models"] |= _entries(name, folder, stack)
+    content["models"] |= entries
     return _dumped(content)
 
 

@@ -87,10 +87,8 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):
         _check_free(number)
-    version = re.search(r"3\.\d+", build.base or "")
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
     requirements = folder / build.requirements if build.requirements else None
-    python = environment(requirements, version[0] if version else here, server)
+    python = environment(requirements, python_version(build.base), server)
     defaults = Defaults()
     return Serving(
         model,
@@ -100,6 +98,12 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
         [str(python), "-m", "homeport_server", str(_served(folder, build))],
         _variables(model, build, port, python),
     )
+
+
+def python_version(base: str | None) -> str:
+    """The version of Python that the name of a base image tells, such as python-3.11; without one, homeport's own."""
+    named = re.search(r"py(?:thon)?[-_]?(3\.\d+)", base or "")
+    return named[1] if named else f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _build(model: Model, folder: Path) -> Build:

@@ -118,7 +118,8 @@ def test_a_stack_gets_the_model_and_keeps_its_comments() -> None:
     [
         (
             'models:\n  fraud:\n    spec: a\n    stable: {version: "1"}\n',
-            'stacks/dev/models.yaml:2: models.fraud: found "fraud", accepted: the name of a model that is not there yet\n',
+            'stacks/dev/models.yaml:3: models.fraud.spec: found "a", accepted: "../../fraud/model.yaml", or another name for '
+            "the new model\n",
         ),
         ("models: 3\n", "stacks/dev/models.yaml:1: models: found 3, accepted: a mapping\n"),
         (None, "stacks/dev/models.yaml: no such file"),
@@ -205,14 +206,21 @@ def test_a_class_is_served_by_its_method_and_no_request_is_guessed() -> None:
 
 
 def test_again_only_the_module_is_made_anew() -> None:
+    Path("stacks", "dev").mkdir(parents=True)
+    models = Path("stacks", "dev", "models.yaml")
+    models.write_text('models:\n  iris:\n    spec: ../../iris/model.yaml\n    stable: {version: "1"}\n')
     notebook("def predict(x: float): return x")
-    assert homeport("init", "a", "--notebook", "Fraud score.ipynb").exit_code == 0
+    again = ("init", "a", "--notebook", "Fraud score.ipynb", "--stack", "stacks/dev")
+    assert homeport(*again).exit_code == 0
+    live = models.read_text()
+    assert "spec: ../../a/model.yaml" in live
     Path("a", "README.md").write_text("mine")
     Path("a", "request.json").unlink()
     notebook("%pip install xgboost==2.1.0", "import pytest", "def predict(y: float): return y")
-    result = homeport("init", "a", "--notebook", "Fraud score.ipynb")
+    result = homeport(*again)
     assert result.exit_code == 0
-    assert result.stdout.startswith("a/model.py: written\n\n")
+    assert result.stdout == "a/model.py: written\n\nServe it here:\n  homeport run a\n"
+    assert models.read_text() == live
     assert result.stderr == (
         "a/requirements.txt: add xgboost==2.1.0\n"
         f"a/requirements.txt: add pytest=={pytest.__version__} (cell 2, line 1 imports it)\n"

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from homeport import run_environment
 from homeport.cli import app
+from homeport.run import python_version
 from homeport.run_limits import limits
 
 SPEC = "name: fraud\nowner: risk\n"
@@ -179,6 +180,33 @@ def test_limits_that_a_process_keeps_itself(monkeypatch: pytest.MonkeyPatch, cpu
         check=True,
     )
     assert done.stdout == f"1 ({512 << 20}, {512 << 20})\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "version"),
+    [
+        ("python-3.12", "3.12"),
+        ("cuda-12.3.1-py3.13", "3.13"),
+        ("cuda-12.3.1", f"3.{sys.version_info.minor}"),
+        (None, f"3.{sys.version_info.minor}"),
+    ],
+)
+def test_the_version_of_python_is_in_the_name_of_the_base(base: str | None, version: str) -> None:
+    assert python_version(base) == version
+
+
+def test_a_command_that_limits_gets_the_users_variables_and_the_server_only_its_own() -> None:
+    """With `env` in place of systemd-run, which passes its own variables on as well."""
+    script = (
+        "from pathlib import Path\n"
+        "from homeport import Model\nfrom homeport.run import Serving\nfrom homeport.run_limits import Limits\n"
+        "model = Model(name='a', owner='b', image='c.example.com/d')\n"
+        "limits = Limits(('env', 'SEEN_BY_SYSTEMD=1'), lambda: None, ())\n"
+        "command = ['/bin/sh', '-c', 'echo $OWN $SEEN_BY_SYSTEMD; exit 3']\n"
+        "Serving(model, Path(), 8080, limits, command, {'OWN': 'a b'}).serve()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "a b\n")
 
 
 def test_limits_on_a_machine_that_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
