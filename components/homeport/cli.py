@@ -102,7 +102,9 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
     ] = None,
     notebook: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Notebook whose cells tagged `serve` become model.py, as often as this runs."),
+        typer.Option(
+            metavar="FILE", help="Notebook whose cells tagged `serve` become model.py, as often as this runs."
+        ),
     ] = None,
     serve: Annotated[
         str | None,

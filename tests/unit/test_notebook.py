@@ -78,7 +78,9 @@ def test_a_notebook_of_an_older_format_is_brought_up(tmp_path: Path) -> None:
 
 
 def test_without_a_tagged_cell_it_says_how_to_tag(tmp_path: Path) -> None:
-    (problem,) = problems(written(tmp_path, code(PREDICT, "server"), v4.new_markdown_cell("a", metadata={"tags": ["serve"]})))
+    (problem,) = problems(
+        written(tmp_path, code(PREDICT, "server"), v4.new_markdown_cell("a", metadata={"tags": ["serve"]}))
+    )
     assert problem.startswith("found no cell tagged `serve`, accepted: one at least; in JupyterLab open")
 
 
@@ -132,7 +134,10 @@ def test_all_cells_tell_their_problems_at_once(tmp_path: Path) -> None:
         (["x = 1", "def predict(:\n    pass"], "cell 2, line 1: not Python: invalid syntax"),
         (["x = 1", "\n\nreturn 3"], "cell 2, line 3: not Python: 'return' outside function"),
         (["x = 1", "x = (\n"], "cell 2, line 1: not Python: '(' was never closed"),
-        (["x = 1", "from __future__ import annotations"], "cell 2, line 1: not Python: from __future__ imports must occur"),
+        (
+            ["x = 1", "from __future__ import annotations"],
+            "cell 2, line 1: not Python: from __future__ imports must occur",
+        ),
     ],
 )
 def test_what_is_not_python_is_named_by_cell_and_line(tmp_path: Path, cells: list[str], reason: str) -> None:
