@@ -31,7 +31,7 @@ test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	$(PYTEST) tests/server tests/cluster
 
 test-slow: .venv/synced ## Run the tests that take longest, with a real node
-	$(PYTEST) tests/cluster -m slow
+	$(PYTEST) tests/server tests/cluster -m slow
 
 bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)
 	@$(RUN) python -m benchmarks.render

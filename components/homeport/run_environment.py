@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -16,6 +17,9 @@ from homeport.build_context import has_hashes
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
 """Names the server's package in another way than the default: a folder, a wheel or a requirement."""
+
+UNUSED_DAYS = 30
+"""An environment that has not been started for so many days is removed when another is made."""
 
 _CHECKOUT = Path(__file__).resolve().parent.parent / "homeport_server"
 _RECIPE = 1
@@ -60,9 +64,17 @@ def environment(requirements: Path | None, python: str, server: str) -> Path:
         if not complete.exists():
             shutil.rmtree(place, ignore_errors=True)
             wanted = str(package.resolve()) if package.exists() else server
+            _forget(place.parent)
             _make(place, requirements, python, wanted)
-            complete.touch()
+        complete.touch()
     return place / "bin" / "python"
+
+
+def _forget(environments: Path) -> None:
+    """Remove what nobody has used for long: each change of the requirements leaves an environment behind."""
+    for complete in environments.glob("*/complete"):
+        if time.time() - complete.stat().st_mtime > UNUSED_DAYS * 24 * 60 * 60:
+            shutil.rmtree(complete.parent)
 
 
 def _make(place: Path, requirements: Path | None, python: str, server: str) -> None:

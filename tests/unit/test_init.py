@@ -91,7 +91,8 @@ def test_nothing_is_overwritten() -> None:
     assert Path("fraud", "model.py").read_text() == "mine"
 
 
-def test_a_stack_gets_the_model_and_keeps_its_comments() -> None:
+@pytest.mark.parametrize("kind", FILES)
+def test_a_stack_gets_the_model_and_keeps_its_comments(kind: str) -> None:
     stack = Path("stacks", "dev")
     stack.mkdir(parents=True)
     before = (
@@ -99,7 +100,7 @@ def test_a_stack_gets_the_model_and_keeps_its_comments() -> None:
         '    stable: {version: "1"}   # not 2 yet\n'
     )
     (stack / "models.yaml").write_text(before)
-    result = homeport("init", "fraud", "--stack", "stacks/dev")
+    result = homeport("init", "fraud", "--from", kind, "--stack", "stacks/dev")
     assert result.exit_code == 0
     assert "stacks/dev/models.yaml: fraud added\n" in result.stdout
     assert (stack / "models.yaml").read_text() == (

@@ -133,6 +133,18 @@ def test_an_environment_that_failed_is_made_again(
     assert len(made) == 1
 
 
+@pytest.mark.usefixtures("made")
+def test_an_environment_that_is_not_used_for_long_goes_when_another_is_made() -> None:
+    month = 31 * 24 * 60 * 60
+    old, used = (run_environment.environment(None, python, "a==1").parent.parent for python in ("3.11", "3.12"))
+    for each in (old, used):
+        os.utime(each / "complete", (each.stat().st_mtime - month,) * 2)
+    run_environment.environment(None, "3.12", "a==1")
+    assert old.exists()
+    run_environment.environment(None, "3.13", "a==1")
+    assert (old.exists(), used.exists()) == (False, True)
+
+
 def test_a_tool_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho no network >&2\nexit 3\n")
