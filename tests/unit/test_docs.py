@@ -1,5 +1,6 @@
 """Generated pages say what the code says; links in pages lead somewhere; their YAML is accepted."""
 
+import json
 import re
 from pathlib import Path
 
@@ -73,3 +74,10 @@ PLATFORM = re.compile(
 )
 def test_data_scientists_read_no_word_of_the_platform(page: Path) -> None:
     assert PLATFORM.findall(page.read_bytes().decode(errors="ignore")) == []
+
+
+def test_the_function_of_the_page_is_that_of_the_notebook() -> None:
+    page = (ROOT / "docs" / "for-data-scientists.md").read_text(encoding="utf-8")
+    (function,) = re.findall(r"```python\n(.*?)\n```", page, flags=re.DOTALL)
+    notebook = json.loads((ROOT / "examples" / "from-notebook" / "fraud-score.ipynb").read_text(encoding="utf-8"))
+    assert any("".join(cell["source"]).endswith(function) for cell in notebook["cells"])
