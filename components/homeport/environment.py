@@ -436,7 +436,8 @@ class LiveVersion(Spec):
 
     version: Version = Field(description='Version of the model and tag of its image, such as "3".')
     digest: Digest | None = Field(
-        default=None, description="Digest of its image, sha256:...; without it the image is built, or the tag of a ready one decides."
+        default=None,
+        description="Digest of its image, sha256:...; without it the image is built, or the tag of a ready one decides.",
     )
 
 

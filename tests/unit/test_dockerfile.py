@@ -37,7 +37,7 @@ def test_the_least_that_can_be_said_gives_an_image_with_the_server_and_the_folde
     assert lines[0] == f"FROM {BASE} AS system"
     assert "COPY --link --chmod=u=rwX,go=rX . /model/" in lines
     assert lines[-3:] == ["USER 65532:65532", "EXPOSE 8080 8082", 'CMD ["homeport-server", "/model"]']
-    assert any(line.endswith("install --no-compile --disable-pip-version-check homeport-server==1.2") for line in lines)
+    assert any(line.endswith("install --no-compile --progress-bar=off homeport-server==1.2") for line in lines)
     assert "HOMEPORT_SERVE" not in text()
 
 
