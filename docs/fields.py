@@ -1,4 +1,4 @@
-"""Writes the tables of fields in model.md and environment.md from the specs, which decide."""
+"""Writes the tables of fields and servers in model.md and environment.md from the specs, which decide."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from homeport.environment import Environment, LiveModels
 from homeport.model import Model
+from homeport.servers import SERVERS
 
 PAGES: dict[str, tuple[type[BaseModel], ...]] = {"model.md": (Model,), "environment.md": (Environment, LiveModels)}
 
@@ -20,7 +21,24 @@ def page(name: str) -> str:
         table = "| field | what it says |\n|---|---|\n" + "\n".join(_rows(spec, "")) + "\n"
         marks = rf"(<!-- fields of {spec.__name__} -->\n).*?(<!-- end -->)"
         text = re.sub(marks, lambda match, table=table: match[1] + table + match[2], text, flags=re.DOTALL)  # type: ignore[misc]
-    return text
+    servers = "\n".join(_servers()) + "\n"
+    return re.sub(
+        r"(<!-- servers -->\n).*?(<!-- end -->)", lambda match: match[1] + servers + match[2], text, flags=re.S
+    )
+
+
+def _servers() -> Iterator[str]:
+    yield "| `server` | port | live, ready | metrics | `/dev/shm` | `/tmp` | seconds | variables | sources |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for name, row in SERVERS.items():
+        spec = Model.model_validate({"name": "any", "owner": "any", "image": "example.com/any", "server": name})
+        health, metrics = spec.health_paths, spec.metrics_endpoint
+        sources = ", ".join(f"[{number}]({source})" for number, source in enumerate(row.sources, 1))
+        yield (
+            f"| `{name}` | {spec.serving_port} | `{health.live}`, `{health.ready}` | "
+            f"{f'`{metrics.path}` on {metrics.port}' if metrics else ''} | {spec.resources.shm} | {spec.resources.tmp} | "
+            f"{spec.startup_seconds} | {', '.join(f'`{key}={value}`' for key, value in spec.env.items())} | {sources} |"
+        )
 
 
 def _rows(spec: type[BaseModel], prefix: str) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """What a data scientist writes: the needs of a model, and nothing about where it runs."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -27,6 +28,7 @@ from homeport.fields import (
     Repository,
     Spec,
 )
+from homeport.servers import SERVERS, with_server
 
 CANARY_SUFFIX = "-canary"
 """The longest suffix that a derived name carries; a model's name leaves room for it within 63 characters."""
@@ -35,9 +37,13 @@ _SECRET_WORDS = {"PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "CREDENT
 _SECRET_ENDINGS = ("API_KEY", "ACCESS_KEY", "PRIVATE_KEY")
 
 
-def _no_secret(name: str) -> str:
+def _promises_secret(name: str) -> bool:
     words = name.upper()
-    if _SECRET_WORDS & set(words.split("_")) or words.endswith(_SECRET_ENDINGS):
+    return bool(_SECRET_WORDS & set(words.split("_"))) or words.endswith(_SECRET_ENDINGS)
+
+
+def _no_secret(name: str) -> str:
+    if _promises_secret(name):
         raise ValueError("a name that does not promise a secret: values in `env` are stored and shown in plain text")
     return name
 
@@ -92,6 +98,10 @@ class Resources(Spec):
     )
     tmp: Memory = Field(
         default="256Mi", description="Size of /tmp, the only directory that can be written. Default 256Mi."
+    )
+    shm: Memory | None = Field(
+        default=None,
+        description="Size of /dev/shm, a part of `memory`, such as 1Gi. Default: the server's; else the node's, 64Mi.",
     )
     gpu: Gpu | None = Field(default=None, description="GPUs per replica. Default: none.")
 
@@ -246,16 +256,28 @@ class Model(Spec):
     build: Build | None = Field(
         default=None, description="How the image is built from the model's folder. In place of `image`."
     )
+    server: Literal["kserve", "ray-serve", "tgi", "triton", "vllm"] | None = Field(
+        default=None,
+        description="Server that the image brings, in place of `protocol`: fixes port, health, metrics, /dev/shm, /tmp, "
+        "`startup_seconds` and the folders of caches. Default: homeport-server, or another that speaks `protocol`.",
+    )
     protocol: Literal["open-inference", "http"] = Field(
         default="open-inference",
         description="`open-inference` fixes port, health and metrics; `http` states them. Default open-inference.",
     )
-    port: Port | None = Field(default=None, description="TCP port of the server. Default for open-inference: 8080.")
+    args: list[str] = Field(
+        default=[], description="Arguments of the server, never secrets. Default: those of the image."
+    )
+    port: Port | None = Field(
+        default=None, description="TCP port of the server. Default: the server's; for open-inference 8080."
+    )
     health: Health | None = Field(
-        default=None, description="Health paths. Default for open-inference: /v2/health/live and /v2/health/ready."
+        default=None,
+        description="Health paths. Default: the server's; for open-inference /v2/health/live and /v2/health/ready.",
     )
     metrics: Metrics | None = Field(
-        default=None, description="Prometheus metrics. Default for open-inference: /metrics on 8082; for http: none."
+        default=None,
+        description="Prometheus metrics. Default: the server's; for open-inference /metrics on 8082; for http none.",
     )
     resources: Resources = Field(default=Resources(), description="What one replica needs.")
     scale: Scale = Field(default=Scale(), description="How many replicas run.")
@@ -264,7 +286,8 @@ class Model(Spec):
         ge=1,
         le=3600,
         strict=True,
-        description="Most seconds from the start of the server until the model is ready, 1 to 3600. Default 60.",
+        description="Most seconds from the start of the server until the model is ready, 1 to 3600. Default: the "
+        "server's, else 60.",
     )
     drain_seconds: int = Field(
         default=30,
@@ -277,6 +300,12 @@ class Model(Spec):
     egress: list[Egress] = Field(default=[], description="Destinations outside the cluster. Default: none.")
     env: dict[EnvName, str] = Field(default={}, description="Environment variables, never secrets. Default: none.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_of_the_server(cls, found: Any) -> Any:
+        name = found.get("server") if isinstance(found, Mapping) else None
+        return with_server(found, SERVERS[name]) if isinstance(name, str) and name in SERVERS else found
+
     @field_validator("calls")
     @classmethod
     def _calls_others_once(cls, found: list[str], info: ValidationInfo) -> list[str]:
@@ -287,6 +316,14 @@ class Model(Spec):
         return found
 
     @model_validator(mode="after")
+    def _no_secret_arguments(self) -> Self:
+        # Said of the whole model, as an error of the field would show what it found.
+        for option in (argument.partition("=")[0] for argument in self.args if argument.startswith("-")):
+            if _promises_secret(option.strip("-").replace("-", "_")):
+                raise ValueError(f"`args` without {option}, which promises a secret: they are shown in plain text")
+        return self
+
+    @model_validator(mode="after")
     def _image_or_build(self) -> Self:
         if (self.image is None) == (self.build is None):
             raise ValueError("`image` (one that is there) or `build` (from the model's folder), just one of them")
@@ -294,6 +331,10 @@ class Model(Spec):
 
     @model_validator(mode="after")
     def _protocol_is_complete(self) -> Self:
+        if self.server and "protocol" in self.model_fields_set:
+            raise ValueError(
+                "`server` or `protocol`, not both: a server that is named says all that its protocol would"
+            )
         if self.protocol == "http" and (self.port is None or self.health is None):
             missing = "port" if self.port is None else "health"
             raise ValueError(f"protocol `http` with `{missing}`: only open-inference has a default for it")
@@ -311,8 +352,13 @@ class Model(Spec):
 
     @property
     def metrics_endpoint(self) -> Metrics | None:
-        """Where Prometheus metrics are, or None. 8082 is the default of MLServer, the protocol's reference server."""
-        return self.metrics or (Metrics(port=8082) if self.protocol == "open-inference" else None)
+        """Where Prometheus metrics are, or None. 8082 is MLServer's default."""
+        return self.metrics or (Metrics(port=8082) if self.as_mlserver else None)
+
+    @property
+    def as_mlserver(self) -> bool:
+        """Whether the image serves as MLServer does, the protocol's reference server, of which homeport-server is one."""
+        return self.server is None and self.protocol == "open-inference"
 
     @cached_property
     def digest(self) -> str:

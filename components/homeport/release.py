@@ -153,6 +153,7 @@ class Release:
         limits, (least, most) = self.environment.limits, self.replicas
         required = self.environment.require.min_replicas
         cpu, memory, gpus = self.cpu, self.memory, self.gpu.count if self.gpu else 0
+        shm = self.model.resources.shm
         found: list[Violation] = []
         if limits.replicas is not None and most > limits.replicas:
             message = f"found {most} replicas, accepted: {limits.replicas} or fewer (limits.replicas)"
@@ -166,6 +167,9 @@ class Release:
             found.append(Violation(("resources", "memory"), _at_most(memory, most, limits.memory, "memory")))
         if limits.gpus is not None and gpus * most > limits.gpus:
             found.append(Violation(("resources", "gpu", "count"), _at_most(gpus, most, limits.gpus, "gpus")))
+        if shm and byte_count(shm) >= byte_count(memory):
+            message = f"found {shm}, accepted: less than the {memory} of memory that it is a part of"
+            found.append(Violation(("resources", "shm"), message))
         return found
 
     def _gpus(self) -> list[Violation]:

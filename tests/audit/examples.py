@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from homeport import Environment, Model, Release, Stack
+from homeport.servers import SERVERS
 from homeport.stack import MODELS_FILE
 from tests.support import EXAMPLES, ROOT
 
@@ -11,7 +12,7 @@ DIGEST = f"sha256:{'0' * 64}"
 
 def examples() -> dict[str, list[Release]]:
     """Name -> releases. Where an environment has no model yet, that of `examples/own-program` stands in."""
-    return {_name(file): _releases(file) for file in sorted(environment_files())}
+    return {_name(file): _releases(file) for file in sorted(environment_files())} | {"servers": _servers()}
 
 
 def environment_files() -> set[Path]:
@@ -29,6 +30,18 @@ def _releases(file: Path) -> list[Release]:
     near = [folder / "model.yaml" for folder in (file.parent, file.parent.parent)]
     model = Model.load(next((path for path in near if path.exists()), EXAMPLES / "own-program" / "model.yaml"))
     return [Release(model, Environment.load(file), "3", f"{model.image}:3@{DIGEST}")]
+
+
+def _servers() -> list[Release]:
+    """A model of each server that images bring, in the place of `examples/own-program`."""
+    folder = EXAMPLES / "own-program"
+    base = Model.load(folder / "model.yaml").model_dump(include={"owner", "image", "scale"})
+    models = [
+        Model.model_validate({**base, "name": server, "server": server, "resources": {"memory": "4Gi"}})
+        for server in SERVERS
+    ]
+    environment = Environment.load(folder / "environment.yaml")
+    return [Release(model, environment, "3", f"{model.image}:3@{DIGEST}") for model in models]
 
 
 def _name(file: Path) -> str:

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-INFER = "/v2/models/iris/infer"
+
+def infer_path(model: str) -> str:
+    return f"/v2/models/{model}/infer"
+
+
+INFER = infer_path("iris")
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,8 @@ class Client:
     def get(self, path: str) -> Answer:
         return self.send(None, path, method="GET")
 
-    def infer(self, *tensors: Any, **fields: Any) -> Answer:
-        return self.send(json.dumps({"inputs": tensors, **fields}))
+    def infer(self, *tensors: Any, model: str = "iris", **fields: Any) -> Answer:
+        return self.send(json.dumps({"inputs": tensors, **fields}), infer_path(model))
 
     def metrics(self) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)

@@ -15,8 +15,11 @@ import pytest
 from sandbox.image import SERVER, environment
 from sandbox.paths import cache
 from tests.server.client import Client
+from tests.support import EXAMPLES
 
-IRIS = Path(__file__).resolve().parents[2] / "examples" / "iris"
+IRIS = EXAMPLES / "iris"
+LIBRARIES = Path(__file__).with_name("requirements.txt")
+"""Of what the tests serve besides: one environment for all of it."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,22 @@ Start = Callable[..., AbstractContextManager[Server]]
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Starts a server of a folder, with environment variables of the test's own."""
-    python = environment(IRIS / "requirements.txt", cache(), print)
+    return _starter(environment(IRIS / "requirements.txt", cache(), print), tmp_path_factory)
 
+
+@pytest.fixture(scope="session")
+def libraries() -> Path:
+    """The Python that has the libraries of every kind of model."""
+    return environment(LIBRARIES, cache(), print)
+
+
+@pytest.fixture(scope="session")
+def start_any(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """The same for models of any kind."""
+    return _starter(libraries, tmp_path_factory)
+
+
+def _starter(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
     @contextmanager
     def started(folder: Path, *, await_ready: bool = True, **variables: str) -> Iterator[Server]:
         log = tmp_path_factory.mktemp("server") / "log"

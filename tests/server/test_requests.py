@@ -5,8 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from tests.server.client import INFER, tensor
 from tests.server.conftest import IRIS, Server
@@ -233,55 +231,3 @@ def test_health_and_metadata_follow_the_protocol(server: Server) -> None:
         {"name": "features", "datatype": "FP64", "shape": [-1, 4], "parameters": {"minimum": 0, "maximum": 100}}
     ]
     assert server.get("/v2").body["name"] == "mlserver"
-
-
-# Anything that JSON can say, and requests that are right but for a part or two.
-NUMBER = st.integers(-(2**70), 2**70) | st.floats()
-SCALAR = st.none() | st.booleans() | NUMBER | st.text(max_size=20)
-ANYTHING = st.recursive(
-    SCALAR, lambda part: st.lists(part, max_size=5) | st.dictionaries(st.text(max_size=8), part, max_size=5)
-)
-DATATYPE = st.sampled_from(["FP64", "FP32", "FP16", "INT64", "UINT8", "BOOL", "BYTES", "FP65"])
-SHAPE = st.lists(st.integers(-2, 5) | st.sampled_from([2**31, 2**62, 10**9]), max_size=4)
-DATA = st.lists(NUMBER | SCALAR, max_size=9) | st.lists(st.lists(NUMBER, max_size=5), max_size=4)
-TENSOR = st.fixed_dictionaries(
-    {
-        "name": st.just("features") | ANYTHING,
-        "datatype": st.just("FP64") | DATATYPE | ANYTHING,
-        "shape": st.just([1, 4]) | SHAPE | ANYTHING,
-        "data": st.just([1, 2, 3, 4]) | DATA | ANYTHING,
-    },
-    optional={"parameters": ANYTHING},
-)
-# Right but for one part: most requests with many faults fall at the first check, these reach the last.
-NEARLY_RIGHT = st.one_of(
-    st.lists(SCALAR, min_size=4, max_size=4).map(lambda data: tensor(data=data)),
-    st.lists(ANYTHING, min_size=4, max_size=4).map(lambda data: tensor(data=data)),
-    st.lists(st.lists(NUMBER, min_size=4, max_size=4), min_size=1, max_size=2).map(lambda data: tensor(data=data)),
-    SHAPE.map(lambda shape: tensor(shape=shape)),
-    (DATATYPE | ANYTHING).map(lambda datatype: tensor(datatype=datatype)),
-    ANYTHING.map(lambda parameters: tensor(parameters=parameters)),
-).map(lambda part: {"inputs": [part]})
-BODY = NEARLY_RIGHT | st.fixed_dictionaries(
-    {"inputs": st.lists(TENSOR | ANYTHING, max_size=3) | ANYTHING},
-    optional={
-        "id": ANYTHING,
-        "parameters": ANYTHING | st.fixed_dictionaries({"headers": ANYTHING, "content_type": ANYTHING}),
-        "outputs": st.lists(st.fixed_dictionaries({"name": st.just("predict") | ANYTHING}), max_size=3) | ANYTHING,
-    },
-)
-TEXT = BODY.map(json.dumps) | ANYTHING.map(json.dumps) | st.text() | st.binary()
-ENCODING = st.sampled_from(["", "gzip", "deflate", "gzip, gzip", "identity"])
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@example(body='{"id": "\\ud800", "inputs": []}', encoding="", compressed=False)
-@given(body=TEXT, encoding=ENCODING, compressed=st.booleans())
-def test_no_request_ends_the_server(server: Server, body: str | bytes, encoding: str, compressed: bool) -> None:
-    content = body.encode(errors="surrogatepass") if isinstance(body, str) else body
-    headers = {"Content-Encoding": encoding} if encoding else {}
-    answer = server.send(gzip.compress(content) if compressed else content, headers=headers)
-    assert answer.status < 500
-    if answer.status != 200:
-        assert "; accepted: " in answer.body["error"]
-    assert server.infer(tensor()).status == 200

@@ -1,16 +1,21 @@
-"""The server's types, checked with the libraries that the image has."""
+"""The server's types, checked with the libraries of every kind of model."""
 
 import subprocess
 import sys
+from pathlib import Path
 
-from sandbox.image import SERVER, environment
-from sandbox.paths import cache
-from tests.server.conftest import IRIS
+from sandbox.image import SERVER
 
 
-def test_types_are_strict_and_sound() -> None:
-    python = environment(IRIS / "requirements.txt", cache(), print)
-    command = [sys.executable, "-m", "mypy", f"--python-executable={python}", "--strict", "--package=homeport_server"]
+def test_types_are_strict_and_sound(libraries: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        f"--python-executable={libraries}",
+        "--strict",
+        "--package=homeport_server",
+    ]
     done = subprocess.run(
         [*command, f"--config-file={SERVER.parent / 'pyproject.toml'}"],
         cwd=SERVER.parent,

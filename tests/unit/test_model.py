@@ -64,8 +64,8 @@ def test_quantities_are_read_back() -> None:
 MISTAKES = {
     "unknown field": (
         MINIMAL + "resorces: {cpu: 1}\n",
-        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, build, protocol, "
-        "port, health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, build, server, protocol, args, port, "
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
     ),
     "unknown nested field": (
         MINIMAL + "scale:\n  min: 1\n  target:\n    rps: 70\n",
@@ -73,8 +73,8 @@ MISTAKES = {
     ),
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
-        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, build, protocol, "
-        "port, health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, build, server, protocol, args, port, "
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",
@@ -124,6 +124,24 @@ MISTAKES = {
     "http without port": (
         MINIMAL + "protocol: http\n",
         "model.yaml: found a mapping, accepted: protocol `http` with `port`: only open-inference has a default for it",
+    ),
+    "server and protocol": (
+        MINIMAL + "server: vllm\nprotocol: http\n",
+        "model.yaml: found a mapping, accepted: `server` or `protocol`, not both: a server that is named says all that "
+        "its protocol would",
+    ),
+    "unknown server": (
+        MINIMAL + "server: mlserver\n",
+        "model.yaml:4: server: found \"mlserver\", accepted: 'kserve', 'ray-serve', 'tgi', 'triton' or 'vllm'",
+    ),
+    "mistake beside a server": (
+        MINIMAL + "server: vllm\nresources: {shm: 2}\n",
+        "model.yaml:5: resources.shm: found 2, accepted: bytes above 0 with a unit, such as 512Mi or 4Gi",
+    ),
+    "secret among the arguments": (
+        MINIMAL + "args: [--model, /weights, --api-key=abc]\n",
+        "model.yaml: found a mapping, accepted: `args` without --api-key, which promises a secret: they are shown in "
+        "plain text",
     ),
     "unknown protocol": (
         MINIMAL + "protocol: grpc\n",

@@ -31,6 +31,11 @@ STARTUP_PERIOD_SECONDS = 2
 DRAIN_VARIABLE = "HOMEPORT_DRAIN_SECONDS"
 """Tells the server how long requests may take that it has begun when it is asked to stop."""
 
+NAME_VARIABLE = "MLSERVER_MODEL_NAME"
+"""Names the model to MLServer, and to the server of this project, where no model-settings.json does."""
+
+_SHM: Manifest = {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108
+
 
 def workload(release: Release) -> list[Manifest]:
     """The Deployments of the stable version and of its canary."""
@@ -90,9 +95,17 @@ def _pod(release: Release) -> Manifest:
             **apparmor,
         },
         "containers": [_container(release)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": model.resources.tmp}}],
+        "volumes": _volumes(release),
         **placement(release),
     }
+
+
+def _volumes(release: Release) -> list[Manifest]:
+    resources = release.model.resources
+    volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": resources.tmp}}]
+    if resources.shm:  # counts as memory of whoever writes to it
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": resources.shm}})
+    return volumes
 
 
 def _container(release: Release) -> Manifest:
@@ -100,10 +113,12 @@ def _container(release: Release) -> Manifest:
     ports = [{"name": "http", "containerPort": model.serving_port, "protocol": "TCP"}]
     if model.metrics_endpoint and model.metrics_endpoint.port != model.serving_port:
         ports.append({"name": "metrics", "containerPort": model.metrics_endpoint.port, "protocol": "TCP"})
-    variables = {DRAIN_VARIABLE: str(model.drain_seconds)} | model.env
+    named = {NAME_VARIABLE: model.name} if model.as_mlserver else {}
+    variables = {DRAIN_VARIABLE: str(model.drain_seconds)} | named | model.env
     return {
         "name": "model",
         "image": release.image,
+        **({"args": model.args} if model.args else {}),
         # Whoever starts the image proves that it may: a node that has it would else give it to anyone who names it.
         "imagePullPolicy": "IfNotPresent" if "image_pull" in relaxed else "Always",
         "ports": ports,
@@ -115,7 +130,7 @@ def _container(release: Release) -> Manifest:
             "readOnlyRootFilesystem": "writable_root" not in relaxed,
             **_NOBODY,
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *([_SHM] if model.resources.shm else [])],  # noqa: S108
         # Endpoints are withdrawn while the replica still serves; only then is it asked to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -1,6 +1,39 @@
 """The server inside a model's container: MLServer's protocol behind a check of the declared inputs."""
 
-from homeport_server.model import CheckedModel
-from homeport_server.sklearn_model import SklearnModel
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["CheckedModel", "SklearnModel"]
+from homeport_server.model import CheckedModel
+from homeport_server.refusal import RefusedError
+
+if TYPE_CHECKING:
+    from homeport_server.function_model import FunctionModel
+    from homeport_server.lightgbm_model import LightgbmModel
+    from homeport_server.onnx_model import OnnxModel
+    from homeport_server.sklearn_model import SklearnModel
+    from homeport_server.xgboost_model import XgboostModel
+
+__all__ = [
+    "CheckedModel",
+    "FunctionModel",
+    "LightgbmModel",
+    "OnnxModel",
+    "RefusedError",
+    "SklearnModel",
+    "XgboostModel",
+]
+
+# Each is imported when it is asked for: an image has the library of its own model only.
+_MODULES = {
+    "FunctionModel": "function_model",
+    "LightgbmModel": "lightgbm_model",
+    "OnnxModel": "onnx_model",
+    "SklearnModel": "sklearn_model",
+    "XgboostModel": "xgboost_model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"homeport_server.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -16,13 +17,21 @@ from homeport_server.settings import Bounds
 def main() -> None:
     """Serve the models below a folder."""
     parser = argparse.ArgumentParser(prog="homeport-server", description="Serve the model in a folder.")
-    parser.add_argument("folder", type=Path, help="holds model-settings.json and the model's file")
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("folder", type=Path, help="holds what to serve: model-settings.json, a model's file, or code")
+    parser.add_argument(
+        "--serve",
+        metavar="MODULE:NAME",
+        default=os.environ.get("HOMEPORT_SERVE"),
+        help="the function or class to serve, where there is no model-settings.json; default: $HOMEPORT_SERVE",
+    )
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder.resolve()
+    os.chdir(folder)  # code finds its files as it does in the image, wherever the server was started
     logs.configure()
     # One process a container, Kubernetes adds replicas: worker processes need writable folders and hide their crashes.
     settings = Settings(debug=False, parallel_workers=0, model_repository_root=str(folder))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(serve(folder, settings, Bounds())))
+        sys.exit(runner.run(serve(folder, arguments.serve, settings, Bounds())))
 
 
 if __name__ == "__main__":

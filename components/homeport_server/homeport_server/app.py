@@ -34,9 +34,10 @@ _METHODS = {"GET", "HEAD", "POST"}
 class Endpoints:
     """The paths of the protocol."""
 
-    def __init__(self, plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds) -> None:
+    def __init__(self, plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, loaded: asyncio.Event) -> None:
         self._plane = plane
         self._registry = registry
+        self._loaded = loaded
         self._bounds = bounds
         self._held = Held(bounds)
         self._bodies = Bodies(bounds, self._held)
@@ -48,9 +49,8 @@ class Endpoints:
         return Response({"live": await self._plane.live()})
 
     async def ready(self, _: Request) -> Response:
-        """Whether a model is there and answers; MLServer counts no model at all as ready."""
-        models = list(await self._registry.get_models())
-        ready = bool(models) and all(model.ready for model in models)
+        """Whether all models are there and answer; MLServer counts no model at all as ready."""
+        ready = self._loaded.is_set() and all(model.ready for model in await self._registry.get_models())
         return Response({"ready": ready}, status_code=200 if ready else 503)
 
     async def server(self, _: Request) -> Response:
@@ -92,9 +92,9 @@ class Endpoints:
         return name, version
 
 
-def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds) -> ASGIApp:
-    """The application of the protocol's port."""
-    endpoints = Endpoints(plane, registry, bounds)
+def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, loaded: asyncio.Event) -> ASGIApp:
+    """The application of the protocol's port; ``loaded`` is set once all models are there."""
+    endpoints = Endpoints(plane, registry, bounds, loaded)
     routes = [
         Route("/v2", endpoints.server),
         Route("/v2/health/live", endpoints.live),

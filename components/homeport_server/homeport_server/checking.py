@@ -17,7 +17,7 @@ _ANY = -1
 _WHOLE = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
 
 # Datatype of the protocol -> numpy's type, and the types that JSON values of it have.
-_KINDS: dict[str, tuple[Any, frozenset[type]]] = {
+KINDS: dict[str, tuple[Any, frozenset[type]]] = {
     "BOOL": (np.bool_, frozenset({bool})),
     "BYTES": (object, frozenset({str})),
     "FP16": (np.float16, frozenset({int, float})),
@@ -28,7 +28,7 @@ _KINDS: dict[str, tuple[Any, frozenset[type]]] = {
 
 
 def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]) -> dict[str, Array]:
-    """One array for each declared input, by name and in the declared order."""
+    """One array for each input that is given, by name and in the declared order; optional ones may be absent."""
     names = [tensor.name for tensor in declared]
     given: dict[str, RequestInput] = {}
     for tensor in request.inputs:
@@ -37,22 +37,29 @@ def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]
         if tensor.name in given:
             raise RefusedError(f"input {shown(tensor.name)} is given twice", f"each of the inputs {listed(names)} once")
         given[tensor.name] = tensor
-    for name in names:
-        if name not in given:
-            raise RefusedError(f"input {shown(name)} is missing", f"exactly the inputs {listed(names)}")
+    for tensor in declared:
+        if tensor.name not in given and not optional(tensor):
+            raise RefusedError(f"input {shown(tensor.name)} is missing", f"exactly the inputs {listed(names)}")
+    if not given:
+        raise RefusedError("no input is given", f"at least one of the inputs {listed(names)}")
 
-    arrays = {tensor.name: _array(given[tensor.name], tensor) for tensor in declared}
+    arrays = {tensor.name: _array(given[tensor.name], tensor) for tensor in declared if tensor.name in given}
     _check_batch(arrays, declared)
     return arrays
 
 
+def optional(declared: MetadataTensor) -> bool:
+    """Whether a request may leave this input out."""
+    return bool(getattr(declared.parameters, "optional", False))
+
+
 def checked_outputs(request: InferenceRequest, known: Sequence[str]) -> list[str]:
-    """The names of the outputs that the request asks for; the first that the model declares if it asks for none."""
+    """The names of the outputs that the request asks for, or none. A model that knows none by name gives what it has."""
     if not request.outputs:
-        return [known[0]]
+        return []
     wanted = [output.name for output in request.outputs]
     for name in wanted:
-        if name not in known:
+        if known and name not in known:
             raise RefusedError(f"output {shown(name)} is unknown", f"any of the outputs {listed(known)}")
     if len(set(wanted)) < len(wanted):
         # Each is computed anew: one small request could keep the server busy for hours.
@@ -102,7 +109,7 @@ def _flat(data: list[Any], shape: list[int], what: str) -> list[Any]:
 
 
 def _typed(values: list[Any], declared: MetadataTensor, what: str) -> Array:
-    kind, types = _KINDS[declared.datatype]
+    kind, types = KINDS[declared.datatype]
     unfit = None
     if not set(map(type, values)) <= types:
         unfit = next(place for place, value in enumerate(values) if type(value) not in types)
@@ -120,7 +127,7 @@ def limits(declared: MetadataTensor) -> tuple[Any, Any]:
     The two are named as in JSON Schema, and stand in the input's ``parameters``. Where a number far outside of what the
     model was trained on makes it fail, as one of 1e308 does after scaling, they keep it away from the model.
     """
-    kind = _KINDS[declared.datatype][0]
+    kind = KINDS[declared.datatype][0]
     least, greatest = (getattr(declared.parameters, name, None) for name in ("minimum", "maximum"))
     for limit in (least, greatest):
         if limit is not None and not (issubclass(kind, np.number) and type(limit) in {int, float}):
@@ -146,7 +153,7 @@ def _outside(values: list[Any], kind: Any, least: Any, greatest: Any) -> int | N
 
 
 def _values(declared: MetadataTensor) -> str:
-    kind = _KINDS[declared.datatype][0]
+    kind = KINDS[declared.datatype][0]
     if not issubclass(kind, np.number):
         return {np.bool_: "true or false", object: "strings"}[kind]
     least, greatest = limits(declared)
@@ -157,7 +164,11 @@ def _values(declared: MetadataTensor) -> str:
 
 def _check_batch(arrays: dict[str, Array], declared: Sequence[MetadataTensor]) -> None:
     """Where the first dimension is free it counts the rows, and all inputs describe the same rows."""
-    rows = {tensor.name: len(arrays[tensor.name]) for tensor in declared if tensor.shape[:1] == [_ANY]}
+    rows = {
+        tensor.name: len(arrays[tensor.name])
+        for tensor in declared
+        if tensor.name in arrays and tensor.shape[:1] == [_ANY]
+    }
     if len(set(rows.values())) > 1:
         found = ", ".join(f"{shown(name)} has {count}" for name, count in rows.items())
         raise RefusedError(f"the inputs differ in their number of rows: {found}", "the same number for all")

@@ -9,10 +9,11 @@ import numpy as np
 from mlserver import MLModel, ModelSettings
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.errors import MLServerError
-from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, ResponseOutput
 from mlserver.utils import get_model_uri
 
 from homeport_server.checking import Array, checked_inputs, checked_outputs, limits
+from homeport_server.refusal import RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -35,46 +36,75 @@ class CheckedModel(MLModel):  # type: ignore[misc]
     file_names: tuple[str, ...] = ()
     """Where the model's file is looked for when the settings name only a folder."""
 
+    inputs: list[MetadataTensor]
+    outputs: list[MetadataTensor]
+    """Properties of MLServer's class: what the settings say, until the file is read."""
+
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
-        if not settings.inputs:
-            raise ValueError("model-settings.json declares no inputs: without them no request can be checked")
         if settings.max_batch_size:
             raise ValueError("max_batch_size is not supported: it would mix requests before they are checked")
-        for tensor in settings.inputs:
-            limits(tensor)  # a wrong limit shows now, not at the first request
         # One thread: the model is never asked two things at once, and health is answered while it computes.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=settings.name)
 
     def open_model(self, path: Path) -> None:
-        """Read the model's file. An exception ends the server, so that the new version never becomes ready."""
+        """Read the model's file, and ``declare`` what it says of itself.
+
+        An exception ends the server, so that the new version never becomes ready.
+        """
         raise NotImplementedError
 
     def run(self, inputs: dict[str, Array], outputs: list[str]) -> dict[str, Array]:
-        """Compute the outputs asked for. The inputs fit what the settings declare."""
+        """Compute the outputs asked for. The inputs fit what is declared.
+
+        Raises:
+            RefusedError: The data are at fault in a way that no declaration tells. Any other exception is the model's.
+        """
         raise NotImplementedError
+
+    def declare(self, inputs: list[MetadataTensor], outputs: list[MetadataTensor]) -> None:
+        """What the file accepts and returns, where the settings do not say it."""
+        self.inputs = self.inputs or inputs
+        for output in outputs:
+            if len(output.shape) == 1:  # MLServer writes a column with a second dimension of one
+                output.shape = [*output.shape, 1]
+        self.outputs = self.outputs or outputs
 
     @property
     def output_names(self) -> list[str]:
-        """The outputs that may be asked for; the first is the default."""
-        return [output.name for output in self.settings.outputs] or ["predict"]
+        """The outputs that may be asked for."""
+        return [output.name for output in self.outputs] or ["predict"]
+
+    @property
+    def default_outputs(self) -> list[str]:
+        """The outputs of a request that asks for none by name: one, as each may be a computation of its own."""
+        return self.output_names[:1]
 
     async def load(self) -> bool:
         """Called by MLServer's registry."""
         path = await get_model_uri(self.settings, wellknown_filenames=list(self.file_names))
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.open_model, Path(path))
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open, Path(path))
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Called by MLServer for each request, whatever port it came through."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._predict, payload)
 
+    def _open(self, path: Path) -> None:
+        self.open_model(path)
+        if not self.inputs:
+            raise ValueError("model-settings.json declares no inputs: without them no request can be checked")
+        for tensor in self.inputs:
+            limits(tensor)  # a wrong limit shows now, not at the first request
+
     def _predict(self, payload: InferenceRequest) -> InferenceResponse:
-        inputs = checked_inputs(payload, self.settings.inputs)
-        names = checked_outputs(payload, self.output_names)
+        inputs = checked_inputs(payload, self.inputs)
+        names = checked_outputs(payload, self.output_names) or self.default_outputs
         try:
             results = self.run(inputs, names)
-            outputs = [_encoded(name, np.asarray(results[name])) for name in names]
+            outputs = [_encoded(name, np.asarray(results[name])) for name in names or results]
+        except RefusedError:
+            raise
         except BaseException as error:  # also SystemExit: a model that calls sys.exit() must not end the server
             logger.exception("model %s failed on request %s", self.name, payload.id)
             raise ModelFailedError(error, payload.id) from None

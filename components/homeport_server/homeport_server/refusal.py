@@ -8,8 +8,9 @@ _LONGEST = 80
 class RefusedError(MLServerError):  # type: ignore[misc]  # MLServer carries no type information
     """The request's own fault; MLServer's error type, so that every port of MLServer translates it."""
 
-    def __init__(self, found: str, accepted: str, status_code: int = 400) -> None:
-        super().__init__(f"{found}; accepted: {accepted}", status_code)
+    def __init__(self, found: str, accepted: str | None, status_code: int = 400) -> None:
+        """``accepted`` is None where only the model's code knows it, whose own words ``found`` then holds."""
+        super().__init__(found if accepted is None else f"{found}; accepted: {accepted}", status_code)
 
 
 def shown(value: object) -> str:

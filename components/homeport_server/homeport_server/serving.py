@@ -14,16 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
-from mlserver import ModelSettings, Settings
+from mlserver import Settings
 from mlserver.handlers import DataPlane
 from mlserver.metrics.prometheus import PrometheusEndpoint
 from mlserver.registry import MultiModelRegistry
-from mlserver.repository import SchemalessModelRepository
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from homeport_server.app import create_app
+from homeport_server.finding import NothingToServeError, find
 from homeport_server.settings import Bounds
 
 logger = logging.getLogger(__name__)
@@ -38,23 +38,24 @@ class Port(uvicorn.Server):
         yield
 
 
-async def serve(folder: Path, settings: Settings, bounds: Bounds) -> int:
-    """Serve the models below a folder until SIGTERM; the exit code."""
+async def serve(folder: Path, target: str | None, settings: Settings, bounds: Bounds) -> int:
+    """Serve the models of a folder, or a function or class in it, until SIGTERM; the exit code."""
     registry = MultiModelRegistry()
-    plane = DataPlane(settings, registry)
-    protocol = _port(create_app(plane, registry, bounds), settings.host, settings.http_port, bounds)
+    plane, all_loaded = DataPlane(settings, registry), asyncio.Event()
+    protocol = _port(create_app(plane, registry, bounds, all_loaded), settings.host, settings.http_port, bounds)
     metrics = _port(_metrics(settings), settings.host, settings.metrics_port, bounds)
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     protocol_runs, metrics_runs = asyncio.create_task(protocol.serve()), asyncio.create_task(metrics.serve())
-    loading = asyncio.create_task(_load(folder, registry))
+    loading = asyncio.create_task(_load(folder, target, registry))
     stopping = asyncio.create_task(stop.wait())
 
     await asyncio.wait({loading, stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
     loaded = loading.done() and loading.result()
     if loaded:
+        all_loaded.set()
         await asyncio.wait({stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
 
     asked = stop.is_set()
@@ -69,10 +70,11 @@ async def serve(folder: Path, settings: Settings, bounds: Bounds) -> int:
     return 0 if asked else 1
 
 
-async def _load(folder: Path, registry: MultiModelRegistry) -> bool:
-    models: list[ModelSettings] = await SchemalessModelRepository(str(folder)).list()
-    if not models:
-        logger.error("no usable model-settings.json below %s", folder)
+async def _load(folder: Path, target: str | None, registry: MultiModelRegistry) -> bool:
+    try:
+        models = await find(folder, target)
+    except NothingToServeError as error:
+        logger.error("%s", error)  # it says all; a traceback would hide it
         return False
     for model in models:
         try:

@@ -1,11 +1,13 @@
 """How does a scikit-learn model answer? With the estimator's own methods, from a file that cannot run code."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import skops.io
+from mlserver.types import MetadataTensor
 
+from homeport_server import tables
 from homeport_server.checking import Array
 from homeport_server.model import CheckedModel
 
@@ -24,15 +26,27 @@ class SklearnModel(CheckedModel):
         """Read the estimator."""
         extra = (self.settings.parameters and self.settings.parameters.extra) or {}
         self._estimator = skops.io.load(path, trusted=extra.get("trusted", []))
+        count = getattr(self._estimator, "n_features_in_", None)
+        if count is not None:
+            self.declare(tables.columns(getattr(self._estimator, "feature_names_in_", None), count), [])
+        self.declare([], _outputs(self._estimator))
         missing = [name for name in self.output_names if not hasattr(self._estimator, name)]
         if missing:
             raise ValueError(f"{type(self._estimator).__name__} has no {', '.join(missing)}, declared as output")
 
     def run(self, inputs: dict[str, Array], outputs: list[str]) -> dict[str, Array]:
         """One input is the matrix of features; several are the named columns of a table."""
-        features = next(iter(inputs.values())) if len(inputs) == 1 else _table(inputs)
+        features = tables.features(inputs)
         return {name: np.asarray(getattr(self._estimator, name)(features)) for name in outputs}
 
 
-def _table(inputs: dict[str, Array]) -> pd.DataFrame:
-    return pd.DataFrame({name: column.reshape(len(column)) for name, column in inputs.items()})
+def _outputs(estimator: Any) -> list[MetadataTensor]:
+    """What a classifier of one label returns, for it knows its classes; other estimators do not say it."""
+    classes = getattr(estimator, "classes_", None)
+    if not isinstance(classes, np.ndarray):
+        return []
+    labels = "BYTES" if classes.dtype.kind in "OSU" else classes.dtype.name.upper()
+    outputs = [MetadataTensor(name="predict", datatype=labels, shape=[-1])]
+    if hasattr(estimator, "predict_proba"):
+        outputs.append(MetadataTensor(name="predict_proba", datatype="FP64", shape=[-1, len(classes)]))
+    return outputs

@@ -1,0 +1,125 @@
+"""Images that bring their own server: what each of them needs said in `model.yaml`, so that nobody has to say it again.
+
+The table is data, each row with its sources beside it: a part of a `model.yaml`, under whatever the model states itself.
+A row also says what such an image needs to run as a nobody on a read-only root: its caches below /tmp, and a name for
+its user, which the image's list of users does not know.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_NOBODY = {
+    "HOME": "/tmp",  # noqa: S108  # most caches are below it
+    # PyTorch names a folder after its user, and fails on a user that has no name.
+    # https://docs.python.org/3/library/getpass.html#getpass.getuser: the first of LOGNAME, USER, LNAME and USERNAME
+    "USER": "model",
+}
+_HUGGING_FACE = {"HF_HOME": "/tmp/huggingface"}  # noqa: S108
+"""https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables#hfhome"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What an image of this server needs."""
+
+    spec: Mapping[str, Any]
+    """A part of a `model.yaml`. Metrics without a port are on the port of the requests."""
+    sources: tuple[str, ...]
+
+
+SERVERS: Mapping[str, Server] = {
+    "kserve": Server(
+        spec={
+            "port": 8080,
+            "health": {"live": "/v2/health/live", "ready": "/v2/health/ready"},
+            "metrics": {"path": "/metrics"},
+            "resources": {"shm": "512Mi"},
+            "startup_seconds": 300,
+            "env": _NOBODY | _HUGGING_FACE,
+        },
+        sources=(
+            "https://github.com/kserve/kserve/blob/master/config/runtimes/kserve-huggingfaceserver.yaml",
+            "https://github.com/kserve/kserve/blob/master/python/kserve/kserve/protocol/rest/v2_endpoints.py",
+        ),
+    ),
+    "ray-serve": Server(
+        spec={
+            "port": 8000,
+            "health": {"live": "/-/healthz", "ready": "/-/healthz"},
+            # Where `ray start --metrics-export-port=8080` puts them; of itself Ray takes any free port.
+            "metrics": {"port": 8080, "path": "/metrics"},
+            # The store of objects; with less than it wants Ray falls back to /tmp.
+            "resources": {"shm": "1Gi", "tmp": "1Gi"},
+            "startup_seconds": 300,
+            # Of itself Serve listens on 127.0.0.1 only.
+            "env": _NOBODY | {"RAY_SERVE_DEFAULT_HTTP_HOST": "0.0.0.0"},  # noqa: S104
+        },
+        sources=(
+            "https://github.com/ray-project/kuberay/blob/master/ray-operator/controllers/ray/utils/constant.go",
+            "https://github.com/ray-project/ray/blob/master/python/ray/serve/_private/constants.py",
+            "https://docs.ray.io/en/latest/cluster/metrics.html",
+        ),
+    ),
+    "tgi": Server(
+        spec={
+            # The image's own is 80, which not every node lets a nobody listen on.
+            "port": 8080,
+            "health": {"live": "/health", "ready": "/health"},
+            "metrics": {"path": "/metrics"},
+            "resources": {"shm": "1Gi", "tmp": "2Gi"},
+            "startup_seconds": 600,
+            # The image names a cache in /data; older ones by the name of the second variable.
+            "env": _NOBODY | _HUGGING_FACE | {"HUGGINGFACE_HUB_CACHE": "/tmp/huggingface/hub", "PORT": "8080"},  # noqa: S108
+        },
+        sources=(
+            "https://github.com/huggingface/text-generation-inference/blob/main/Dockerfile",
+            "https://github.com/huggingface/text-generation-inference#a-note-on-shared-memory-shm",
+            "https://huggingface.co/docs/text-generation-inference/reference/metrics",
+        ),
+    ),
+    "triton": Server(
+        spec={
+            "port": 8000,
+            "health": {"live": "/v2/health/live", "ready": "/v2/health/ready"},
+            "metrics": {"port": 8002, "path": "/metrics"},
+            "resources": {"shm": "1Gi"},
+            "startup_seconds": 300,
+            "env": _NOBODY,
+        },
+        sources=(
+            "https://github.com/triton-inference-server/server/blob/main/deploy/k8s-onprem/templates/deployment.yaml",
+            "https://docs.nvidia.com/deeplearning/sdk/inference-server-archived/tensorrt_inference_server_180/inference-release-notes/running.html",
+        ),
+    ),
+    "vllm": Server(
+        spec={
+            "port": 8000,
+            "health": {"live": "/health", "ready": "/health"},
+            "metrics": {"path": "/metrics"},
+            "resources": {"shm": "2Gi", "tmp": "2Gi"},
+            "startup_seconds": 600,
+            "env": _NOBODY | _HUGGING_FACE,
+        },
+        sources=(
+            "https://docs.vllm.ai/en/latest/deployment/k8s.html",
+            "https://docs.vllm.ai/en/latest/usage/metrics.html",
+        ),
+    ),
+}
+
+
+def with_server(found: Mapping[str, Any], server: Server) -> dict[str, Any]:
+    """What a model states, over what its server needs."""
+    spec = _over(server.spec, found)
+    if isinstance(spec["metrics"], Mapping):
+        spec["metrics"] = {"port": spec["port"], **spec["metrics"]}
+    return spec
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
+            merged[key] = _over(below[key], above[key])
+    return merged

@@ -1,0 +1,49 @@
+"""What is served? What model-settings.json says; else a function or class by name; else a model's file by its name."""
+
+from pathlib import Path
+
+from mlserver import ModelSettings
+from mlserver.repository import SchemalessModelRepository
+from mlserver.settings import ModelParameters
+
+SETTINGS = "model-settings.json"
+
+FILES = {
+    "model.skops": "homeport_server.SklearnModel",
+    "model.onnx": "homeport_server.OnnxModel",
+    "model.ubj": "homeport_server.XgboostModel",
+    "model.xgb.json": "homeport_server.XgboostModel",
+    "model.lgb.txt": "homeport_server.LightgbmModel",
+}
+"""Files that are served with no code at all; to open one of them runs none either."""
+
+
+class NothingToServeError(Exception):
+    """The folder does not say what to serve."""
+
+
+async def find(folder: Path, serve: str | None) -> list[ModelSettings]:
+    """The models of a folder; ``serve`` is a function or class as ``module:name``."""
+    if next(folder.rglob(SETTINGS), None):
+        models: list[ModelSettings] = await SchemalessModelRepository(str(folder)).list()
+        if not models:
+            raise NothingToServeError(f"no usable {SETTINGS} below {folder}")
+        return models
+    if serve:
+        parameters = ModelParameters(uri=str(folder), extra={"serve": serve})
+        return [_settings(folder, "homeport_server.FunctionModel", parameters)]
+    files = [name for name in FILES if (folder / name).is_file()]
+    if len(files) != 1:
+        found = f"found {' and '.join(files)}" if files else "found none of them"
+        raise NothingToServeError(
+            f"{folder} does not say what to serve; accepted: {SETTINGS}, HOMEPORT_SERVE=module:name, "
+            f"or one file out of {', '.join(FILES)} ({found})"
+        )
+    return [_settings(folder, FILES[files[0]], ModelParameters(uri=str(folder / files[0])))]
+
+
+def _settings(folder: Path, implementation: str, parameters: ModelParameters) -> ModelSettings:
+    settings = ModelSettings(implementation=implementation, parameters=parameters)
+    # MLServer's own variable, MLSERVER_MODEL_NAME, has named it by now, if it is set.
+    settings.name = settings.name or folder.name
+    return settings
