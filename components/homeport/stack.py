@@ -59,12 +59,19 @@ class Stack:
         return cls(environment[1], releases, tuple(dict.fromkeys(files)))
 
     def deploy(self) -> "dict[str, ModelService]":
-        """Declare the Pulumi resources of every release, on the cluster that the environment names."""
+        """Declare the Pulumi resources of every release, on the cluster that the environment names.
+
+        Raises:
+            SpecError: The stack's configuration lacks values of secrets; with all of them.
+        """
         # Imported here, for pulumi takes most of a second to import and only this needs it.
         from pulumi import ResourceOptions  # noqa: PLC0415
 
+        from homeport.secret_values import config_problems  # noqa: PLC0415
         from homeport.service import ModelService, cluster_provider, release_args  # noqa: PLC0415
 
+        if problems := [problem for release in self.releases for problem in config_problems(release)]:
+            raise SpecError(problems)
         options = ResourceOptions(providers=[cluster_provider(self.environment)])
         return {
             release.model.name: ModelService(release.model.name, release_args(release), options)
@@ -114,11 +121,12 @@ def _releases(
             commit=history.last_commit([document.path, shared], live[0].lines(("models", name))),
             peers=peers[name],
             canary=_canary(model, entry.canary),
+            weights=entry.stable.weights,
         )
 
 
 def _canary(model: Model, live: CanaryVersion | None) -> Canary | None:
-    return Canary(live.version, image_reference(model, live), live.weight) if live else None
+    return Canary(live.version, image_reference(model, live), live.weight, live.weights) if live else None
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:

@@ -7,6 +7,8 @@ from homeport.fields import byte_count, memory_quantity
 from homeport.manifests.identity import identity_labels
 from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
 from homeport.manifests.placement import gpu_requests, placement
+from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
+from homeport.manifests.weights import weights_mounts, weights_volumes
 from homeport.release import Release
 
 UID = 65532
@@ -71,7 +73,7 @@ def ephemeral_storage(release: Release) -> str:
 def _pod_metadata(release: Release) -> Manifest:
     # Whatever stands here restarts every pod when it changes: the commit, which changes without the model, stays out.
     audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
-    return {"labels": labels(release) | identity_labels(release), "annotations": audit}
+    return {"labels": labels(release) | identity_labels(release), "annotations": audit | secret_annotations(release)}
 
 
 def _pod(release: Release) -> Manifest:
@@ -90,7 +92,11 @@ def _pod(release: Release) -> Manifest:
             **apparmor,
         },
         "containers": [_container(release)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": model.resources.tmp}}],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {"sizeLimit": model.resources.tmp}},
+            *weights_volumes(release),
+            *secret_volumes(release),
+        ],
         **placement(release),
     }
 
@@ -100,7 +106,7 @@ def _container(release: Release) -> Manifest:
     ports = [{"name": "http", "containerPort": model.serving_port, "protocol": "TCP"}]
     if model.metrics_endpoint and model.metrics_endpoint.port != model.serving_port:
         ports.append({"name": "metrics", "containerPort": model.metrics_endpoint.port, "protocol": "TCP"})
-    variables = {DRAIN_VARIABLE: str(model.drain_seconds)} | model.env
+    variables = {DRAIN_VARIABLE: str(model.drain_seconds)} | secret_variables(release) | model.env
     return {
         "name": "model",
         "image": release.image,
@@ -115,7 +121,11 @@ def _container(release: Release) -> Manifest:
             "readOnlyRootFilesystem": "writable_root" not in relaxed,
             **_NOBODY,
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+            *weights_mounts(release),
+            *secret_mounts(release),
+        ],
         # Endpoints are withdrawn while the replica still serves; only then is it asked to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
