@@ -15,7 +15,7 @@ from tests.support import EXAMPLES, ROOT, Cluster, Program, differences, running
 DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270"
 OURS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,"
-    "horizontalpodautoscalers,poddisruptionbudgets"
+    "horizontalpodautoscalers,poddisruptionbudgets,secrets,persistentvolumeclaims"
 )
 SELECTOR = "--selector=app.kubernetes.io/managed-by=homeport"
 
@@ -53,6 +53,7 @@ def example(
 ) -> Iterator[tuple[Program, list[Any]]]:
     source, objects = CASES[request.param]
     with running(cluster, source, tmp_path_factory.mktemp("example")) as program:
+        program("config", "set", "--secret", "feature-store-password", "of a test", f"--stack={program.stack}")
         program.up()
         yield program, objects(program.folder)
     left = cluster.kubectl("get", OURS, "--all-namespaces", SELECTOR, "--output=name")

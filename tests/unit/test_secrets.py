@@ -1,5 +1,6 @@
 """Secrets: asked for by the model, given by the environment, mounted as files, and shown nowhere."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from homeport import Environment, Model, Release, Stack, manifests
 from homeport.render import rendered
-from homeport.secret_values import config_problems
+from homeport.secret_values import config_problems, secret_values
 
 MODEL: dict[str, Any] = {
     "name": "seer",
@@ -185,3 +186,14 @@ def test_value_that_is_missing_or_in_plain_text_is_told_with_the_command(
 def test_value_that_is_a_secret_is_accepted() -> None:
     configuration.set_all_config({"shop:features-password": "hunter2"}, ["shop:features-password"])
     assert config_problems(release()) == []
+
+
+@pytest.mark.usefixtures("stack")
+def test_value_is_a_secret_to_pulumi_in_base64_too() -> None:
+    configuration.set_all_config({"shop:features-password": "hunter2"}, ["shop:features-password"])
+
+    async def told() -> tuple[bool, str | None]:
+        (value,) = secret_values(release()).values()
+        return await value.is_secret(), await value.future()
+
+    assert asyncio.run(told()) == (True, "aHVudGVyMg==")
