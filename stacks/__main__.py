@@ -12,13 +12,13 @@ from homeport import SpecError, Stack
 os.chdir(Path(__file__).parent.parent)
 
 try:
-    stack = Stack.read(Path("stacks") / pulumi.get_stack())
+    services = Stack.read(Path("stacks") / pulumi.get_stack()).deploy()
 except SpecError as error:
     # What people wrote is wrong, not this program: show all of it, and no traceback.
     for problem in error.problems:
         pulumi.log.error(str(problem))
     sys.exit(1)
 
-for name, service in stack.deploy().items():
+for name, service in services.items():
     outputs = ("url", "namespace", "version", "image", "canary_image")
     pulumi.export(name, {output: getattr(service, output) for output in outputs})

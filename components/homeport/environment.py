@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from homeport.documents import Document
 from homeport.fields import (
     BASE_IMAGE,
+    CONFIG_KEY,
     DNS_LABEL,
     GOOGLE_SERVICE_ACCOUNT,
     HOST_NAME,
@@ -301,6 +302,52 @@ class Relax(Spec):
         return found
 
 
+class Claim(Spec):
+    """What stands behind a claim of a model."""
+
+    volume: DnsLabel = Field(
+        description="Name of the PersistentVolume, which the platform has made: without a storage class, and with the "
+        "access mode ReadOnlyMany."
+    )
+
+
+class ExternalSecret(Spec):
+    """A secret in a store that the External Secrets Operator reads."""
+
+    store: DnsLabel = Field(description="Name of the store.")
+    kind: Literal["ClusterSecretStore", "SecretStore"] = Field(
+        default="ClusterSecretStore", description="Kind of the store. Default ClusterSecretStore."
+    )
+    key: str = Field(min_length=1, description="Name or path of the secret in the store.")
+    property: str | None = Field(
+        default=None, min_length=1, description="Which part of a secret that has several. Default: all of it."
+    )
+
+
+class SecretSource(Spec):
+    """Where the value of a secret comes from: one of these."""
+
+    config: Annotated[str, Field(pattern=CONFIG_KEY)] | None = Field(
+        default=None,
+        description="Key in the configuration of the Pulumi stack, set by `pulumi config set --secret KEY`, which keeps "
+        "it encrypted.",
+    )
+    external: ExternalSecret | None = Field(
+        default=None, description="A secret in a store that the External Secrets Operator reads, as an ExternalSecret."
+    )
+    version: Version | None = Field(
+        default=None,
+        description="Another one replaces the pods, for servers that read the file only when they start. Default: a new "
+        "value only changes the file.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.config is None) == (self.external is None):
+            raise ValueError("`config` or `external`, just one of them")
+        return self
+
+
 class Team(Spec):
     """A team that owns models."""
 
@@ -359,12 +406,20 @@ class Environment(Spec):
         description="Network of the service that gives identities their tokens (AWS STS, Microsoft Entra ID), reached "
         "on port 443, such as 10.0.8.0/24 of a private endpoint. Default: every public address.",
     )
+    claims: dict[DnsLabel, dict[DnsLabel, Claim]] = Field(
+        default={},
+        description="Volumes with weights, by name of the model that may read them and of its claim. Default: none.",
+    )
+    secrets: dict[DnsLabel, dict[DnsLabel, SecretSource]] = Field(
+        default={},
+        description="Where secrets come from, by name of the model that may have them and of the secret. Default: none.",
+    )
     provision_seconds: int = Field(
         default=180,
         ge=1,
         le=3600,
         strict=True,
-        description="Most seconds to get a node and pull an image, before a model's own start-up. Default 180.",
+        description="Most seconds to get a node and pull images, before a model's own start-up. Default 180.",
     )
     endpoint_seconds: int = Field(
         default=10,
@@ -408,6 +463,14 @@ class Environment(Spec):
                 raise ValueError(f"{accepted} on {cloud}, not {field} (of {model})")
         return found
 
+    @field_validator("claims")
+    @classmethod
+    def _volumes_once(cls, found: dict[str, dict[str, Claim]]) -> dict[str, dict[str, Claim]]:
+        volumes = [claim.volume for claims in found.values() for claim in claims.values()]
+        if twice := next((volume for volume in volumes if volumes.count(volume) > 1), None):
+            raise ValueError(f"each volume once, for a PersistentVolume is bound to one claim (not {twice} twice)")
+        return found
+
     @property
     def relaxations(self) -> dict[str, str]:
         """The controls that do not hold here, by name, and the reason that is given for each."""
@@ -431,6 +494,15 @@ class Environment(Spec):
         return Document.read(Path(path)).validate(cls)
 
 
+class LiveWeights(Spec):
+    """One version of a model's weights."""
+
+    version: Version = Field(description='Version of the weights and tag of their image, such as "2".')
+    digest: Digest | None = Field(
+        default=None, description="Digest of their image, sha256:...; without it the tag decides."
+    )
+
+
 class LiveVersion(Spec):
     """One version of a model that takes requests."""
 
@@ -438,6 +510,9 @@ class LiveVersion(Spec):
     digest: Digest | None = Field(
         default=None,
         description="Digest of its image, sha256:...; without it the image is built, or the tag of a ready one decides.",
+    )
+    weights: LiveWeights | None = Field(
+        default=None, description="Version of its weights, if they are in an image of their own. Default: none."
     )
 
 

@@ -22,6 +22,8 @@ DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label that starts with a letter, as the name of a Service must (RFC 1035)."""
 LABEL_VALUE = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 HTTP_PATH = r"^/[^\s?#]*$"
+MOUNT_PATH = r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
+CONFIG_KEY = r"^[A-Za-z0-9_-]+$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
 REGISTRY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
@@ -44,6 +46,8 @@ PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
     LABEL_VALUE: "at most 63 letters, digits, `_`, `.` and `-`, a letter or digit first and last",
     HTTP_PATH: "the path of a URL from its `/` on, such as /healthz",
+    MOUNT_PATH: "the path of a folder from its `/` on, such as /weights, in letters, digits, `_`, `-` and `.`",
+    CONFIG_KEY: "a key of Pulumi's configuration in letters, digits, `_` and `-`",
     DIGEST: "sha256: and 64 hexadecimal digits",
     REPOSITORY: "a repository with its registry and without tag or digest, such as registry.example.com/team/model",
     REGISTRY: "a registry, or a folder in it, such as registry.example.com/models",

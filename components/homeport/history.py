@@ -35,6 +35,8 @@ class Event:
     """Stable version; None: the model was no longer live."""
     digest: str | None
     """Digest of its image, if it was stated."""
+    weights: str | None
+    """Version of its weights, if they are in an image of their own."""
     canary: str | None
     """Version of the canary."""
     weight: int | None
@@ -108,7 +110,8 @@ def _row(event: Event) -> tuple[str, ...]:
     commit = event.commit.removesuffix(DIRTY)
     short = commit[:12] + event.commit[len(commit) :]
     canary = f"{event.canary} ({event.weight}%)" if event.canary else "-"
-    return event.time, event.version or "-", canary, event.result, short, event.author, event.digest or "-"
+    version = f"{event.version} (weights {event.weights})" if event.weights else event.version or "-"
+    return event.time, version, canary, event.result, short, event.author, event.digest or "-"
 
 
 def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
@@ -119,6 +122,7 @@ def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
         time=str(update["startTime"]).replace(".000Z", "Z"),
         version=_optional(stable.get("version")),
         digest=_optional(stable.get("digest")),
+        weights=_optional((stable.get("weights") or {}).get("version")),
         canary=_optional(canary.get("version")),
         weight=canary.get("weight"),
         commit=commit + dirty,

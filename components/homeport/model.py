@@ -15,6 +15,7 @@ from homeport.fields import (
     ENTRY_POINT,
     ENV_NAME,
     MIG_PROFILE,
+    MOUNT_PATH,
     Cidr,
     Cpu,
     DebianPackage,
@@ -47,6 +48,9 @@ def _no_secret(name: str) -> str:
         raise ValueError("a name that does not promise a secret: values in `env` are stored and shown in plain text")
     return name
 
+
+_TAKEN = ("/tmp", "/run/secrets", "/var/run/secrets", "/proc", "/sys", "/dev", "/etc")  # noqa: S108
+"""Folders of the container that others fill, or that it cannot do without."""
 
 EnvName = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_no_secret)]
 
@@ -241,6 +245,47 @@ class Build(Spec):
         return self
 
 
+class Weights(Spec):
+    """Files that are too large for the image of the code: in an image of their own, or on a volume. Never written."""
+
+    image: Repository | None = Field(
+        default=None,
+        description="Repository of an image that has only the files in it, without tag or digest: version and digest "
+        "stand in the environment's models.yaml.",
+    )
+    claim: DnsLabel | None = Field(
+        default=None,
+        description="Name of a volume in place of an image; the environment's `claims` say which volume that is.",
+    )
+    path: Annotated[str, Field(pattern=MOUNT_PATH)] = Field(
+        default="/weights", description="Folder in which the model finds them. Default /weights."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _beside_others(cls, found: str) -> str:
+        for taken in _TAKEN:
+            if f"{found}/".startswith(f"{taken}/") or f"{taken}/".startswith(f"{found}/"):
+                raise ValueError(f"a folder neither in nor around {taken}, such as /weights")
+        return found
+
+    @model_validator(mode="after")
+    def _image_or_claim(self) -> Self:
+        if (self.image is None) == (self.claim is None):
+            raise ValueError("`image` or `claim`, just one of them")
+        return self
+
+
+class Secret(Spec):
+    """One secret that the model needs, as a file that it can read; where it comes from is the environment's to say."""
+
+    name: DnsLabel = Field(
+        description="Name of the secret and of its file in the folder /run/secrets/homeport, which the variable "
+        "HOMEPORT_SECRETS names."
+    )
+    reason: str = Field(min_length=1, description="Why the model needs it; shown to whoever reviews it.")
+
+
 class Model(Spec):
     """A model as its data scientist describes it: what it needs, never where it runs (`model.yaml`)."""
 
@@ -299,6 +344,10 @@ class Model(Spec):
     calls: list[DnsLabel] = Field(default=[], description="Names of the models that this model calls. Default: none.")
     egress: list[Egress] = Field(default=[], description="Destinations outside the cluster. Default: none.")
     env: dict[EnvName, str] = Field(default={}, description="Environment variables, never secrets. Default: none.")
+    weights: Weights | None = Field(
+        default=None, description="Large files of the model, apart from its code. Default: none, or in the image."
+    )
+    secrets: list[Secret] = Field(default=[], description="Secrets that the model reads as files. Default: none.")
 
     @model_validator(mode="before")
     @classmethod
@@ -312,6 +361,13 @@ class Model(Spec):
         if info.data.get("name") in found:
             raise ValueError("names of other models: a model does not call itself")
         if len(set(found)) < len(found):
+            raise ValueError("each name once")
+        return found
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets_once(cls, found: list[Secret]) -> list[Secret]:
+        if len({secret.name for secret in found}) < len(found):
             raise ValueError("each name once")
         return found
 

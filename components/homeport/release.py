@@ -1,14 +1,14 @@
 """A release: one version of a model in one environment, with every default filled in."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from homeport.accelerators import KINDS, Nodes, offered
 from homeport.documents import Location
-from homeport.environment import Environment, Identity
+from homeport.environment import Claim, Environment, Identity, LiveWeights, SecretSource
 from homeport.fields import HOST_NAME, byte_count, millicores
 from homeport.model import CANARY_SUFFIX, Gpu, Model
 
@@ -32,6 +32,8 @@ class Canary:
     """Full reference of the image: text, or a Pulumi Output of it."""
     weight: int
     """Percent of the requests, 1 to 99."""
+    weights: LiveWeights | None = None
+    """Version of its weights, if they are in an image of their own."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Release:
     """The version that is tried beside this one."""
     suffix: str = ""
     """What tells the objects of a canary from those of the stable version."""
+    weights: LiveWeights | None = None
+    """Version of the weights, if they are in an image of their own."""
+    secret_values: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Values of secrets by name, in base64: Pulumi Outputs. Empty where nobody knows them, as when files are rendered."""
 
     @property
     def instance(self) -> str:
@@ -62,8 +68,8 @@ class Release:
         """The versions that run side by side, the stable one first."""
         if self.canary is None:
             return [self]
-        version, image = self.canary.version, self.canary.image
-        return [self, replace(self, version=version, image=image, canary=None, suffix=CANARY_SUFFIX)]
+        tried = {name: getattr(self.canary, name) for name in ("version", "image", "weights")}
+        return [self, replace(self, **tried, canary=None, suffix=CANARY_SUFFIX)]
 
     @property
     def built(self) -> "Release | None":
@@ -94,6 +100,16 @@ class Release:
     def identity(self) -> Identity | None:
         """Who the model is to the environment's cloud."""
         return self.environment.identities.get(self.model.name)
+
+    @property
+    def claims(self) -> dict[str, Claim]:
+        """Volumes that the model may claim, by name."""
+        return self.environment.claims.get(self.model.name, {})
+
+    @property
+    def secret_sources(self) -> dict[str, SecretSource]:
+        """Where the secrets come from that the model may have, by name."""
+        return self.environment.secrets.get(self.model.name, {})
 
     @cached_property
     def replicas(self) -> tuple[int, int]:
@@ -129,6 +145,8 @@ class Release:
             *self._gpus(),
             *self._image(),
             *self.build_violations(),
+            *self._weights(),
+            *self._secrets(),
             *self._calls(),
             *self._hosts(),
             *self._canary(),
@@ -203,11 +221,7 @@ class Release:
         return []
 
     def _image(self) -> list[Violation]:
-        registries, image = self.environment.limits.registries, repository(self.model, self.environment)
-        found: list[Violation] = []
-        if registries is not None and not any(image.startswith(f"{registry.rstrip('/')}/") for registry in registries):
-            message = f'found "{image}", accepted: an image of {_listed(registries)} (limits.registries)'
-            found.append(Violation(("build" if self.model.build else "image",), message))
+        found = self._registry(("build" if self.model.build else "image",), repository(self.model, self.environment))
         for track in self.tracks if self.environment.require.digest else ():
             if isinstance(track.image, str) and "@" not in track.image and not _is_built(track):
                 message = (
@@ -249,14 +263,52 @@ class Release:
                 found.append(Violation(("build", "packages", index), message))
         return found
 
+    def _registry(self, place: Location, repository: str) -> list[Violation]:
+        registries = self.environment.limits.registries
+        if registries is None or any(repository.startswith(f"{registry.rstrip('/')}/") for registry in registries):
+            return []
+        message = f'found "{repository}", accepted: an image of {_listed(registries)} (limits.registries)'
+        return [Violation(place, message)]
+
+    def _weights(self) -> list[Violation]:
+        weights = self.model.weights
+        image, claim = (weights.image, weights.claim) if weights else (None, None)
+        found = self._registry(("weights", "image"), image) if image else []
+        if claim and claim not in self.claims:
+            accepted = f"{_listed(self.claims)} (claims.{self.model.name} of the environment)"
+            found.append(Violation(("weights", "claim"), f'found "{claim}", accepted: {accepted}'))
+        for track in self.tracks:
+            place: Location = ("canary" if track.suffix else "stable", "weights")
+            if image and track.weights is None:
+                message = f"found nothing, accepted: the version of {image}, which the model takes its weights from"
+                found.append(Violation(place, message, live=True))
+            elif track.weights and not image:
+                message = (
+                    f'found version "{track.weights.version}", accepted: none, for the model has no `weights.image`'
+                )
+                found.append(Violation(place, message, live=True))
+            elif track.weights and self.environment.require.digest and not track.weights.digest:
+                message = f'found version "{track.weights.version}" without a digest, accepted: sha256:... of the image'
+                found.append(Violation((*place, "digest"), f"{message} (require.digest)", live=True))
+        return found
+
+    def _secrets(self) -> list[Violation]:
+        accepted = f"{_listed(self.secret_sources)} (secrets.{self.model.name} of the environment)"
+        return [
+            Violation(("secrets", index, "name"), f'found "{secret.name}", accepted: {accepted}')
+            for index, secret in enumerate(self.model.secrets)
+            if secret.name not in self.secret_sources
+        ]
+
     def _canary(self) -> list[Violation]:
         found: list[Violation] = []
         if self.canary and self.environment.host_of(self.model.name) is None:
             reason = "a Gateway divides the requests, and the environment names none (gateway.name, gateway.host)"
             message = f'found version "{self.canary.version}", accepted: no canary, for {reason}'
             found.append(Violation(("canary",), message, live=True))
-        if self.canary and self.canary.version == self.version:
+        if self.canary and (self.canary.version, self.canary.weights) == (self.version, self.weights):
             message = f'found "{self.version}", accepted: another version than that of `stable`'
+            message += " or of its weights" if self.weights else ""
             found.append(Violation(("canary", "version"), message, live=True))
         return found
 

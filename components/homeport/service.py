@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -16,6 +17,7 @@ from homeport.manifests.workload import rollout_seconds
 from homeport.model import CANARY_SUFFIX, Model
 from homeport.provenance import UNKNOWN
 from homeport.release import Canary, Release
+from homeport.secret_values import secret_values
 from homeport.stack import image_reference
 
 TYPE = "homeport:index:ModelService"
@@ -27,6 +29,8 @@ RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("v1", "LimitRange"): core.v1.LimitRange,
     ("v1", "ServiceAccount"): core.v1.ServiceAccount,
     ("v1", "Service"): core.v1.Service,
+    ("v1", "Secret"): core.v1.Secret,
+    ("v1", "PersistentVolumeClaim"): core.v1.PersistentVolumeClaim,
     ("rbac.authorization.k8s.io/v1", "Role"): rbac.v1.Role,
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): rbac.v1.RoleBinding,
     ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
@@ -53,14 +57,17 @@ class ModelServiceArgs(TypedDict):
     """Models (or mappings of their fields) that this model calls or that call it. Default: none."""
     canary: NotRequired[Any]
     """A version that takes a part of the requests: a mapping with its `version`, its `weight` in percent and, as above,
-    its `image`. Default: none."""
+    its `image` and its `weights`. Default: none."""
+    weights: NotRequired[Any]
+    """Version of the weights where they are in an image of their own: a mapping with `version` and perhaps `digest`."""
 
 
 class ModelService(pulumi.ComponentResource):
     """An isolated, least-privilege, autoscaled and auditable home for one model.
 
     Raises:
-        SpecError: The model or the environment is not valid, or the model exceeds what the environment allows.
+        SpecError: The model or the environment is not valid, the model exceeds what the environment allows, or a secret
+            is not in the stack's configuration.
     """
 
     namespace: pulumi.Output[str]
@@ -78,6 +85,7 @@ class ModelService(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         release = release_of(args)
+        release = replace(release, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
         children = self._children(name, release)
         self.namespace = children["Namespace"].metadata["name"]
@@ -126,6 +134,8 @@ def cluster_provider(environment: Environment) -> Provider:
         context=override or environment.cluster.context,
         cluster_identifier=override or environment.cluster.identifier,
         enable_server_side_apply=True,
+        # Otherwise a new value means that the Secret is gone for a moment, in which no pod could start.
+        enable_secret_mutable=True,
     )
 
 
@@ -139,6 +149,7 @@ def release_args(release: Release) -> ModelServiceArgs:
         commit=release.commit,
         peers=list(release.peers),
         canary=vars(release.canary) if release.canary else None,
+        weights=release.weights,
     )
 
 
@@ -150,7 +161,7 @@ def release_of(args: ModelServiceArgs) -> Release:
     """
     model = parse(Model, args["model"], "model")
     environment = parse(Environment, args["environment"], "environment")
-    live = parse(LiveVersion, {"version": args["version"]}, "args")
+    live = parse(LiveVersion, {"version": args["version"], "weights": args.get("weights")}, "args")
     release = Release(
         model=model,
         environment=environment,
@@ -159,6 +170,7 @@ def release_of(args: ModelServiceArgs) -> Release:
         commit=args.get("commit", UNKNOWN),
         peers=[parse(Model, peer, f"peers[{index}]") for index, peer in enumerate(args.get("peers", []))],
         canary=_canary(model, environment, args.get("canary")),
+        weights=live.weights,
     )
     if release.built:
         message = (
@@ -175,7 +187,7 @@ def _canary(model: Model, environment: Environment, args: Mapping[str, Any] | No
         return None
     stated = {key: value for key, value in args.items() if key != "image"}
     live = parse(CanaryVersion, stated, "args.canary")
-    return Canary(live.version, args.get("image", image_reference(model, environment, live)), live.weight)
+    return Canary(live.version, args.get("image", image_reference(model, environment, live)), live.weight, live.weights)
 
 
 def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
@@ -189,7 +201,7 @@ def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) ->
 def _child_name(name: str, release: Release, manifest: Manifest) -> str:
     """Logical name: the component's, the kind's and, where there are several of the kind, what tells them apart."""
     suffix = manifest["metadata"]["name"].removeprefix(release.model.name)
-    several = manifest["kind"] == "NetworkPolicy" or suffix == CANARY_SUFFIX
+    several = manifest["kind"] in {"NetworkPolicy", "Secret", "ExternalSecret"} or suffix == CANARY_SUFFIX
     return f"{name}-{manifest['kind'].lower()}{suffix if several else ''}"
 
 

@@ -63,12 +63,19 @@ class Stack:
         return cls(environment[1], releases, tuple(dict.fromkeys(files)), folders)
 
     def deploy(self) -> "dict[str, ModelService]":
-        """Declare the Pulumi resources of every release, on the cluster that the environment names."""
+        """Declare the Pulumi resources of every release, on the cluster that the environment names.
+
+        Raises:
+            SpecError: The stack's configuration lacks values of secrets; with all of them.
+        """
         # Imported here, for pulumi takes most of a second to import and only this needs it.
         from pulumi import ResourceOptions  # noqa: PLC0415
 
+        from homeport.secret_values import config_problems  # noqa: PLC0415
         from homeport.service import ModelService, cluster_provider, release_args  # noqa: PLC0415
 
+        if problems := [problem for release in self.releases for problem in config_problems(release)]:
+            raise SpecError(problems)
         options = ResourceOptions(providers=[cluster_provider(self.environment)])
         return {
             release.model.name: ModelService(release.model.name, release_args(self._with_image(release)), options)
@@ -135,11 +142,14 @@ def _releases(
             commit=history.last_commit([document.path, shared], live[0].lines(("models", name))),
             peers=peers[name],
             canary=_canary(model, environment[1], entry.canary),
+            weights=entry.stable.weights,
         )
 
 
 def _canary(model: Model, environment: Environment, live: CanaryVersion | None) -> Canary | None:
-    return Canary(live.version, image_reference(model, environment, live), live.weight) if live else None
+    if live is None:
+        return None
+    return Canary(live.version, image_reference(model, environment, live), live.weight, live.weights)
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:

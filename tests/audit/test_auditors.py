@@ -217,6 +217,18 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("checkov", "CKV_K8S_23", both(everywhere("runAsNonRoot", None), everywhere("runAsUser", 0))),
     ("checkov", "CKV_K8S_26", lambda _, container, __: container["ports"][0].update(hostPort=8080)),
     ("checkov", "CKV_K8S_31", everywhere("seccompProfile", None)),
+    (
+        "checkov",
+        "CKV_K8S_35",
+        lambda _, container, __: container["env"].append(
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "churn", "key": "a"}}}
+        ),
+    ),
+    (
+        "kubeconform",
+        "statusInvalid",
+        lambda pod, _, __: pod["volumes"].append({"name": "weights", "image": {"refrence": "a"}}),
+    ),
     ("checkov", "CKV_K8S_37", context(capabilities={"drop": ["NET_RAW"], "add": ["NET_ADMIN"]})),
     ("checkov", "CKV_K8S_38", lambda pod, _, __: pod.pop("automountServiceAccountToken")),
     ("checkov", "CKV_K8S_40", everywhere("runAsUser", 1000)),

@@ -25,10 +25,19 @@ GATEWAY_API = Part(
     sources=SOURCES,
 )
 
+EXTERNAL_SECRETS = Part(
+    "external-secrets",
+    programs={"external-secrets": "."},
+    embedded=(
+        ("github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"),
+    ),
+    sources=SOURCES,
+)
 
-def install_gateway_api(cluster: Cluster) -> None:
-    """Lets the cluster know the kinds of Gateway API."""
-    build.ensure((GATEWAY_API,), Progress())
-    definitions = subprocess.check_output([build.program(GATEWAY_API, "gateway-api")], text=True)
-    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=definitions)
+
+def install_definitions(cluster: Cluster, *parts: Part) -> None:
+    """Lets the cluster know the kinds whose definitions the parts print."""
+    build.ensure(parts, Progress())
+    definitions = [subprocess.check_output([build.program(part, part.name)], text=True) for part in parts]
+    cluster.kubectl("apply", "--server-side", "--filename=-", stdin="---\n".join(definitions))
     cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")

@@ -12,6 +12,7 @@ from typing import Any
 from homeport import Environment, Model, Release
 from sandbox import Sandbox, build
 from tests.audit.parts import PROBE
+from tests.cluster.ask import Answer
 from tests.support import ROOT, Cluster
 
 REPOSITORY = "homeport.invalid/probe"
@@ -150,11 +151,14 @@ class Probes:
         return [bool(each) for each in json.loads(self.post(source, "/dial", json.dumps(wanted)))]
 
     def post(self, pod: str, path: str, body: str = "") -> str:
+        answer = self.answer(pod, path, body)
+        assert answer.status == 200, answer
+        return answer.body
+
+    def answer(self, pod: str, path: str, body: str = "") -> Answer:
         ask = [sys.executable, str(ROOT / "tests" / "cluster" / "ask.py"), f"{pod}:{SERVING}", "POST", path]
         done = subprocess.run(self.sandbox.nsenter(ask), input=body, capture_output=True, text=True, check=True)
-        answer = json.loads(done.stdout)
-        assert answer["status"] == 200, answer
-        return str(answer["body"])
+        return Answer(**json.loads(done.stdout))
 
     @contextmanager
     def listening(self, tcp: str, udp: str, *, outside: bool) -> Iterator[None]:

@@ -13,7 +13,7 @@ import pytest
 from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.cluster.load import answers, loads
-from tests.cluster.parts import SERVER, TRAEFIK, VEGETA, install_gateway_api
+from tests.cluster.parts import GATEWAY_API, SERVER, TRAEFIK, VEGETA, install_definitions
 from tests.cluster.test_change import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
 from tests.support import Cluster, Program, running
 
@@ -71,7 +71,7 @@ def gateway(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPat
     """Traefik on the node, as the Gateway `public`."""
     build.ensure((TRAEFIK,), Progress())
     scratch = tmp_path_factory.mktemp("gateway")
-    install_gateway_api(cluster)
+    install_definitions(cluster, GATEWAY_API)
     stream = "".join(f"---\n{json.dumps(each)}\n" for each in GATEWAY)
     cluster.kubectl("apply", "--server-side", "--filename=-", stdin=stream)
     config = json.loads(cluster.kubectl("config", "view", "--raw", "--output=json"))

@@ -14,7 +14,7 @@ from tests.support import DIGEST, EXAMPLES, ROOT, Cluster, Program, differences,
 
 OURS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,"
-    "horizontalpodautoscalers,poddisruptionbudgets"
+    "horizontalpodautoscalers,poddisruptionbudgets,secrets,persistentvolumeclaims"
 )
 SELECTOR = "--selector=app.kubernetes.io/managed-by=homeport"
 
@@ -54,6 +54,7 @@ def example(
     with running(cluster, source, tmp_path_factory.mktemp("example")) as program:
         if source == ROOT:
             pin(program)
+        program("config", "set", "--secret", "feature-store-password", "of a test", f"--stack={program.stack}")
         program.up()
         yield program, objects(program.folder)
     left = cluster.kubectl("get", OURS, "--all-namespaces", SELECTOR, "--output=name")

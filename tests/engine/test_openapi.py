@@ -14,6 +14,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from homeport import Canary, Environment, Model, Release, manifests
+from homeport.environment import LiveWeights
 from tests.support import Cluster
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
@@ -72,6 +73,19 @@ environments = st.fixed_dictionaries(
         "endpoint_seconds": st.integers(1, 300),
     },
 )
+weights = st.one_of(
+    st.fixed_dictionaries({"image": st.just("registry.example.com/weights")}, optional={"path": paths}),
+    st.fixed_dictionaries({"claim": st.just("corpus")}, optional={"path": paths}),
+)
+stores = st.fixed_dictionaries(
+    {"store": names, "key": words},
+    optional={"kind": st.sampled_from(["SecretStore", "ClusterSecretStore"]), "property": words},
+)
+sources = st.dictionaries(
+    names,
+    st.one_of(st.fixed_dictionaries({"config": names}), st.fixed_dictionaries({"external": stores})),
+    max_size=2,
+)
 PEERS = [
     Model.model_validate({"name": "callee", "owner": "a", "image": "registry.example.com/a"}),
     Model.model_validate({"name": "caller", "owner": "a", "image": "registry.example.com/a", "calls": ["model"]}),
@@ -91,6 +105,7 @@ def schemas(cluster: Cluster) -> dict[str, Any]:
             ("apis", "policy/v1"),
             ("apis", "rbac.authorization.k8s.io/v1"),
             ("apis", "gateway.networking.k8s.io/v1"),
+            ("apis", "external-secrets.io/v1"),
         ]
     }
 
@@ -123,16 +138,22 @@ def _strict(schemas: Mapping[str, Any]) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(models, environments, st.none() | st.integers(1, 99))
-def test_accepted_specs_give_accepted_objects(
-    schemas: dict[str, Any], model: Any, environment: Any, weight: int | None
+@given(models, environments, st.none() | st.integers(1, 99), st.none() | weights, sources)
+def test_accepted_specs_give_accepted_objects(  # noqa: PLR0913, PLR0917
+    schemas: dict[str, Any], model: Any, environment: Any, weight: int | None, weights: Any, secrets: Any
 ) -> None:
+    model |= {"weights": weights, "secrets": [{"name": name, "reason": "needs it"} for name in secrets]}
+    environment |= {"claims": {model["name"]: {"corpus": {"volume": "corpus"}}}, "secrets": {model["name"]: secrets}}
+    live = LiveWeights(version="7") if weights and "image" in weights else None
     try:
         accepted = Model.model_validate(model), Environment.model_validate(environment)
     except ValidationError:
         reject()
-    canary = Canary("2", "registry.example.com/model:2", weight) if weight else None
-    release = Release(*accepted, version="1", image="registry.example.com/model:1", peers=PEERS, canary=canary)
+    canary = Canary("2", "registry.example.com/model:2", weight, live) if weight else None
+    image, values = "registry.example.com/model:1", dict.fromkeys(secrets, "dmFsdWU=")
+    release = Release(
+        *accepted, version="1", image=image, peers=PEERS, canary=canary, weights=live, secret_values=values
+    )
     assume(not release.violations())
     for manifest in manifests(release):
         errors = schemas[manifest["apiVersion"]].of(manifest["kind"]).iter_errors(manifest)

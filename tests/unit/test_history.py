@@ -144,6 +144,7 @@ def test_json_for_programs(repository: Callable[[list[Any]], str]) -> None:
             "time": "2026-11-22T01:00:00Z",
             "version": "1",
             "digest": DIGEST,
+            "weights": None,
             "canary": "2",
             "weight": 10,
             "commit": commit,

@@ -65,7 +65,7 @@ MISTAKES = {
     "unknown field": (
         MINIMAL + "resorces: {cpu: 1}\n",
         "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, build, server, protocol, args, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
     ),
     "unknown nested field": (
         MINIMAL + "scale:\n  min: 1\n  target:\n    rps: 70\n",
@@ -74,7 +74,7 @@ MISTAKES = {
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
         "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, build, server, protocol, args, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env",
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",

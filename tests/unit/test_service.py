@@ -46,7 +46,7 @@ def test_mistake_in_arguments_is_named(changed: dict[str, object], message: str)
 
 def test_other_languages_can_pass_the_arguments() -> None:
     component = Analyzer("homeport").analyze([ModelService])["component_definitions"]["ModelService"]
-    assert set(component.inputs) == {"model", "environment", "version", "image", "commit", "peers", "canary"}
+    assert set(component.inputs) == {"model", "environment", "version", "image", "commit", "peers", "canary", "weights"}
     assert {name for name, of in component.inputs.items() if not of.optional} == {"model", "environment", "version"}
     assert set(component.outputs) == {"namespace", "url", "version", "image", "canaryImage", "serviceAccount"}
     image = Analyzer("homeport").analyze([ModelImage])["component_definitions"]["ModelImage"]

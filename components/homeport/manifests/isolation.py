@@ -3,6 +3,7 @@
 from homeport.fields import byte_count, cpu_quantity, memory_quantity, millicores
 from homeport.manifests.names import Manifest, manifest
 from homeport.manifests.placement import gpu_requests
+from homeport.manifests.weights import weights
 from homeport.manifests.workload import ephemeral_storage
 from homeport.release import Release
 
@@ -40,7 +41,7 @@ def _quota(release: Release) -> Manifest:
         "limits.memory": memory,
         "requests.ephemeral-storage": storage,
         "limits.ephemeral-storage": storage,
-        "persistentvolumeclaims": "0",
+        "persistentvolumeclaims": str(len(weights(release))),
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }

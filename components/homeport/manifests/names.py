@@ -45,10 +45,15 @@ def model_selector(release: Release) -> dict[str, str]:
 def annotations(release: Release) -> dict[str, str]:
     """Audit annotations of every object: who answers for it, which text it was made from, what was let go."""
     relaxed = ", ".join(release.environment.relaxations)
-    return ({"homeport/relaxed": relaxed} if relaxed else {}) | {
-        "homeport/model": release.model.name,
-        "homeport/version": release.version,
-        "homeport/owner": release.model.owner,
-        "homeport/git-commit": release.commit,
-        "homeport/spec-digest": release.model.digest,
-    }
+    weights = {"homeport/weights-version": release.weights.version} if release.weights else {}
+    return (
+        ({"homeport/relaxed": relaxed} if relaxed else {})
+        | weights
+        | {
+            "homeport/model": release.model.name,
+            "homeport/version": release.version,
+            "homeport/owner": release.model.owner,
+            "homeport/git-commit": release.commit,
+            "homeport/spec-digest": release.model.digest,
+        }
+    )

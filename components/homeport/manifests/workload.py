@@ -7,6 +7,8 @@ from homeport.fields import byte_count, memory_quantity
 from homeport.manifests.identity import identity_labels
 from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
 from homeport.manifests.placement import gpu_requests, placement
+from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
+from homeport.manifests.weights import weights_mounts, weights_volumes
 from homeport.release import Release
 
 UID = 65532
@@ -76,7 +78,7 @@ def ephemeral_storage(release: Release) -> str:
 def _pod_metadata(release: Release) -> Manifest:
     # Whatever stands here restarts every pod when it changes: the commit, which changes without the model, stays out.
     audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
-    return {"labels": labels(release) | identity_labels(release), "annotations": audit}
+    return {"labels": labels(release) | identity_labels(release), "annotations": audit | secret_annotations(release)}
 
 
 def _pod(release: Release) -> Manifest:
@@ -95,7 +97,7 @@ def _pod(release: Release) -> Manifest:
             **apparmor,
         },
         "containers": [_container(release)],
-        "volumes": _volumes(release),
+        "volumes": [*_volumes(release), *weights_volumes(release), *secret_volumes(release)],
         **placement(release),
     }
 
@@ -114,7 +116,7 @@ def _container(release: Release) -> Manifest:
     if model.metrics_endpoint and model.metrics_endpoint.port != model.serving_port:
         ports.append({"name": "metrics", "containerPort": model.metrics_endpoint.port, "protocol": "TCP"})
     named = {NAME_VARIABLE: model.name} if model.as_mlserver else {}
-    variables = {DRAIN_VARIABLE: str(model.drain_seconds)} | named | model.env
+    variables = {DRAIN_VARIABLE: str(model.drain_seconds)} | named | secret_variables(release) | model.env
     return {
         "name": "model",
         "image": release.image,
@@ -130,7 +132,12 @@ def _container(release: Release) -> Manifest:
             "readOnlyRootFilesystem": "writable_root" not in relaxed,
             **_NOBODY,
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *([_SHM] if model.resources.shm else [])],  # noqa: S108
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+            *([_SHM] if model.resources.shm else []),
+            *weights_mounts(release),
+            *secret_mounts(release),
+        ],
         # Endpoints are withdrawn while the replica still serves; only then is it asked to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -8,6 +8,9 @@
 //	        and returns for each whether it was reached: for UDP, whether it answered.
 //	/burn   keeps every core busy for the rest of its life, and its memory and /tmp filled up to the given MiB.
 //
+//	/read   returns the content of the file that the body names, or the error with status 404.
+//	/write  creates the file that the body names, and returns the error, if there is one, with status 403.
+//
 // On every UDP port it answers each datagram with the same.
 //
 //	probe -load http://10.0.0.1:8080/ -rate 100 -seconds 10
@@ -55,6 +58,8 @@ func main() {
 	}
 	http.HandleFunc("/dial", dialAll)
 	http.HandleFunc("/burn", burn)
+	http.HandleFunc("/read", read)
+	http.HandleFunc("/write", write)
 	http.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) {
 		name, _ := os.Hostname()
 		fmt.Fprintln(answer, name)
@@ -137,6 +142,23 @@ func dial(to target) bool {
 		}
 	}
 	return false
+}
+
+func read(answer http.ResponseWriter, request *http.Request) {
+	name, _ := io.ReadAll(request.Body)
+	content, err := os.ReadFile(string(name))
+	if err != nil {
+		http.Error(answer, err.Error(), http.StatusNotFound)
+		return
+	}
+	answer.Write(content)
+}
+
+func write(answer http.ResponseWriter, request *http.Request) {
+	name, _ := io.ReadAll(request.Body)
+	if err := os.WriteFile(string(name), name, 0o644); err != nil {
+		http.Error(answer, err.Error(), http.StatusForbidden)
+	}
 }
 
 var held [][]byte

@@ -1,0 +1,76 @@
+"""Secrets: each an object of its own in the model's namespace, and a file that the model can read and not write.
+
+A value is never looked at here: it is a Pulumi Output, or nobody knows it and the object has no data.
+"""
+
+from homeport.environment import ExternalSecret
+from homeport.manifests.names import Manifest, manifest
+from homeport.release import Release
+
+DIRECTORY = "/run/secrets/homeport"
+"""Folder with a file for each secret."""
+
+DIRECTORY_VARIABLE = "HOMEPORT_SECRETS"
+"""Tells the model that folder, which is another one where it does not run in a cluster."""
+
+VOLUME = "secrets"
+
+MODE = 0o440
+"""For the user and the group of the pod, and for nobody to write."""
+
+
+def secrets(release: Release) -> list[Manifest]:
+    """A Secret for each value from Pulumi's configuration, an ExternalSecret for each from a store."""
+    return [
+        _external_secret(release, name, source.external) if source.external else _secret(release, name, source.config)
+        for name, source in ((secret.name, release.secret_sources[secret.name]) for secret in release.model.secrets)
+    ]
+
+
+def secret_volumes(release: Release) -> list[Manifest]:
+    """The volume of a pod that has all of them. Without `subPath`, so that the kubelet brings a new value in place."""
+    sources = [
+        {"secret": {"name": _object_name(release, secret.name), "items": [{"key": secret.name, "path": secret.name}]}}
+        for secret in release.model.secrets
+    ]
+    return [{"name": VOLUME, "projected": {"defaultMode": MODE, "sources": sources}}] if sources else []
+
+
+def secret_mounts(release: Release) -> list[Manifest]:
+    """Where the volume is in the container."""
+    return [{"name": VOLUME, "mountPath": DIRECTORY, "readOnly": True}] if release.model.secrets else []
+
+
+def secret_variables(release: Release) -> dict[str, str]:
+    """The folder; never a value."""
+    return {DIRECTORY_VARIABLE: DIRECTORY} if release.model.secrets else {}
+
+
+def secret_annotations(release: Release) -> dict[str, str]:
+    """Annotation of a pod by which another version of a secret replaces it. Versions are said, for a hash would tell."""
+    versions = {secret.name: release.secret_sources[secret.name].version for secret in release.model.secrets}
+    told = ", ".join(f"{name}={version}" for name, version in versions.items() if version)
+    return {"homeport/secret-versions": told} if told else {}
+
+
+def _object_name(release: Release, name: str) -> str:
+    return f"{release.model.name}-{name}"
+
+
+def _secret(release: Release, name: str, key: str | None) -> Manifest:
+    made = manifest(release, "v1", "Secret", _object_name(release, name), type="Opaque")
+    made["metadata"]["annotations"]["homeport/secret-source"] = f"Pulumi config {key}; its value stands in no file"
+    if name in release.secret_values:
+        made["data"] = {name: release.secret_values[name]}
+    return made
+
+
+def _external_secret(release: Release, name: str, source: ExternalSecret) -> Manifest:
+    # https://external-secrets.io/latest/api/externalsecret/
+    remote = {"key": source.key} | ({"property": source.property} if source.property else {})
+    spec = {
+        "secretStoreRef": {"kind": source.kind, "name": source.store},
+        "target": {"name": _object_name(release, name)},
+        "data": [{"secretKey": name, "remoteRef": remote}],
+    }
+    return manifest(release, "external-secrets.io/v1", "ExternalSecret", _object_name(release, name), spec=spec)

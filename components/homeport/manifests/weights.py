@@ -1,0 +1,47 @@
+"""Weights: large files of a model, mounted read-only from an image of their own or from a volume of the platform."""
+
+from homeport.manifests.names import Manifest, manifest
+from homeport.release import Release
+
+VOLUME = "weights"
+
+
+def weights(release: Release) -> list[Manifest]:
+    """The PersistentVolumeClaim by which a volume of the platform comes into the model's namespace, if there is one."""
+    if release.model.weights is None or release.model.weights.claim is None:
+        return []
+    spec = {
+        "accessModes": ["ReadOnlyMany"],
+        # Bound to this very volume, whose size is what it is: without a class nobody makes another, and a claim must
+        # ask for something.
+        "storageClassName": "",
+        "volumeName": release.claims[release.model.weights.claim].volume,
+        "resources": {"requests": {"storage": "1Mi"}},
+    }
+    return [manifest(release, "v1", "PersistentVolumeClaim", release.model.weights.claim, spec=spec)]
+
+
+def weights_volumes(release: Release) -> list[Manifest]:
+    """The volume of a pod."""
+    if release.model.weights is None:
+        return []
+    if release.model.weights.claim:
+        claim = {"claimName": release.model.weights.claim, "readOnly": True}
+        return [{"name": VOLUME, "persistentVolumeClaim": claim}]
+    # As for the image of the code: whoever uses it proves that it may.
+    policy = "IfNotPresent" if "image_pull" in release.environment.relaxations else "Always"
+    return [{"name": VOLUME, "image": {"reference": weights_reference(release), "pullPolicy": policy}}]
+
+
+def weights_mounts(release: Release) -> list[Manifest]:
+    """Where the volume is in the container."""
+    found = release.model.weights
+    return [{"name": VOLUME, "mountPath": found.path, "readOnly": True}] if found else []
+
+
+def weights_reference(release: Release) -> str | None:
+    """Full reference of the image that has the weights, if one has."""
+    found, live = release.model.weights, release.weights
+    if found is None or found.image is None or live is None:
+        return None
+    return f"{found.image}:{live.version}" + (f"@{live.digest}" if live.digest else "")

@@ -1,0 +1,47 @@
+"""The values of secrets, from the configuration of the Pulumi stack, which keeps them encrypted."""
+
+from base64 import b64encode
+
+import pulumi
+from pulumi.runtime.config import is_config_secret
+
+from homeport.documents import Problem, SpecError, dotted
+from homeport.release import Release
+
+
+def secret_values(release: Release) -> dict[str, pulumi.Output[str]]:
+    """Values by name, in base64, and secrets to Pulumi still: encrypted in its state, hidden in what it prints.
+
+    Raises:
+        SpecError: Some are not set, or are set in plain text.
+    """
+    if problems := config_problems(release):
+        raise SpecError(problems)
+    config = pulumi.Config()
+    return {name: config.require_secret(key).apply(_base64) for name, key in _keys(release).items()}
+
+
+def config_problems(release: Release) -> list[Problem]:
+    """The values that a release needs and the stack does not have as secrets, each with the command that sets it."""
+    config = pulumi.Config()
+    places = {secret.name: index for index, secret in enumerate(release.model.secrets)}
+    problems: list[Problem] = []
+    for name, key in _keys(release).items():
+        known, hidden = bool(config.get(key)), is_config_secret(config.full_key(key))
+        if not (known and hidden):
+            found = "in plain text" if known else "no value"
+            command = f"pulumi config set --secret {key} --stack {pulumi.get_stack()}"
+            message = f"found {found} in the stack's configuration ({config.full_key(key)}), accepted: `{command}`"
+            field = dotted((release.model.name, "secrets", places[name]))
+            problems.append(Problem(message, field=field))
+    return problems
+
+
+def _keys(release: Release) -> dict[str, str]:
+    """Keys of the configuration by name of the secret."""
+    sources = ((secret.name, release.secret_sources[secret.name].config) for secret in release.model.secrets)
+    return {name: key for name, key in sources if key}
+
+
+def _base64(value: str) -> str:
+    return b64encode(value.encode()).decode()

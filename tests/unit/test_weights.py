@@ -1,0 +1,218 @@
+"""Weights apart from the code: from an image with a version of its own, or from a volume of the platform."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from homeport import Canary, Environment, Model, Release, SpecError, Stack, manifests
+from homeport.environment import LiveWeights
+from homeport.service import release_args, release_of
+from homeport.stack import MODELS_FILE
+
+DIGEST = "sha256:" + "7" * 64
+REPOSITORY = "registry.example.com/ml/seer-weights"
+MODEL: dict[str, Any] = {"name": "seer", "owner": "ds", "image": "registry.example.com/ml/seer"}
+GATEWAY = {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"}
+CLAIMS = {"seer": {"corpus": {"volume": "corpus-of-the-platform"}}}
+SEVEN = LiveWeights(version="7", digest=DIGEST)
+
+
+def release(weights: Any, live: LiveWeights | None = None, **environment: Any) -> Release:
+    spec = Model.model_validate(MODEL | {"weights": weights})
+    here = Environment.model_validate({"cluster": {"identifier": "x"}} | environment)
+    return Release(spec, here, "3", "registry.example.com/ml/seer:3", weights=live)
+
+
+def objects(made: Release) -> dict[tuple[str, str], Any]:
+    assert made.violations() == []
+    return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
+
+
+def pod(made: Release, name: str = "seer") -> Any:
+    return objects(made)["Deployment", name]["spec"]["template"]["spec"]
+
+
+def mounted(made: Release) -> tuple[Any, Any]:
+    """Volume and mount of the weights."""
+    found = pod(made)
+    (volume,) = (each for each in found["volumes"] if each["name"] == "weights")
+    (mount,) = (each for each in found["containers"][0]["volumeMounts"] if each["name"] == "weights")
+    return volume, mount
+
+
+def said(made: Release) -> list[tuple[str, str]]:
+    return [(".".join(map(str, each.field)), each.message) for each in made.violations()]
+
+
+def test_weights_in_an_image_are_a_volume_of_that_image() -> None:
+    volume, mount = mounted(release({"image": REPOSITORY}, SEVEN))
+    assert volume == {"name": "weights", "image": {"reference": f"{REPOSITORY}:7@{DIGEST}", "pullPolicy": "Always"}}
+    assert mount == {"name": "weights", "mountPath": "/weights", "readOnly": True}
+
+
+def test_image_of_weights_is_pulled_as_that_of_the_code_is() -> None:
+    here = {"relax": {"image_pull": "there is no registry"}}
+    volume, _ = mounted(release({"image": REPOSITORY}, LiveWeights(version="7"), **here))
+    assert volume["image"] == {"reference": f"{REPOSITORY}:7", "pullPolicy": "IfNotPresent"}
+
+
+def test_weights_on_a_volume_are_claimed_in_the_namespace_of_the_model() -> None:
+    made = release({"claim": "corpus", "path": "/model/weights"}, claims=CLAIMS)
+    claim = objects(made)["PersistentVolumeClaim", "corpus"]
+    assert claim["metadata"]["namespace"] == "seer"
+    assert claim["spec"]["volumeName"] == "corpus-of-the-platform"
+    assert (claim["spec"]["accessModes"], claim["spec"]["storageClassName"]) == (["ReadOnlyMany"], "")
+    volume, mount = mounted(made)
+    assert volume["persistentVolumeClaim"] == {"claimName": "corpus", "readOnly": True}
+    assert mount == {"name": "weights", "mountPath": "/model/weights", "readOnly": True}
+    assert list(objects(made)).index(("PersistentVolumeClaim", "corpus")) < list(objects(made)).index(
+        ("Deployment", "seer")
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "claims"),
+    [
+        (release(None), "0"),
+        (release({"image": REPOSITORY}, SEVEN), "0"),
+        (release({"claim": "corpus"}, claims=CLAIMS), "1"),
+    ],
+)
+def test_quota_has_room_for_the_claim_and_no_other(made: Release, claims: str) -> None:
+    assert objects(made)["ResourceQuota", "seer"]["spec"]["hard"]["persistentvolumeclaims"] == claims
+
+
+def test_other_weights_change_the_pods_and_not_the_image_of_the_code() -> None:
+    old, new = (pod(release({"image": REPOSITORY}, LiveWeights(version=version))) for version in "78")
+    assert old["volumes"] != new["volumes"]
+    assert old["containers"] == new["containers"]
+
+
+def test_every_object_tells_the_version_of_the_weights() -> None:
+    found = objects(release({"image": REPOSITORY}, SEVEN)).values()
+    assert {each["metadata"]["annotations"]["homeport/weights-version"] for each in found} == {"7"}
+
+
+def test_canary_may_be_of_the_same_code_with_other_weights() -> None:
+    made = replace(
+        release({"image": REPOSITORY}, SEVEN, gateway=GATEWAY),
+        canary=Canary("3", "registry.example.com/ml/seer:3", 10, LiveWeights(version="8")),
+    )
+    references = [pod(made, name)["volumes"][1]["image"]["reference"] for name in ("seer", "seer-canary")]
+    assert references == [f"{REPOSITORY}:7@{DIGEST}", f"{REPOSITORY}:8"]
+    assert replace(release_of(release_args(made)), peers=()) == made
+    same = replace(made, canary=Canary("3", "i", 10, SEVEN))
+    assert said(same) == [
+        ("canary.version", 'found "3", accepted: another version than that of `stable` or of its weights')
+    ]
+
+
+VIOLATIONS = [
+    (
+        release({"image": REPOSITORY}, SEVEN, limits={"registries": ["registry.example.com/ml/seer"]}),
+        [
+            (
+                "image",
+                'found "registry.example.com/ml/seer", accepted: an image of registry.example.com/ml/seer '
+                "(limits.registries)",
+            ),
+            (
+                "weights.image",
+                f'found "{REPOSITORY}", accepted: an image of registry.example.com/ml/seer (limits.registries)',
+            ),
+        ],
+    ),
+    (
+        release({"image": REPOSITORY}),
+        [
+            (
+                "stable.weights",
+                f"found nothing, accepted: the version of {REPOSITORY}, which the model takes its weights from",
+            )
+        ],
+    ),
+    (
+        release(None, SEVEN),
+        [("stable.weights", 'found version "7", accepted: none, for the model has no `weights.image`')],
+    ),
+    (
+        release({"claim": "corpus"}, SEVEN, claims=CLAIMS),
+        [("stable.weights", 'found version "7", accepted: none, for the model has no `weights.image`')],
+    ),
+    (
+        release({"claim": "corpse"}, claims=CLAIMS),
+        [("weights.claim", 'found "corpse", accepted: corpus (claims.seer of the environment)')],
+    ),
+    (
+        release({"claim": "corpus"}, claims={"other": CLAIMS["seer"]}),
+        [("weights.claim", 'found "corpus", accepted: none (claims.seer of the environment)')],
+    ),
+]
+
+
+@pytest.mark.parametrize(("made", "found"), VIOLATIONS)
+def test_what_the_environment_does_not_allow_is_named(made: Release, found: list[tuple[str, str]]) -> None:
+    assert said(made) == found
+
+
+def test_digest_of_the_weights_is_demanded_too() -> None:
+    made = replace(
+        release({"image": REPOSITORY}, LiveWeights(version="7"), require={"digest": True}),
+        image=f"registry.example.com/ml/seer:3@{DIGEST}",
+    )
+    message = 'found version "7" without a digest, accepted: sha256:... of the image (require.digest)'
+    assert said(made) == [("stable.weights.digest", message)]
+    assert said(replace(made, weights=SEVEN)) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({}, "`image` or `claim`, just one of them"),
+        ({"image": REPOSITORY, "claim": "corpus"}, "`image` or `claim`, just one of them"),
+        ({"claim": "corpus", "path": "/tmp/weights"}, "a folder neither in nor around /tmp"),  # noqa: S108
+        ({"claim": "corpus", "path": "/run"}, "a folder neither in nor around /run/secrets"),
+        ({"claim": "corpus", "path": "/etc"}, "a folder neither in nor around /etc"),
+        ({"claim": "corpus", "path": "/"}, "String should match pattern"),
+        ({"claim": "corpus", "path": "weights"}, "String should match pattern"),
+        ({"claim": "corpus", "path": "/weights/../etc"}, "String should match pattern"),
+        ({"claim": "corpus", "path": "/weights:rw"}, "String should match pattern"),
+    ],
+)
+def test_mistake_in_the_weights_is_named(weights: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Model.model_validate(MODEL | {"weights": weights})
+
+
+def test_folder_with_a_name_like_another_is_free() -> None:
+    for path in ("/etcetera", "/home/nonroot/.cache/huggingface", "/run/weights"):
+        assert release({"claim": "corpus", "path": path}, claims=CLAIMS).violations() == []
+
+
+def test_volume_is_given_to_one_claim_only() -> None:
+    with pytest.raises(ValidationError, match="not corpus-of-the-platform twice"):
+        release(None, claims={**CLAIMS, "other": {"mine": {"volume": "corpus-of-the-platform"}}})
+
+
+def test_versions_of_weights_stand_beside_those_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "environment.yaml").write_text("cluster: {identifier: x}\n")
+    (tmp_path / "model.yaml").write_text(
+        f"name: seer\nowner: ds\nimage: registry.example.com/ml/seer\nweights: {{image: {REPOSITORY}}}\n"
+    )
+    live = tmp_path / MODELS_FILE
+    live.write_text(
+        "models:\n  seer:\n    spec: model.yaml\n"
+        f'    stable: {{version: "3", weights: {{version: "7", digest: "{DIGEST}"}}}}\n'
+    )
+    (found,) = Stack.read(tmp_path).releases
+    assert found.weights == SEVEN
+    live.write_text('models:\n  seer:\n    spec: model.yaml\n    stable: {version: "3"}\n')
+    with pytest.raises(SpecError) as error:
+        Stack.read(tmp_path)
+    assert str(error.value).endswith(
+        f"models.yaml:4: models.seer.stable.weights: found nothing, accepted: the version of {REPOSITORY}, which the "
+        "model takes its weights from"
+    )
