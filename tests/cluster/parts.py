@@ -26,9 +26,41 @@ GATEWAY_API = Part(
 )
 
 
+_KEDA = "github.com/kedacore/keda/v2"
+KEDA = Part(
+    "keda",
+    programs={name: f"{_KEDA}/cmd/{name}" for name in ("operator", "adapter")},
+    variables={f"{_KEDA}/version.Version": "2.18.3"},
+    sources=SOURCES,
+)
+SCALED_OBJECTS = "config/crd/bases/keda.sh_scaledobjects.yaml"
+_KEDA_KINDS = (
+    "keda.sh_clustertriggerauthentications",
+    "keda.sh_scaledjobs",
+    "keda.sh_triggerauthentications",
+    "eventing.keda.sh_cloudeventsources",
+    "eventing.keda.sh_clustercloudeventsources",
+)
+KEDA_DEFINITIONS = Part(
+    "keda-definitions",
+    programs={"keda-definitions": "."},
+    embedded=((_KEDA, SCALED_OBJECTS), *((_KEDA, f"config/crd/bases/{kind}.yaml") for kind in _KEDA_KINDS)),
+    sources=SOURCES,
+)
+
+
 def install_gateway_api(cluster: Cluster) -> None:
     """Lets the cluster know the kinds of Gateway API."""
-    build.ensure((GATEWAY_API,), Progress())
-    definitions = subprocess.check_output([build.program(GATEWAY_API, "gateway-api")], text=True)
-    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=definitions)
+    _install(cluster, GATEWAY_API)
+
+
+def install_keda_definitions(cluster: Cluster) -> None:
+    """Lets the cluster know the kinds of KEDA."""
+    _install(cluster, KEDA_DEFINITIONS)
+
+
+def _install(cluster: Cluster, definitions: Part) -> None:
+    build.ensure((definitions,), Progress())
+    printed = subprocess.check_output([build.program(definitions, definitions.name)], text=True)
+    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=printed)
     cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import Sandbox
-from tests.cluster.parts import install_gateway_api
+from tests.cluster.parts import install_gateway_api, install_keda_definitions
 from tests.support import Cluster
 
 FAKE_NODES = 3
@@ -23,6 +23,7 @@ def cluster() -> Iterator[Cluster]:
         for index in range(FAKE_NODES):
             cluster.kubectl("create", "--filename=-", stdin=json.dumps(fake_node(f"fake-{index}")))
         install_gateway_api(cluster)
+        install_keda_definitions(cluster)
         cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
         yield cluster
     finally:
