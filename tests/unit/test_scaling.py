@@ -121,7 +121,7 @@ def test_demand_alone_leaves_cpu_out() -> None:
 def test_the_last_replica_goes_as_slowly_as_the_others() -> None:
     spec = scaled_object({"min": 0, "target": {"queue_length": 20}, "down_seconds": 600})
     assert spec["minReplicaCount"] == 0
-    assert spec["cooldownPeriod"] == 600
+    assert spec["cooldownPeriod"] == spec["initialCooldownPeriod"] == 600
     assert windows(spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]) == (0, 600)
 
 

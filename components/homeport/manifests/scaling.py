@@ -72,8 +72,9 @@ def _scaled_object(release: Release) -> Manifest:
         "minReplicaCount": least,
         "maxReplicaCount": most,
         "pollingInterval": POLLING_SECONDS,
-        # The last replica goes by this; the window of the behavior is for those before.
+        # The last replica goes by these; the window of the behavior is for those before.
         "cooldownPeriod": release.model.scale.down_seconds,
+        "initialCooldownPeriod": release.model.scale.down_seconds,
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(release)}},
         "triggers": list(_triggers(release)),
     }
