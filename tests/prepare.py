@@ -9,13 +9,13 @@ from sandbox import build, engine
 from sandbox.parts import BUILDER, CLUSTER
 from sandbox.progress import Progress
 from tests.audit.parts import AUDITORS, PROBE
-from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, SERVER, TRAEFIK, VEGETA
+from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA, KEDA_DEFINITIONS, SERVER, TRAEFIK, VEGETA
 
 LANES = {
     "audit": AUDITORS,
-    "engine": (*engine.parts(), *CLUSTER, GATEWAY_API, EXTERNAL_SECRETS),
+    "engine": (*engine.parts(), *CLUSTER, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS),
     "cluster": (*engine.parts(), *CLUSTER, *BUILDER, PROBE, VEGETA, SERVER),
-    "slow": (*engine.parts(), *CLUSTER, *BUILDER, GATEWAY_API, PROBE, VEGETA, SERVER, TRAEFIK),
+    "slow": (*engine.parts(), *CLUSTER, *BUILDER, GATEWAY_API, KEDA_DEFINITIONS, PROBE, VEGETA, SERVER, TRAEFIK, KEDA),
 }
 
 if __name__ == "__main__":

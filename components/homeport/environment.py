@@ -20,6 +20,7 @@ from homeport.fields import (
     Cidr,
     Cpu,
     DebianPackage,
+    Demand,
     Digest,
     DnsLabel,
     LabelValue,
@@ -29,6 +30,9 @@ from homeport.fields import (
 )
 
 Cloud = Literal["eks-karpenter", "eks-auto", "eks-managed", "gke", "aks", "aks-nap", "nvidia", "amd", "generic"]
+
+_CREDENTIALS = re.compile("password|secret|token|api_?key|access_?key", re.IGNORECASE)
+_CREDENTIALS_IN_URL = re.compile("://[^/@]*:[^/@]*@")
 
 CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
 """Variable that names another context of the kubeconfig than the environment does."""
@@ -172,6 +176,50 @@ IDENTITY_FIELDS = {
 """Which identities a cloud knows, by the first part of its name."""
 
 
+class Trigger(Spec):
+    """What counts one kind of demand: a trigger of KEDA, of whatever type."""
+
+    type: str = Field(
+        min_length=1, description="Type of the trigger in KEDA's own words, such as prometheus or aws-sqs-queue."
+    )
+    metadata: dict[str, str] = Field(
+        description="Settings of the trigger in KEDA's own words, never secrets. `{target}` stands for the number that "
+        "the model states, `{model}` for its name, `{namespace}` for its namespace, `{instance}` for the name of one "
+        "version's Deployment and Service."
+    )
+    authentication: DnsLabel | None = Field(
+        default=None, description="Name of a ClusterTriggerAuthentication that holds the credentials. Default: none."
+    )
+    from_zero: bool = Field(
+        default=False,
+        description="It counts also while no replica runs, as a queue or a gateway does and a model's own metrics do "
+        "not: models may then have `scale.min: 0`. Default false.",
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _number_and_model_and_no_secret(cls, found: dict[str, str]) -> dict[str, str]:
+        for name, value in found.items():
+            if _CREDENTIALS.search(name) or _CREDENTIALS_IN_URL.search(value):
+                raise ValueError(f"no credentials, as in {name}: a ClusterTriggerAuthentication holds them")
+        values = list(found.values())
+        if values.count("{target}") != 1:
+            raise ValueError("one setting that is just {target}, such as threshold: '{target}'")
+        if not any(name in value for name in ("{model}", "{namespace}", "{instance}") for value in values):
+            raise ValueError("{model}, {namespace} or {instance} in a setting, so that each model has its own number")
+        return found
+
+
+class Keda(Spec):
+    """KEDA, which scales by what is asked of models: a KEDA that can read ScaledObjects in every namespace."""
+
+    triggers: dict[Demand, Trigger] = Field(
+        min_length=1,
+        description="What counts each kind of demand that models may state as a target: `concurrency`, "
+        "`requests_per_second`, `queue_length`.",
+    )
+
+
 class TotalLimits(Spec):
     """Ceilings for all models of an environment together, each (and its canary) counted at its most replicas."""
 
@@ -203,7 +251,12 @@ class Require(Spec):
     digest: bool = Field(
         default=False, description="Images are named by digest too, so none can change. Default false."
     )
-    min_replicas: int = Field(default=1, ge=1, strict=True, description="Fewest replicas of a model. Default 1.")
+    min_replicas: int = Field(
+        default=0,
+        ge=0,
+        strict=True,
+        description="Fewest replicas of a model. Default 0: none is enough where KEDA can.",
+    )
 
 
 class Defaults(Spec):
@@ -372,6 +425,10 @@ class Environment(Spec):
     )
     monitoring: Peer | None = Field(
         default=None, description="Where metrics are collected from. Default: they are not."
+    )
+    keda: Keda | None = Field(
+        default=None,
+        description="KEDA, where the cluster has it, and what it counts. Default: models scale by cpu and memory only.",
     )
     limits: Limits = Field(default=Limits(), description="Ceilings for each model.")
     require: Require = Field(default=Require(), description="What every model must have here.")

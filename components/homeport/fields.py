@@ -8,7 +8,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/q
 import re
 from decimal import Decimal
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -127,6 +127,9 @@ def _cidr(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"a network such as 203.0.113.0/24 ({error})") from None
 
+
+Demand = Literal["concurrency", "requests_per_second", "queue_length"]
+"""What can be asked of a model: requests under way, requests a second, messages that wait for it."""
 
 Cidr = Annotated[str, AfterValidator(_cidr)]
 """A network: `203.0.113.0/24`."""

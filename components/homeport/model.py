@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -19,6 +19,7 @@ from homeport.fields import (
     Cidr,
     Cpu,
     DebianPackage,
+    Demand,
     DnsLabel,
     FileInFolder,
     HostName,
@@ -30,6 +31,8 @@ from homeport.fields import (
     Spec,
 )
 from homeport.servers import SERVERS, with_server
+
+T = TypeVar("T")
 
 CANARY_SUFFIX = "-canary"
 """The longest suffix that a derived name carries; a model's name leaves room for it within 63 characters."""
@@ -111,25 +114,71 @@ class Resources(Spec):
 
 
 class ScaleTarget(Spec):
-    """The load at which another replica is started, in percent of what a replica requests."""
+    """The load at which another replica is started. Of several targets the one that asks for most replicas decides."""
 
-    cpu: int = Field(
-        default=70, ge=1, le=100, strict=True, description="Mean cpu use in percent, 1 to 100. Default 70."
+    cpu: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        strict=True,
+        description="Mean cpu use in percent of the request, 1 to 100. Default: 70 where no target is stated, else not "
+        "watched.",
     )
     memory: int | None = Field(
         default=None,
         ge=1,
         le=100,
         strict=True,
-        description="Mean memory use in percent, 1 to 100. Default: not watched.",
+        description="Mean memory use in percent of the request, 1 to 100. Default: not watched.",
     )
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Requests under way per replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        "watched.",
+    )
+    requests_per_second: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Requests per second and replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        "watched.",
+    )
+    queue_length: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Messages that wait per replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        "watched.",
+    )
+
+    @property
+    def resources(self) -> dict[str, int]:
+        """Targets that the cluster itself measures, by name."""
+        stated = {"cpu": self.cpu, "memory": self.memory}
+        return _stated(stated) or ({} if self.demand else {"cpu": 70})
+
+    @property
+    def demand(self) -> dict[Demand, int]:
+        """Targets that are counted before a replica takes them, by name: only KEDA can watch these."""
+        return _stated({name: getattr(self, name) for name in get_args(Demand)})
+
+
+def _stated(targets: Mapping[T, int | None]) -> dict[T, int]:
+    return {name: number for name, number in targets.items() if number is not None}
 
 
 class Scale(Spec):
     """How many replicas run, and when one is added."""
 
     min: int | None = Field(
-        default=None, ge=1, le=1000, strict=True, description="Fewest replicas, 1 to 1000. Default: the environment's."
+        default=None,
+        ge=0,
+        le=1000,
+        strict=True,
+        description="Fewest replicas, 0 to 1000; 0 with a target that is counted while none runs. Default: the "
+        "environment's.",
     )
     max: int | None = Field(
         default=None,
@@ -139,6 +188,22 @@ class Scale(Spec):
         description="Most replicas, 1 to 1000; equal to `min` for a fixed number. Default: the environment's.",
     )
     target: ScaleTarget = Field(default=ScaleTarget(), description="The load at which another replica is started.")
+    up_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        strict=True,
+        description="Seconds for which a higher load must last before replicas are added, 0 to 3600. Default 0: requests "
+        "wait already, and a replica takes time to start.",
+    )
+    down_seconds: int = Field(
+        default=300,
+        ge=0,
+        le=3600,
+        strict=True,
+        description="Seconds for which a lower load must last before replicas are taken away, 0 to 3600. Default 300: "
+        "load comes back, and a replica too many costs less than one that must start again.",
+    )
 
     @field_validator("max")
     @classmethod

@@ -8,8 +8,8 @@ from typing import Any
 
 from homeport.accelerators import KINDS, Nodes, offered
 from homeport.documents import Location
-from homeport.environment import Claim, Environment, Identity, LiveWeights, SecretSource
-from homeport.fields import HOST_NAME, byte_count, millicores
+from homeport.environment import Claim, Environment, Identity, LiveWeights, SecretSource, Trigger
+from homeport.fields import HOST_NAME, Demand, byte_count, millicores
 from homeport.model import CANARY_SUFFIX, Gpu, Model
 
 
@@ -115,8 +115,15 @@ class Release:
     def replicas(self) -> tuple[int, int]:
         """Fewest and most replicas. A default never contradicts the bound that the model states."""
         scale, defaults = self.model.scale, self.environment.defaults
-        least = scale.min or min(defaults.min_replicas, scale.max or defaults.min_replicas)
+        default = min(defaults.min_replicas, scale.max or defaults.min_replicas)
+        least = default if scale.min is None else scale.min
         return least, scale.max or max(defaults.max_replicas, least)
+
+    @property
+    def triggers(self) -> dict[Demand, Trigger]:
+        """What counts each target that only KEDA can watch, of those that the environment offers."""
+        offered = self.environment.keda.triggers if self.environment.keda else {}
+        return {target: offered[target] for target in self.model.scale.target.demand if target in offered}
 
     @cached_property
     def gpu_nodes(self) -> dict[str, Nodes]:
@@ -142,6 +149,7 @@ class Release:
         return [
             *self._names(),
             *self._ceilings(),
+            *self._scale(),
             *self._gpus(),
             *self._image(),
             *self.build_violations(),
@@ -188,6 +196,23 @@ class Release:
         if shm and byte_count(shm) >= byte_count(memory):
             message = f"found {shm}, accepted: less than the {memory} of memory that it is a part of"
             found.append(Violation(("resources", "shm"), message))
+        return found
+
+    def _scale(self) -> list[Violation]:
+        offered = self.environment.keda.triggers if self.environment.keda else {}
+        hint = " (keda.triggers)" if offered else ": only KEDA can watch others, and the environment names none (keda)"
+        found = [
+            Violation(
+                ("scale", "target", target),
+                f"found {number}, accepted: targets {_listed(['cpu', 'memory', *offered])}{hint}",
+            )
+            for target, number in self.model.scale.target.demand.items()
+            if target not in offered
+        ]
+        if self.replicas[0] == 0 and not found and not any(each.from_zero for each in self.triggers.values()):
+            waking = _listed(target for target, each in offered.items() if each.from_zero)
+            other = f"0 with a target that is counted while none runs, here {waking} (keda.triggers, from_zero)"
+            found.append(Violation(("scale", "min"), f"found 0 replicas, accepted: 1 or more; {other}"))
         return found
 
     def _gpus(self) -> list[Violation]:

@@ -40,6 +40,10 @@ RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
 }
 
 
+LAST = ("ScaledObject", "HTTPRoute")
+"""Kinds that wait until the Deployments serve: a replica that is not there is not scaled, and gets no requests."""
+
+
 class ModelServiceArgs(TypedDict):
     """What a ModelService is made from. Plain types only: Pulumi passes them between languages."""
 
@@ -106,7 +110,7 @@ class ModelService(pulumi.ComponentResource):
         children: dict[str, Any] = {}
         for manifest in manifests(release):
             kind = manifest["kind"]
-            waits = {"Deployment": walls, "HTTPRoute": [*walls, *served]}.get(kind, namespace)
+            waits = walls if kind == "Deployment" else [*walls, *served] if kind in LAST else namespace
             options = pulumi.ResourceOptions(parent=self, depends_on=waits)
             if kind == "Namespace":
                 options.protect = release.environment.protect
@@ -115,7 +119,7 @@ class ModelService(pulumi.ComponentResource):
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
             child = _resource(_child_name(name, release, manifest), manifest, options)
             children.setdefault(kind, child)
-            # Versions come up side by side; a route waits for all of them.
+            # Versions come up side by side; what comes last waits for all of them.
             (served if kind == "Deployment" else walls).append(child)
             if kind == "Namespace":
                 namespace.append(child)

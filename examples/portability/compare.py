@@ -22,6 +22,7 @@ CONCERNS = {
     "ServiceAccount metadata.annotations.azure.workload.identity/client-id": "identity",
     "NetworkPolicy summarizer-egress spec.egress": "identity",
     "NetworkPolicy summarizer-ingress spec.ingress": "routing",
+    "ScaledObject spec.triggers": "scaling",
 }
 """All that may differ, and why. Where several objects of a kind exist, by name."""
 

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from ruamel.yaml import YAML
 
 from sandbox import build
 from sandbox.parts import KUBERNETES, KUBERNETES_VERSION
 from sandbox.paths import cache
 from tests.audit.parts import KUBE_SCORE, KUBECONFORM, POD_SECURITY
+from tests.cluster.parts import KEDA_DEFINITIONS, SCALED_OBJECTS
 
 Manifests = Sequence[Mapping[str, Any]]
 Sets = Mapping[str, Manifests]
@@ -49,7 +51,7 @@ def _pod_security(manifests: Manifests) -> list[Finding]:
 
 
 def _kubeconform(manifests: Manifests) -> list[Finding]:
-    """Kubernetes' own OpenAPI definitions; strict, so that an unknown field is an error."""
+    """Kubernetes' own OpenAPI definitions, and KEDA's; strict, so that an unknown field is an error."""
     with tempfile.TemporaryDirectory() as folder:
         _write_schemas(Path(folder), {(each["apiVersion"], each["kind"]) for each in manifests})
         location = f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
@@ -140,6 +142,26 @@ def _write_schemas(folder: Path, kinds: set[tuple[str, str]]) -> None:
         suffix = f"-{group.partition('.')[0]}-{number}" if group else f"-{number}"
         schema = {"$ref": f"#/definitions/{names[version, kind]}", "definitions": definitions}
         (folder / f"{kind.lower()}{suffix}.json").write_text(json.dumps(schema))
+    keda = build.module_directory("github.com/kedacore/keda/v2", KEDA_DEFINITIONS.sources / KEDA_DEFINITIONS.name)
+    _write_custom_schema(folder, keda / SCALED_OBJECTS)
+
+
+def _write_custom_schema(folder: Path, definition: Path) -> None:
+    """The schema in a custom resource's definition, closed as the API server closes it."""
+    spec = YAML(typ="safe").load(definition)["spec"]
+    for version in spec["versions"]:
+        schema = _closed(version["schema"]["openAPIV3Schema"])
+        # The definition leaves to the API server what all objects have.
+        schema["properties"]["metadata"] = {"type": "object"}
+        name = f"{spec['names']['kind'].lower()}-{spec['group'].partition('.')[0]}-{version['name']}.json"
+        (folder / name).write_text(json.dumps(schema))
+
+
+def _closed(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        closed = {"additionalProperties": False} if "properties" in schema else {}
+        return {key: _closed(value) for key, value in schema.items()} | closed
+    return [_closed(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def _installed_checkov() -> Path:

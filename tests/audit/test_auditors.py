@@ -148,6 +148,13 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("kubeconform", "statusInvalid", lambda _, __, objects: one(objects, "Deployment")["spec"].pop("selector")),
     ("kubeconform", "statusInvalid", lambda _, __, objects: one(objects, "LimitRange")["spec"].update(limits=None)),
     ("kubeconform", "statusInvalid", lambda _, __, objects: one(objects, "NetworkPolicy")["spec"].update(ports=[])),
+    (
+        "kubeconform",
+        "statusInvalid",
+        lambda _, __, objects: one(objects, "ScaledObject")["spec"].update(minReplicaCount="one"),
+    ),
+    ("kubeconform", "statusInvalid", lambda _, __, objects: one(objects, "ScaledObject")["spec"].pop("triggers")),
+    ("kubeconform", "statusInvalid", lambda _, __, objects: one(objects, "ScaledObject")["spec"].update(coolDown=1)),
     ("kube-score", "pod-networkpolicy", without("NetworkPolicy")),
     ("kube-score", "deployment-has-poddisruptionbudget", without("PodDisruptionBudget")),
     ("kube-score", "container-image-tag", of_container(image="registry.example.com/growth/churn:latest")),
@@ -238,6 +245,8 @@ BROKEN: list[tuple[str, str, Break]] = [
 
 def changed(change: Break) -> list[Any]:
     objects = rendered("examples/own-program")
+    # Of another example: this one leaves scaling to Kubernetes itself.
+    objects.append(one(rendered("examples/portability/environments/eks"), "ScaledObject"))
     pod = one(objects, "Deployment")["spec"]["template"]["spec"]
     change(pod, pod["containers"][0], objects)
     return objects

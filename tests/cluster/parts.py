@@ -34,6 +34,28 @@ EXTERNAL_SECRETS = Part(
     sources=SOURCES,
 )
 
+_KEDA = "github.com/kedacore/keda/v2"
+KEDA = Part(
+    "keda",
+    programs={name: f"{_KEDA}/cmd/{name}" for name in ("operator", "adapter")},
+    variables={f"{_KEDA}/version.Version": "2.18.3"},
+    sources=SOURCES,
+)
+SCALED_OBJECTS = "config/crd/bases/keda.sh_scaledobjects.yaml"
+_KEDA_KINDS = (
+    "keda.sh_clustertriggerauthentications",
+    "keda.sh_scaledjobs",
+    "keda.sh_triggerauthentications",
+    "eventing.keda.sh_cloudeventsources",
+    "eventing.keda.sh_clustercloudeventsources",
+)
+KEDA_DEFINITIONS = Part(
+    "keda-definitions",
+    programs={"keda-definitions": "."},
+    embedded=((_KEDA, SCALED_OBJECTS), *((_KEDA, f"config/crd/bases/{kind}.yaml") for kind in _KEDA_KINDS)),
+    sources=SOURCES,
+)
+
 
 def install_definitions(cluster: Cluster, *parts: Part) -> None:
     """Lets the cluster know the kinds whose definitions the parts print."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import Sandbox
-from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, install_definitions
+from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA_DEFINITIONS, install_definitions
 from tests.support import Cluster
 
 FAKE_NODES = 3
@@ -22,7 +22,7 @@ def cluster(worker_id: str) -> Iterator[Cluster]:
         cluster.kubectl("cordon", sandbox.node)
         for index in range(FAKE_NODES):
             cluster.kubectl("create", "--filename=-", stdin=json.dumps(fake_node(f"fake-{index}")))
-        install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS)
+        install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
         cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
         yield cluster
     finally:

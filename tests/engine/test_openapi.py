@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, assume, given, reject, settings
@@ -15,6 +15,7 @@ from referencing.jsonschema import DRAFT202012
 
 from homeport import Canary, Environment, Model, Release, manifests
 from homeport.environment import LiveWeights
+from homeport.fields import Demand
 from tests.support import Cluster
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
@@ -24,6 +25,8 @@ words = st.text(
 cpus = st.one_of(st.integers(1, 64), st.integers(1, 64000).map(lambda m: f"{m}m"), st.floats(0.001, 64))
 memories = st.builds("{}{}".format, st.integers(1, 10**5), st.sampled_from(["k", "Ki", "M", "Mi", "G", "Gi"]))
 seconds = st.integers(1, 3600)
+percents = st.integers(1, 100)
+counts = st.integers(1, 10**9)
 ports = st.integers(1, 65535)
 paths = st.from_regex(r"/[a-z0-9/._-]{0,20}", fullmatch=True)
 
@@ -44,7 +47,19 @@ models = st.fixed_dictionaries(
         "health": st.fixed_dictionaries({"live": paths, "ready": paths}),
         "metrics": st.fixed_dictionaries({"port": ports}, optional={"path": paths}),
         "resources": some(cpu=cpus, memory=memories, tmp=memories, gpu=gpus),
-        "scale": some(min=st.integers(1, 20), max=st.integers(1, 1000), target=some(cpu=st.integers(1, 100))),
+        "scale": some(
+            min=st.integers(0, 20),
+            max=st.integers(1, 1000),
+            target=some(
+                cpu=percents,
+                memory=percents,
+                concurrency=counts,
+                requests_per_second=counts,
+                queue_length=counts,
+            ),
+            up_seconds=seconds,
+            down_seconds=seconds,
+        ),
         "startup_seconds": seconds,
         "drain_seconds": seconds,
         "egress": st.lists(egress, max_size=3),
@@ -58,6 +73,10 @@ accelerator = st.fixed_dictionaries(
     {"labels": st.dictionaries(names, st.lists(names, min_size=1, max_size=2), min_size=1, max_size=2)},
     optional={"tolerations": st.lists(st.fixed_dictionaries({"key": names}, optional={"value": names}), max_size=2)},
 )
+triggers = st.fixed_dictionaries(
+    {"type": words, "metadata": st.just({"threshold": "{target}", "query": 'a{b="{instance}"}'})},
+    optional={"authentication": names, "from_zero": st.booleans()},
+)
 environments = st.fixed_dictionaries(
     {"cluster": st.just({"identifier": "generated"}), "accelerators": st.fixed_dictionaries({"l4": accelerator})},
     optional={
@@ -68,6 +87,7 @@ environments = st.fixed_dictionaries(
         ),
         "monitoring": st.fixed_dictionaries({"namespace": names}),
         "teams": st.dictionaries(names, st.fixed_dictionaries({"group": words}), max_size=2),
+        "keda": st.fixed_dictionaries({"triggers": st.fixed_dictionaries(dict.fromkeys(get_args(Demand), triggers))}),
         "defaults": some(cpu=cpus, memory=memories),
         "provision_seconds": seconds,
         "endpoint_seconds": st.integers(1, 300),
@@ -106,6 +126,7 @@ def schemas(cluster: Cluster) -> dict[str, Any]:
             ("apis", "rbac.authorization.k8s.io/v1"),
             ("apis", "gateway.networking.k8s.io/v1"),
             ("apis", "external-secrets.io/v1"),
+            ("apis", "keda.sh/v1alpha1"),
         ]
     }
 

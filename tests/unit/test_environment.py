@@ -137,6 +137,31 @@ MISTAKES = {
     ),
     "unknown cloud": ("cloud: heroku\n", 'environment.yaml:2: cloud: found "heroku", accepted: '),
     "text for a flag": ('protect: "maybe"\n', 'environment.yaml:2: protect: found "maybe", accepted: '),
+    "trigger of nothing that models state": (
+        "keda: {triggers: {gpu: {type: prometheus, metadata: {threshold: '{target}', query: '{model}'}}}}\n",
+        "environment.yaml:2: keda.triggers.gpu: found \"gpu\", accepted: 'concurrency', 'requests_per_second' or "
+        "'queue_length'",
+    ),
+    "trigger without the model's number": (
+        "keda: {triggers: {queue_length: {type: aws-sqs-queue, metadata: {queueURL: 'sqs/{model}'}}}}\n",
+        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: one setting that is just "
+        "{target}, such as threshold: '{target}'",
+    ),
+    "trigger that counts all models together": (
+        "keda: {triggers: {queue_length: {type: prometheus, metadata: {query: depth, threshold: '{target}'}}}}\n",
+        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: {model}, {namespace} or "
+        "{instance} in a setting, so that each model has its own number",
+    ),
+    "credentials of a trigger": (
+        "keda: {triggers: {queue_length: {type: rabbitmq, metadata: {host: 'amqp://a:b@mq/{model}', value: '{target}'}}}}\n",
+        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: no credentials, as in host: "
+        "a ClusterTriggerAuthentication holds them",
+    ),
+    "password of a trigger": (
+        "keda: {triggers: {queue_length: {type: redis, metadata: {password: a, key: '{model}', n: '{target}'}}}}\n",
+        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: no credentials, as in "
+        "password: a ClusterTriggerAuthentication holds them",
+    ),
     "accelerator without labels": (
         "accelerators: {l4: {labels: {}}}\n",
         "environment.yaml:2: accelerators.l4.labels: found a mapping, accepted: at least 1",

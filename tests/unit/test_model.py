@@ -69,7 +69,8 @@ MISTAKES = {
     ),
     "unknown nested field": (
         MINIMAL + "scale:\n  min: 1\n  target:\n    rps: 70\n",
-        "model.yaml:7: scale.target.rps: unknown field, accepted: cpu, memory",
+        "model.yaml:7: scale.target.rps: unknown field, accepted: cpu, memory, concurrency, "
+        "requests_per_second, queue_length",
     ),
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
@@ -107,6 +108,14 @@ MISTAKES = {
     "min above max": (
         MINIMAL + "scale:\n  min: 3\n  max: 2\n",
         "model.yaml:6: scale.max: found 2, accepted: `scale.min` (3) or more",
+    ),
+    "window beyond what Kubernetes takes": (
+        MINIMAL + "scale: {down_seconds: 3601}\n",
+        "model.yaml:4: scale.down_seconds: found 3601, accepted: 3600 or less",
+    ),
+    "target of nothing": (
+        MINIMAL + "scale: {target: {concurrency: 0}}\n",
+        "model.yaml:4: scale.target.concurrency: found 0, accepted: 1 or more",
     ),
     "memory without unit": (
         MINIMAL + "resources:\n  memory: 4\n",
@@ -195,7 +204,7 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
-    found = problems(tmp_path, "name: Iris\nscale: {min: 0}\nmemory: 4Gi\n")
+    found = problems(tmp_path, "name: Iris\nscale: {min: -1}\nmemory: 4Gi\n")
     assert [line.split(": ")[1] for line in found] == ["name", "owner", "scale.min", "memory"]
 
 

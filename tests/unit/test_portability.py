@@ -10,8 +10,13 @@ from tests import nodes as world
 NODES = {"eks": "eks-karpenter", "gke": "gke", "aks": "aks", "on-prem": "nvidia"}
 
 
-def test_only_placement_identity_and_routing_differ() -> None:
-    assert {compare.concern(field) for field in compare.differences()} == {"placement", "identity", "routing"}
+def test_only_placement_identity_routing_and_scaling_differ() -> None:
+    assert {compare.concern(field) for field in compare.differences()} == {
+        "placement",
+        "identity",
+        "routing",
+        "scaling",
+    }
 
 
 def test_every_allowed_difference_is_one() -> None:

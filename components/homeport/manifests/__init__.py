@@ -5,7 +5,7 @@ from homeport.manifests.isolation import isolation
 from homeport.manifests.names import Manifest
 from homeport.manifests.network import network
 from homeport.manifests.routing import routes, routing
-from homeport.manifests.scaling import scaling
+from homeport.manifests.scaling import scaled_objects, scaling
 from homeport.manifests.secrets import secrets
 from homeport.manifests.weights import weights
 from homeport.manifests.workload import workload
@@ -19,5 +19,5 @@ def manifests(release: Release) -> list[Manifest]:
 
     The release must have no `violations()`.
     """
-    concerns = (isolation, identity, network, routing, scaling, weights, secrets, workload, routes)
+    concerns = (isolation, identity, network, routing, scaling, weights, secrets, workload, scaled_objects, routes)
     return [manifest for concern in concerns for manifest in concern(release)]

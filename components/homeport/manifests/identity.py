@@ -32,6 +32,8 @@ def identity(release: Release) -> list[Manifest]:
         {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": READ},
         {"apiGroups": ["metrics.k8s.io"], "resources": ["pods"], "verbs": READ},
     ]
+    if release.environment.keda:
+        rules.append({"apiGroups": ["keda.sh"], "resources": ["scaledobjects"], "verbs": READ})
     role = manifest(release, "rbac.authorization.k8s.io/v1", "Role", f"{name}-team", rules=rules)
     binding = manifest(
         release,

@@ -5,7 +5,8 @@
 //	moment is ready for a moment, then ends with an error
 //	never  runs, but never becomes ready
 //
-// /?ms=N answers after N milliseconds.
+// /?ms=N answers after N milliseconds; /burn/N/ (and /burn/N/?ms=N) first uses N microseconds of a core; /hold/N keeps N
+// MiB of memory for the rest of its life.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -39,12 +41,19 @@ func main() {
 		}
 	})
 	http.HandleFunc("/live", func(http.ResponseWriter, *http.Request) {})
-	http.HandleFunc("/", func(answer http.ResponseWriter, request *http.Request) {
-		wait, _ := strconv.Atoi(request.FormValue("ms"))
-		time.Sleep(time.Duration(wait) * time.Millisecond)
-		name, _ := os.Hostname()
-		fmt.Fprintln(answer, name)
+	http.HandleFunc("/hold/{mebibytes}", func(_ http.ResponseWriter, request *http.Request) {
+		mebibytes, _ := strconv.Atoi(request.PathValue("mebibytes"))
+		block := make([]byte, mebibytes<<20)
+		for index := 0; index < len(block); index += 4096 {
+			block[index] = 1
+		}
+		held = append(held, block)
 	})
+	http.HandleFunc("/burn/{microseconds}/", func(answer http.ResponseWriter, request *http.Request) {
+		burn(request.PathValue("microseconds"))
+		serve(answer, request)
+	})
+	http.HandleFunc("/", serve)
 	if behaviour == "moment" {
 		time.AfterFunc(moment, func() { fail(damaged) })
 	}
@@ -64,6 +73,30 @@ func main() {
 	if err := server.Shutdown(limit); err != nil {
 		fail(err)
 	}
+}
+
+var held [][]byte
+
+func serve(answer http.ResponseWriter, request *http.Request) {
+	wait, _ := strconv.Atoi(request.FormValue("ms"))
+	time.Sleep(time.Duration(wait) * time.Millisecond)
+	name, _ := os.Hostname()
+	fmt.Fprintln(answer, name)
+}
+
+// Uses so much of a core, as the kernel counts it for this thread: on every machine the same.
+func burn(microseconds string) {
+	amount, _ := strconv.Atoi(microseconds)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for until := used() + time.Duration(amount)*time.Microsecond; used() < until; {
+	}
+}
+
+func used() time.Duration {
+	var usage syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_THREAD, &usage)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func fail(err error) {
