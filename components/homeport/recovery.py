@@ -49,8 +49,7 @@ class Lock:
         """Whether it is certain that its update is gone; of another machine it never is."""
         if self.hostname != socket.gethostname():
             return False
-        told = subprocess.run(["ps", "-o", "args=", "-p", str(self.pid)], capture_output=True, text=True, check=False)
-        return "pulumi" not in told.stdout
+        return "pulumi" not in _command(self.pid)
 
 
 def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Say) -> None:
@@ -98,15 +97,15 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
 def adopt(deployment: Any) -> list[str]:
     """Takes the objects that were being created for created, in the state itself; returns their URNs."""
     resources = deployment.setdefault("resources", [])
-    known = {resource["urn"] for resource in resources}
     left, adopted = [], []
     for operation in deployment.get("pending_operations", []):
-        resource = operation["resource"]
+        resource, known = operation["resource"], {each["urn"] for each in resources}
         identifier = _identifier(resource) if operation["type"] == "creating" else None
-        if identifier is None or resource["urn"] in known:
+        provider = resource.get("provider", "").rpartition("::")[0]
+        if identifier is None or resource["urn"] in known or provider not in known:
             left.append(operation)
         else:
-            resources.append({**resource, "id": identifier})
+            resources.append(_among(known, resource) | {"id": identifier})
             adopted.append(resource["urn"])
     deployment["pending_operations"] = left
     return adopted
@@ -172,12 +171,31 @@ def _wait_for_the_leaving(stack: str, unasked: tuple[str, ...], say: Say) -> Non
         engine.show("refresh", f"--stack={stack}", *unasked)
 
 
+def _among(known: set[str], resource: Any) -> dict[str, Any]:
+    """A resource without its relations to those that are gone, which the state would not be valid with."""
+    properties = resource.get("propertyDependencies") or {}
+    return {key: value for key, value in resource.items() if key != "parent" or value in known} | {
+        "dependencies": [urn for urn in resource.get("dependencies") or [] if urn in known],
+        "propertyDependencies": {key: [urn for urn in urns or [] if urn in known] for key, urns in properties.items()},
+    }
+
+
 def _identifier(resource: Any) -> str | None:
     """How the Kubernetes provider calls an object, if it is one that has a name."""
     metadata = resource.get("inputs", {}).get("metadata")
     if not resource["type"].startswith("kubernetes:") or not isinstance(metadata, dict) or "name" not in metadata:
         return None
     return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+
+
+def _command(pid: int) -> str:
+    """Command line of a process; empty if there is none."""
+    if not Path("/proc/self").exists():
+        ps = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
+        return subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 def _answers(address: str) -> bool:
