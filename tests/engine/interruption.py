@@ -116,7 +116,7 @@ def until(ask: Callable[[], Any]) -> Any:
 
 def recover(program: Program, *arguments: str, fails: bool = False, killed_after: float | None = None) -> str:
     """What `homeport recover` prints; killed with all that it runs after some seconds, if it takes so long."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["homeport", "recover", program.stack, "--yes", *arguments],
         cwd=program.folder,
         env=program.environment,
@@ -124,13 +124,12 @@ def recover(program: Program, *arguments: str, fails: bool = False, killed_after
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    if killed_after is not None:
-        time.sleep(killed_after)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return ""
-    shown, _ = process.communicate()
+    ) as process:
+        if killed_after is not None:
+            time.sleep(killed_after)
+            os.killpg(process.pid, signal.SIGKILL)
+            return ""
+        shown, _ = process.communicate()
     assert (process.returncode != 0) == fails, shown
     return shown
 
@@ -144,12 +143,18 @@ def problems(cluster: Cluster, folder: Path, program: Program, *, nothing: bool 
     known = Counter(
         _identifier(each) for each in deployment.get("resources", []) if each["type"].startswith("kubernetes:")
     )
-    there = {_key(each) for each in cluster.get(KINDS, "--all-namespaces", OURS)["items"]}
+    objects = {
+        _key(each): each for each in cluster.get(KINDS, "--all-namespaces", OURS, "--show-managed-fields")["items"]
+    }
+    there = objects.keys()
     found += [f"twice in the state: {name}" for name, count in known.items() if count > 1]
     found += [f"only in the state: {name}" for name in known.keys() - names]
     found += [f"not in the state: {name}" for name in names - known.keys()]
     found += [f"only in the cluster: {name}" for name in there - names]
     found += [f"not in the cluster: {name}" for name in names - there]
+    # Two owners of the same fields: the next change of them would be a conflict.
+    owners = {name: {each["manager"] for each in _applied(live)} for name, live in objects.items()}
+    found += [f"owned by {sorted(names)}: {name}" for name, names in owners.items() if names != {"homeport"}]
     if not found:
         found += [line for each in wanted for line in differences(each, cluster.live(each))]
     if not found and not nothing:
@@ -177,6 +182,10 @@ def _templates(objects: list[Any]) -> Iterator[tuple[tuple[str, str], Any]]:
     for each in objects:
         if each["kind"] == "Deployment":
             yield (each["metadata"]["namespace"], each["metadata"]["name"]), each["spec"]["template"]
+
+
+def _applied(live: Any) -> list[Any]:
+    return [each for each in live["metadata"]["managedFields"] if each["operation"] == "Apply"]
 
 
 def _key(manifest: Any) -> str:

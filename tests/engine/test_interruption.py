@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -82,6 +83,7 @@ def interrupt(cluster: Cluster, program: Program, operation: Operation, seconds:
     before = [each for release in Stack.read(program.folder).releases for each in manifests(release)]
     kept = interruption.kept(before, write(program.folder, operation.live)) if operation.command == "up" else set()
     pods = interruption.pods(cluster, kept)
+    assert pods or operation.name == "create" or not kept
     moment, victim = chance.random(), chance.choice(operation.victims)
     after = interruption.kill(program, operation.command, moment * seconds, provider=victim == "provider")
     row = Kill(operation.name, victim, moment, after)
@@ -120,11 +122,11 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     program.up()
     write(program.folder, live("1", "2", 10))
     process = interruption.start(program, "up")
-    interruption.until(lambda: interruption.providers(process))
-    # It runs: nothing is touched.
-    assert "another update of the stack runs" in interruption.recover(program, fails=True)
     interruption.until(lambda: cluster.exists("deployment/interrupted-canary", "--namespace=interrupted"))
     (provider,) = interruption.providers(process)  # outlives its engine
+    process.send_signal(signal.SIGSTOP)
+    # Its engine is there: nothing is touched.
+    assert "another update of the stack runs" in interruption.recover(program, fails=True)
     process.kill()
     process.wait()
     write(program.folder, live("1"))
