@@ -5,7 +5,6 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,8 +73,6 @@ def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
     write(source, UNTOUCHED)
     with running(cluster, source, tmp_path / "running") as program:
         yield program
-        with suppress(AssertionError):  # whatever went wrong, nothing is to stay
-            interruption.recover(program, "--destroy", "--force")
 
 
 def interrupt(cluster: Cluster, program: Program, operation: Operation, seconds: float, chance: random.Random) -> Kill:

@@ -100,12 +100,15 @@ def test_lock_is_stale_when_no_pulumi_has_its_pid() -> None:
     gone.wait()
     assert lock(gone.pid).stale
     # Far behind in a long line, as `ps` shortens what it prints.
-    running = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "x" * 200, "pulumi"])
-    try:
-        assert not lock(running.pid).stale
-    finally:
-        running.kill()
-        running.wait()
+    program = "import time; print('here', flush=True); time.sleep(60)"
+    arguments = [sys.executable, "-c", program, "x" * 200, "pulumi"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as running:
+        assert running.stdout
+        assert running.stdout.readline()  # it has its command line now
+        try:
+            assert not lock(running.pid).stale
+        finally:
+            running.kill()
 
 
 def test_lock_of_another_machine_is_never_known_to_be_stale() -> None:
