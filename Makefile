@@ -33,8 +33,9 @@ test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	@$(RUN) python -m tests.prepare cluster
 	$(PYTEST) tests/server tests/cluster
 
-test-slow: .venv/synced ## Run the tests that take longest, with a real node
+test-slow: .venv/synced ## Run the tests that take longest, with a real engine and a real node
 	@$(RUN) python -m tests.prepare slow
+	$(PYTEST) tests/engine -m slow
 	$(PYTEST) tests/server tests/cluster -m slow
 
 bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)

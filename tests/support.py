@@ -83,6 +83,10 @@ class Program:
         """With `--refresh` against the cluster, where nothing may be under way then, else against the state."""
         return self("preview", "--expect-no-changes", "--diff", f"--stack={self.stack}", *arguments)
 
+    def state(self) -> Any:
+        """What pulumi knows of the stack."""
+        return json.loads(self("stack", "export", f"--stack={self.stack}"))["deployment"]
+
     def outputs(self) -> Any:
         done = self("stack", "output", "--json", f"--stack={self.stack}")
         return json.loads(done)

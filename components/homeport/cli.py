@@ -1,11 +1,12 @@
 """The `homeport` command: begin a model, serve it here, check what people wrote, render it and tell its history.
 
-Results go to standard output, errors to standard error. Nothing here imports Pulumi or needs a cluster: `pulumi up`
-deploys.
+Results go to standard output, errors to standard error. Nothing here imports Pulumi: `pulumi up` deploys, and what is
+told of a stack or done to it is asked of the `pulumi` command.
 """
 
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -19,9 +20,10 @@ import typer
 from homeport import check as checking
 from homeport import history as histories
 from homeport import init as beginning
+from homeport import recovery, schemas
 from homeport import render as rendering
-from homeport import schemas
 from homeport.documents import SpecError, parse
+from homeport.engine import EngineError
 from homeport.manifests import manifests
 from homeport.model import Model
 from homeport.stack import MODELS_FILE, Stack
@@ -275,12 +277,40 @@ def history(
     try:
         name, updates = histories.updates(stack)
         found = histories.events(model, updates, histories.at_commits(stacks / name))
-    except histories.HistoryError as error:
+    except (EngineError, histories.HistoryError) as error:
         _fail([str(error)])
     if output is Table.JSON:
         typer.echo(json.dumps([asdict(event) for event in found], indent=2))
     else:
         _lines(histories.text(found))
+
+
+@app.command(epilog="Examples: `homeport recover`, `homeport recover prod --yes`, `homeport recover dev --destroy`.")
+def recover(
+    stack: Annotated[
+        str | None, typer.Argument(metavar="STACK", help="Pulumi's name of the stack. Default: the selected one.")
+    ] = None,
+    destroy: Annotated[
+        bool, typer.Option("--destroy", help="Bring the stack to nothing: finish a `pulumi destroy`.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do it without showing it first and without being asked.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Break the lock of an update of which it is not certain that it is gone.")
+    ] = False,
+) -> None:
+    """Repair a stack whose `pulumi` was killed: state and cluster become what the files say.
+
+    Harmless where nothing is wrong, and after an interruption of its own: run it again. Exit codes: 0 done, 1 another
+    update runs, or Pulumi failed or was told not to go on, 2 the command was used wrongly.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter("found none and nobody to ask, accepted: --yes, or a terminal", param_hint="--yes")
+    try:
+        recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
+    except (EngineError, recovery.RecoveryError) as error:
+        _fail([str(error)])
 
 
 @app.command(epilog="Example: `homeport schema model > model.schema.json`.")

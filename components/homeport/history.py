@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from homeport import engine
 from homeport.provenance import DIRTY, UNKNOWN
 from homeport.stack import MODELS_FILE
 
@@ -22,7 +23,7 @@ ReadFile = Callable[[str], str | None]
 
 
 class HistoryError(Exception):
-    """The history cannot be read."""
+    """There is none of such a model."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ def updates(stack: str | None) -> tuple[str, list[Any]]:
     """Name of a stack (None: the selected one) and its updates, the newest first, as Pulumi tells them.
 
     Raises:
-        HistoryError: There is no pulumi, or it knows no such stack.
+        EngineError: There is no pulumi, or it knows no such stack.
     """
-    name = stack or _pulumi("stack", "--show-name").strip()
-    told = _pulumi("stack", "history", "--json", "--page-size=0", f"--stack={name}").strip()
+    name = engine.stack_name(stack)
+    told = engine.ask("stack", "history", "--json", "--page-size=0", f"--stack={name}").strip()
     return name.rpartition("/")[2], json.loads(told or "[]")
 
 
@@ -142,13 +143,3 @@ def _entries(content: str) -> Iterator[tuple[str, Any]]:
 
 def _optional(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _pulumi(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["pulumi", *arguments, "--non-interactive"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise HistoryError("found no pulumi on PATH, accepted: the pulumi that deploys the stack") from None
-    if done.returncode != 0:
-        raise HistoryError(f"pulumi {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout

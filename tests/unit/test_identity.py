@@ -40,7 +40,7 @@ def objects(here: Environment) -> dict[str, Any]:
 
 def cloud_annotations(here: Environment) -> dict[str, str]:
     annotations = objects(here)["ServiceAccount/iris"]["metadata"]["annotations"]
-    return {key: value for key, value in annotations.items() if not key.startswith("homeport/")}
+    return {key: value for key, value in annotations.items() if not key.startswith(("homeport/", "pulumi.com/"))}
 
 
 def opened(here: Environment) -> list[tuple[Any, list[int]]]:

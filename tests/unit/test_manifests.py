@@ -58,6 +58,8 @@ def test_every_object_tells_what_it_belongs_to() -> None:
         )
         assert each["metadata"]["labels"]["app.kubernetes.io/name"] == "fraud-score"
         assert each["metadata"]["name"]
+        # Else a creation that was interrupted and begun again would leave two owners of its fields.
+        assert each["metadata"]["annotations"]["pulumi.com/patchFieldManager"] == "homeport"
 
 
 def test_same_release_gives_the_same_objects() -> None:

@@ -13,13 +13,18 @@ Manifest = dict[str, Any]
 
 MODEL_LABEL = "app.kubernetes.io/name"
 
+FIELD_MANAGER = {"pulumi.com/patchFieldManager": "homeport"}
+"""Whose fields Kubernetes takes an object's to be. The provider would invent a name for each creation: one that is begun
+again after an interruption would leave the fields with two owners, and the next change would be a conflict of both."""
+
 
 def manifest(
     release: Release, api_version: str, kind: str, name: str, *, namespaced: bool = True, **content: Any
 ) -> Manifest:
     """An object with the metadata that every object of a release carries."""
     place = {"namespace": release.namespace} if namespaced else {}
-    metadata = {"name": name, **place, "labels": labels(release), "annotations": annotations(release)}
+    notes = FIELD_MANAGER | annotations(release)
+    metadata = {"name": name, **place, "labels": labels(release), "annotations": notes}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
 
 

@@ -1,0 +1,57 @@
+"""The Pulumi engine, asked by its command line. Where the library itself is not to import Pulumi."""
+
+import json
+import subprocess
+from typing import Any
+
+
+class EngineError(Exception):
+    """There is no pulumi, or it said no."""
+
+
+def ask(*arguments: str, stdin: str | None = None) -> str:
+    """What a command of pulumi prints.
+
+    Raises:
+        EngineError: There is no pulumi, or it fails.
+    """
+    done = _run([*arguments, "--non-interactive"], input=stdin, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise EngineError(f"pulumi {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+    return str(done.stdout)
+
+
+def show(*arguments: str) -> None:
+    """Let a command of pulumi talk to the user.
+
+    Raises:
+        EngineError: There is no pulumi, or it fails, or the user said no.
+    """
+    done = _run(arguments)
+    if done.returncode != 0:
+        raise EngineError(f"pulumi {' '.join(arguments)} ended with exit code {done.returncode}")
+
+
+def stack_name(stack: str | None) -> str:
+    """Name of a stack as Pulumi says it; None: the selected one.
+
+    Raises:
+        EngineError: None is selected.
+    """
+    return stack or ask("stack", "--show-name").strip()
+
+
+def state(stack: str) -> Any:
+    """The state of a stack, its secrets encrypted as they are in the backend.
+
+    Raises:
+        EngineError: There is no such stack.
+    """
+    return json.loads(ask("stack", "export", f"--stack={stack}"))
+
+
+def _run(arguments: Any, **options: Any) -> "subprocess.CompletedProcess[Any]":
+    try:
+        return subprocess.run(["pulumi", *arguments], check=False, **options)
+    except FileNotFoundError:
+        raise EngineError("found no pulumi on PATH, accepted: the pulumi that deploys the stack") from None
