@@ -44,7 +44,7 @@ def model_selector(release: Release) -> dict[str, str]:
 
 def annotations(release: Release) -> dict[str, str]:
     """Audit annotations of every object: who answers for it, which text it was made from, what was let go."""
-    relaxed = ", ".join(release.environment.relaxations)
+    relaxed = ", ".join(release.relaxations)
     return ({"homeport/relaxed": relaxed} if relaxed else {}) | {
         "homeport/model": release.model.name,
         "homeport/version": release.version,
