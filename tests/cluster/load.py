@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from sandbox import Sandbox, build
@@ -30,6 +31,8 @@ class Result:
     """Of them, those that were to take long."""
     failures: Counter[str] = field(default_factory=Counter)
     """Reason -> how many failed for it."""
+    failed_from: list[float] = field(default_factory=list)
+    """When each of the failed was sent, in seconds since 1970."""
     latencies: list[float] = field(default_factory=list)
     """Seconds, of the others, in ascending order."""
 
@@ -91,6 +94,7 @@ def _read(file: Path, result: Result) -> None:
         result.requests += 1
         if hit["code"] != 200:
             result.failures[hit["error"] or str(hit["code"])] += 1
+            result.failed_from.append(datetime.fromisoformat(hit["timestamp"]).timestamp())
         if "ms=" in hit["url"]:
             result.slow += 1
         else:
@@ -106,6 +110,18 @@ class Row:
     seconds: float
     results: dict[str, Result]
 
+    @property
+    def failed(self) -> dict[str, dict[str, int]]:
+        """Reason -> how many failed for it, of each load."""
+        return {name: dict(result.failures) for name, result in self.results.items()}
+
+    @property
+    def failed_from(self) -> list[float]:
+        """When each of the failed was sent, in seconds since 1970."""
+        return [moment for result in self.results.values() for moment in result.failed_from]
+
+
+NO_FAILURE: dict[str, dict[str, int]] = {"no keep-alive": {}, "keep-alive": {}}
 
 HEADER = """\
 | event | seconds | requests | failures, no keep-alive | failures, keep-alive | p50 | p99 |

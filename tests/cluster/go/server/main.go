@@ -33,6 +33,9 @@ func main() {
 	if behaviour == "crash" {
 		fail(damaged)
 	}
+	if behaviour == "never" {
+		fmt.Fprintln(os.Stderr, "the model is not loaded")
+	}
 	http.HandleFunc("/ready", func(answer http.ResponseWriter, _ *http.Request) {
 		if behaviour == "never" {
 			http.Error(answer, "the model is not loaded", http.StatusServiceUnavailable)
