@@ -76,7 +76,7 @@ def loads(sandbox: Sandbox, scratch: Path, address: str, host: str = "") -> Iter
 
 
 def answers(sandbox: Sandbox, url: str, host: str, requests: int) -> Counter[str]:
-    """Who answered how many of so many requests: the answers are names of pods."""
+    """Who answered how many of so many requests: the answers are names of pods. Those that failed by their reason."""
     command = [build.program(VEGETA, "vegeta"), "attack", "-rate=500", f"-duration={requests / 500}s"]
     command += [f"-header=Host: {host}", "-keepalive=false"]
     done = subprocess.run(
@@ -84,7 +84,7 @@ def answers(sandbox: Sandbox, url: str, host: str, requests: int) -> Counter[str
     ).stdout
     encode = [build.program(VEGETA, "vegeta"), "encode", "--to=json"]
     hits = subprocess.run(encode, input=done, stdout=subprocess.PIPE, check=True).stdout.splitlines()
-    return Counter(b64decode(json.loads(hit)["body"]).decode().strip() for hit in hits)
+    return Counter(hit["error"] or b64decode(hit["body"]).decode().strip() for hit in map(json.loads, hits))
 
 
 def _read(file: Path, result: Result) -> None:

@@ -181,7 +181,7 @@ def import_servers(sandbox: Sandbox, scratch: Path) -> None:
 
 
 def kill(pod: Any) -> float:
-    """`kill -9` of the process in a pod's container, as the kernel does when memory is short. When it was."""
+    """`kill -9` of the process in a pod's container, as the kernel does when memory is short. When it was gone."""
     ours = f"pod{pod['metadata']['uid']}"
     (process,) = (
         int(group.parent.name)
@@ -189,6 +189,8 @@ def kill(pod: Any) -> float:
         if ours in text(group) and text(group.with_name("comm")).strip() != "pause"
     )
     os.kill(process, signal.SIGKILL)
+    while text(Path(f"/proc/{process}/comm")):
+        time.sleep(0.001)
     return time.time()
 
 

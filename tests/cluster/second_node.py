@@ -99,9 +99,10 @@ def _started(sandbox: Sandbox, command: list[str], log: IO[bytes]) -> "subproces
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Ends the program itself: what we started only waits for it, outside of the sandbox."""
-    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
-    process.wait()
+    if process.poll() is None:
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        process.wait()
 
 
 def _answers(sandbox: Sandbox) -> bool:
