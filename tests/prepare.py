@@ -14,7 +14,7 @@ from tests.cluster.parts import GATEWAY_API, SERVER, TRAEFIK, VEGETA
 LANES = {
     "audit": AUDITORS,
     "engine": (*engine.parts(), *CLUSTER, GATEWAY_API),
-    "cluster": (*engine.parts(), *CLUSTER, PROBE, VEGETA, SERVER),
+    "cluster": (*engine.parts(), *CLUSTER, GATEWAY_API, PROBE, VEGETA, SERVER),
     "slow": (*engine.parts(), *CLUSTER, GATEWAY_API, PROBE, VEGETA, SERVER, TRAEFIK),
 }
 
