@@ -64,7 +64,7 @@ def gateway(sandbox: Sandbox, cluster: Cluster, scratch: Path) -> Iterator[str]:
     token = scratch / "token"
     token.write_text(cluster.kubectl("create", "token", "traefik", "--namespace=gateway").strip())
     middlewares = scratch / "middlewares.yaml"
-    middlewares.write_text(json.dumps({"http": {"middlewares": {"retry": {"retry": {"attempts": 3}}}}}))
+    middlewares.write_text(json.dumps({"http": {"middlewares": {"retry": {"retry": {"attempts": 10}}}}}))
     command = [
         build.program(TRAEFIK, "traefik"),
         f"--entrypoints.web.address={ADDRESS}",

@@ -11,7 +11,6 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -240,14 +239,20 @@ def all_at_once(deployment: Any) -> None:
 
 
 def single_replica(deployment: Any) -> None:
-    """Breaks nothing."""
+    """Breaks nothing, also where a replica starts for longer than the one before it serves on."""
     deployment["spec"]["replicas"] = 1
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container["env"].append({"name": "START_SECONDS", "value": "8"})
 
 
 def take_first(deployment: Any) -> None:
-    """With two replicas the other one serves on; with one there is no other."""
-    single_replica(deployment)
+    """With two replicas the other one serves on."""
     deployment["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def take_the_only_one_first(deployment: Any) -> None:
+    single_replica(deployment)
+    take_first(deployment)
 
 
 @pytest.mark.parametrize(
@@ -256,30 +261,32 @@ def take_first(deployment: Any) -> None:
         (no_drain, True),
         slow(no_sleep, True),
         slow(all_at_once, True),
+        slow(take_first, False),
         slow(single_replica, False),
-        slow(take_first, True),
+        slow(take_the_only_one_first, True),
     ],
 )
 def test_requests_fail_without_what_protects_them(scene: Scene, change: Callable[[Any], None], fails: bool) -> None:
-    environment = Environment.model_validate(ENVIRONMENT | {"namespace": "broken-{model}", "gateway": None})
+    what = change.__name__.replace("_", " ")
+    there = f"{NAME}-{what.replace(' ', '-')}"
+    namespace = there.replace(NAME, "{model}", 1)
+    environment = Environment.model_validate(ENVIRONMENT | {"namespace": namespace, "gateway": None})
     objects = deepcopy(manifests(Release(Model.model_validate(MODEL), environment, "1", f"{REPOSITORY}:1")))
     for each in objects:
         if each["kind"] == "Deployment":
             change(each)
-    name, namespace = "deployment/change", "--namespace=broken-change"
-    wait = ("rollout", "status", name, namespace, "--timeout=60s")
+    name = (f"deployment/{NAME}", f"--namespace={there}")
+    wait = ("rollout", "status", *name, "--timeout=60s")
     try:
         stream = "".join(f"---\n{json.dumps(each)}\n" for each in objects)
         scene.cluster.kubectl("apply", "--server-side", "--filename=-", stdin=stream)
         scene.cluster.kubectl(*wait)
 
         def restart() -> None:
-            scene.cluster.kubectl("rollout", "restart", name, namespace)
+            scene.cluster.kubectl("rollout", "restart", *name)
             scene.cluster.kubectl(*wait)
 
-        event = f"update with {change.__name__.replace('_', ' ')}"
-        row = scene.during(event, restart, scene.address("broken-change"))
+        row = scene.during(f"update with {what}", restart, scene.address(there))
         assert row.results["no keep-alive"].failed > 0 if fails else row.failed == NO_FAILURE
     finally:
-        with suppress(AssertionError):
-            scene.cluster.kubectl("delete", "namespace", "broken-change", "--timeout=90s")
+        scene.cluster.kubectl("delete", "namespace", there, "--ignore-not-found", "--wait=false")
