@@ -175,7 +175,7 @@ class Sandbox:
             SandboxError: The sandbox is not running, or the archive holds no image for this machine.
         """
         with archive.open("rb") as content:
-            command = self._enter([build.program(CONTAINERD, "ctr"), "-n", "k8s.io", "images", "import", "-"])
+            command = self.enter([build.program(CONTAINERD, "ctr"), "-n", "k8s.io", "images", "import", "-"])
             done = subprocess.run(command, stdin=content, capture_output=True, check=False)
         if done.returncode != 0:
             raise SandboxError(f"importing {archive} failed: {done.stderr.decode(errors='replace').strip()}")
@@ -190,6 +190,18 @@ class Sandbox:
         """
         namespace = network.outside(self._namespace) if outside else self._namespace
         return ["nsenter", f"--net={network.namespace_file(namespace)}", "--", *argv]
+
+    def enter(self, argv: Sequence[str], *, network_too: bool = True) -> list[str]:
+        """The command that runs `argv` as a program of the node: in all of its namespaces, or in all but the network's.
+
+        Raises:
+            SandboxError: The sandbox is not running.
+        """
+        node = processes.read(self._paths.processes).get(_NODE)
+        if node is None or not processes.alive(node):
+            raise SandboxError(f"sandbox {self.name} is not running; start it with: python -m sandbox start")
+        net = ["--net"] if network_too else []
+        return ["nsenter", f"--target={node.pid}", "--mount", "--pid", *net, "--", *argv]
 
     def _start(self, progress: Progress) -> None:
         paths = self._paths
@@ -318,11 +330,11 @@ class Sandbox:
         port = (self._paths.run / "server").read_text().rpartition(":")[2]
         listen = f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay"
         outside = ["socat", listen, f"UNIX-CONNECT:{components.API_SOCKET}"]
-        self._run_daemon(_FORWARDERS[0], self._enter(inside))
-        self._run_daemon(_FORWARDERS[1], self._enter(outside, network_too=False))
+        self._run_daemon(_FORWARDERS[0], self.enter(inside))
+        self._run_daemon(_FORWARDERS[1], self.enter(outside, network_too=False))
 
     def _import_system_images(self) -> None:
-        self._until_run("containerd is ready", self._enter([build.program(CONTAINERD, "ctr"), "version"]))
+        self._until_run("containerd is ready", self.enter([build.program(CONTAINERD, "ctr"), "version"]))
         for image, part in ((components.PAUSE_IMAGE, PAUSE), (components.DNS_IMAGE, COREDNS)):
             file = self._paths.run / f"{part.name}.tar"
             archive.write_image(file, image, build.directory(part) / part.name)
@@ -353,7 +365,7 @@ class Sandbox:
 
     def _spawn(self, component: Component, *, network_too: bool = True) -> None:
         binary = build.program(component.part, component.program or component.name)
-        self._run_daemon(component.name, self._enter([binary, *component.arguments], network_too=network_too))
+        self._run_daemon(component.name, self.enter([binary, *component.arguments], network_too=network_too))
 
     def _run_daemon(self, name: str, command: list[str]) -> Process:
         # Nothing of the user's environment: a proxy variable would send the cluster's own traffic away.
@@ -376,14 +388,6 @@ class Sandbox:
     def _record(self, name: str, process: Process) -> None:
         processes.write(self._paths.processes, processes.read(self._paths.processes) | {name: process})
 
-    def _enter(self, argv: Sequence[str], *, network_too: bool = True) -> list[str]:
-        """The command that runs `argv` in all of the sandbox's namespaces, or in all but the network's."""
-        node = processes.read(self._paths.processes).get(_NODE)
-        if node is None or not processes.alive(node):
-            raise SandboxError(f"sandbox {self.name} is not running; start it with: python -m sandbox start")
-        net = ["--net"] if network_too else []
-        return ["nsenter", f"--target={node.pid}", "--mount", "--pid", *net, "--", *argv]
-
     def _answers(self) -> bool:
         # After a change of versions the kubectl of this checkout may not be built yet.
         built = build.directory(KUBERNETES).exists()
@@ -403,7 +407,7 @@ class Sandbox:
         self._until_run(state, [*kubectl, *arguments])
 
     def _until_inside(self, state: str, argv: list[str]) -> None:
-        self._until_run(state, self._enter(argv))
+        self._until_run(state, self.enter(argv))
 
     def _until_run(self, state: str, command: list[str]) -> None:
         """Repeats `command` until it succeeds, as long as every component that was started still runs."""

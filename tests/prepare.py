@@ -14,7 +14,7 @@ from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA, KEDA_DEFINI
 LANES = {
     "audit": AUDITORS,
     "engine": (*engine.parts(), *CLUSTER, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS),
-    "cluster": (*engine.parts(), *CLUSTER, *BUILDER, PROBE, VEGETA, SERVER),
+    "cluster": (*engine.parts(), *CLUSTER, *BUILDER, GATEWAY_API, PROBE, VEGETA, SERVER),
     "slow": (*engine.parts(), *CLUSTER, *BUILDER, GATEWAY_API, KEDA_DEFINITIONS, PROBE, VEGETA, SERVER, TRAEFIK, KEDA),
 }
 

@@ -26,6 +26,9 @@ class Checked:
     """Kubernetes objects that the models are made of."""
     relaxed: Mapping[str, str] | None = None
     """Controls that do not hold in the environment, with the reason given for each; None if there are problems."""
+    in_place: Mapping[str, int] | None = None
+    """Models whose update stops a replica before it starts a new one, with their fewest replicas; None if there are
+    problems."""
 
 
 def find_stacks(folder: Path) -> list[Path]:
@@ -41,7 +44,8 @@ def check(folder: Path) -> Checked:
         return Checked(folder.name, error.problems)
     models = {release.model.name: release.version for release in stack.releases}
     objects = sum(len(manifests(release)) for release in stack.releases)
-    return Checked(folder.name, (), stack.files, models, objects, stack.environment.relaxations)
+    in_place = {each.model.name: each.replicas[0] for each in stack.releases if each.updates_in_place}
+    return Checked(folder.name, (), stack.files, models, objects, stack.environment.relaxations, in_place)
 
 
 def by_problem(stacks: Iterable[Checked]) -> dict[Problem, list[str]]:
@@ -62,8 +66,13 @@ def summary(stack: Checked) -> str:
 
 
 def relaxations(stack: Checked) -> list[str]:
-    """One line on each control that does not hold."""
-    return [f"{stack.name}: relaxed {name}: {reason}" for name, reason in (stack.relaxed or {}).items()]
+    """One line on each control that does not hold, and on each model whose updates take from what it serves."""
+    relaxed = [f"{stack.name}: relaxed {name}: {reason}" for name, reason in (stack.relaxed or {}).items()]
+    return relaxed + [f"{stack.name}: {name} {_during_update(least)}" for name, least in (stack.in_place or {}).items()]
+
+
+def _during_update(least: int) -> str:
+    return "is down during each update" if least == 1 else f"serves with {least - 1} of {least} replicas during updates"
 
 
 def shown(problem: Problem, stacks: Iterable[str]) -> str:
@@ -113,6 +122,7 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "models": stack.models or {},
         "objects": stack.objects,
         "relaxed": stack.relaxed or {},
+        "in_place": stack.in_place or {},
         "problems": [
             {
                 "file": str(problem.file) if problem.file else None,

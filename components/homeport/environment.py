@@ -338,6 +338,11 @@ class Relax(Spec):
     cpu_limits: Reason | None = Field(
         default=None, description="Pods may use more cpu than they request, when the node has some to spare."
     )
+    gpu_downtime: Reason | None = Field(
+        default=None,
+        description="No GPU is spare, so an update of a model with GPUs stops a replica before it starts a new one: a "
+        "model of one replica is down until the new one is ready, any other serves with one fewer.",
+    )
     image_pull: Reason | None = Field(
         default=None,
         description="An image that a node has is used without asking its registry, which may have another by now or "

@@ -111,6 +111,17 @@ class Release:
         """Where the secrets come from that the model may have, by name."""
         return self.environment.secrets.get(self.model.name, {})
 
+    @property
+    def relaxations(self) -> dict[str, str]:
+        """The environment's relaxations, but those that do not concern this model."""
+        relaxed = self.environment.relaxations
+        return relaxed if self.gpu else {name: reason for name, reason in relaxed.items() if name != "gpu_downtime"}
+
+    @property
+    def updates_in_place(self) -> bool:
+        """Whether an update stops a replica before it starts a new one."""
+        return "gpu_downtime" in self.relaxations
+
     @cached_property
     def replicas(self) -> tuple[int, int]:
         """Fewest and most replicas. A default never contradicts the bound that the model states."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NotRequired, TypedDict
@@ -12,6 +13,7 @@ from pulumi_kubernetes import Provider, apiextensions, apps, autoscaling, core, 
 from homeport.documents import Problem, SpecError, dotted, parse
 from homeport.environment import CONTEXT_VARIABLE, CanaryVersion, Environment, LiveVersion
 from homeport.manifests import Manifest, manifests
+from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
 from homeport.manifests.routing import url
 from homeport.manifests.workload import rollout_seconds
 from homeport.model import CANARY_SUFFIX, Model
@@ -109,7 +111,7 @@ class ModelService(pulumi.ComponentResource):
         served: list[pulumi.Resource] = []
         children: dict[str, Any] = {}
         for manifest in manifests(release):
-            kind = manifest["kind"]
+            kind, child_name = manifest["kind"], _child_name(name, release, manifest)
             waits = walls if kind == "Deployment" else [*walls, *served] if kind in LAST else namespace
             options = pulumi.ResourceOptions(parent=self, depends_on=waits)
             if kind == "Namespace":
@@ -117,7 +119,9 @@ class ModelService(pulumi.ComponentResource):
             if kind == "Deployment":
                 limit = f"{rollout_seconds(release)}s"
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
-            child = _resource(_child_name(name, release, manifest), manifest, options)
+                command = logs_command(manifest, context(release.environment))
+                options.hooks = self._on_failure(f"{child_name}-logs", command)
+            child = _resource(child_name, manifest, options)
             children.setdefault(kind, child)
             # Versions come up side by side; what comes last waits for all of them.
             (served if kind == "Deployment" else walls).append(child)
@@ -125,17 +129,39 @@ class ModelService(pulumi.ComponentResource):
                 namespace.append(child)
         return children
 
+    def _on_failure(self, name: str, command: str) -> pulumi.ResourceHookBinding:
+        def tell(failed: pulumi.ErrorHookArgs) -> bool:
+            if failed.failed_operation != "delete":
+                pulumi.log.error(f"see its last log lines, or why there are none: {command}", self)
+            return False  # no second try
+
+        return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(name, tell)])
+
+
+def logs_command(deployment: Manifest, context: str | None) -> str:
+    """Shows the last log lines of the pods of a version."""
+    metadata = deployment["metadata"]
+    labels = {key: metadata["labels"][key] for key in (INSTANCE_LABEL, VERSION_LABEL)}
+    there = [f"--context={context}"] if context else []
+    which = [f"--namespace={metadata['namespace']}", "--selector=" + ",".join(map("=".join, labels.items()))]
+    return shlex.join(["kubectl", "logs", *there, *which, "--tail=20", "--prefix"])
+
+
+def context(environment: Environment) -> str | None:
+    """Context of the kubeconfig that leads to an environment's cluster; None: its current one.
+
+    The variable HOMEPORT_CONTEXT names another one, for a cluster of one's own.
+    """
+    return os.environ.get(CONTEXT_VARIABLE) or environment.cluster.context
+
 
 def cluster_provider(environment: Environment) -> Provider:
-    """The Kubernetes provider for the cluster that an environment names.
-
-    The variable HOMEPORT_CONTEXT names another context of the kubeconfig, for a cluster of one's own.
-    """
+    """The Kubernetes provider for the cluster that an environment, or the variable HOMEPORT_CONTEXT, names."""
     override = os.environ.get(CONTEXT_VARIABLE)
     # The identifier alone tells whether it is another cluster: without it a moved kubeconfig would replace everything.
     return Provider(
         "cluster",
-        context=override or environment.cluster.context,
+        context=context(environment),
         cluster_identifier=override or environment.cluster.identifier,
         enable_server_side_apply=True,
         # Otherwise a new value means that the Secret is gone for a moment, in which no pod could start.

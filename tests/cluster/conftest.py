@@ -13,10 +13,12 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.audit.parts import PROBE
 from tests.cluster.ask import Answer
+from tests.cluster.load import Row, table
 from tests.cluster.probes import IMAGE, Probes
 from tests.support import ROOT, Cluster, Program, running
 
 Ask = Callable[..., Answer]
+REPORT = ROOT / "build" / "change-report.md"
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,26 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def cluster(sandbox: Sandbox) -> Cluster:
     return Cluster(sandbox.env())
+
+
+@pytest.fixture(scope="session")
+def report() -> Iterator[list[Row]]:
+    """Becomes the table of events under load, for all tests that were run."""
+    rows: list[Row] = []
+    yield rows
+    if rows:
+        REPORT.parent.mkdir(exist_ok=True)
+        REPORT.write_text(table(rows))
+
+
+@pytest.fixture
+def shown(report: list[Row], capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Shows each test's lines of the table when it has ended."""
+    before = len(report)
+    yield
+    with capsys.disabled():
+        for line in table(report[before:]).splitlines()[2:]:
+            print(f"\n  {line}", end="")  # noqa: T201
 
 
 @pytest.fixture(scope="session")

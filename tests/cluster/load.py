@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from sandbox import Sandbox, build
@@ -30,6 +31,8 @@ class Result:
     """Of them, those that were to take long."""
     failures: Counter[str] = field(default_factory=Counter)
     """Reason -> how many failed for it."""
+    failed_from: list[float] = field(default_factory=list)
+    """When each of the failed was sent, in seconds since 1970."""
     latencies: list[float] = field(default_factory=list)
     """Seconds, of the others, in ascending order."""
 
@@ -73,7 +76,7 @@ def loads(sandbox: Sandbox, scratch: Path, address: str, host: str = "") -> Iter
 
 
 def answers(sandbox: Sandbox, url: str, host: str, requests: int) -> Counter[str]:
-    """Who answered how many of so many requests: the answers are names of pods."""
+    """Who answered how many of so many requests: the answers are names of pods. Those that failed by their reason."""
     command = [build.program(VEGETA, "vegeta"), "attack", "-rate=500", f"-duration={requests / 500}s"]
     command += [f"-header=Host: {host}", "-keepalive=false"]
     done = subprocess.run(
@@ -81,7 +84,7 @@ def answers(sandbox: Sandbox, url: str, host: str, requests: int) -> Counter[str
     ).stdout
     encode = [build.program(VEGETA, "vegeta"), "encode", "--to=json"]
     hits = subprocess.run(encode, input=done, stdout=subprocess.PIPE, check=True).stdout.splitlines()
-    return Counter(b64decode(json.loads(hit)["body"]).decode().strip() for hit in hits)
+    return Counter(hit["error"] or b64decode(hit["body"]).decode().strip() for hit in map(json.loads, hits))
 
 
 def _read(file: Path, result: Result) -> None:
@@ -91,6 +94,7 @@ def _read(file: Path, result: Result) -> None:
         result.requests += 1
         if hit["code"] != 200:
             result.failures[hit["error"] or str(hit["code"])] += 1
+            result.failed_from.append(datetime.fromisoformat(hit["timestamp"]).timestamp())
         if "ms=" in hit["url"]:
             result.slow += 1
         else:
@@ -106,6 +110,18 @@ class Row:
     seconds: float
     results: dict[str, Result]
 
+    @property
+    def failed(self) -> dict[str, dict[str, int]]:
+        """Reason -> how many failed for it, of each load."""
+        return {name: dict(result.failures) for name, result in self.results.items()}
+
+    @property
+    def failed_from(self) -> list[float]:
+        """When each of the failed was sent, in seconds since 1970."""
+        return [moment for result in self.results.values() for moment in result.failed_from]
+
+
+NO_FAILURE: dict[str, dict[str, int]] = {"no keep-alive": {}, "keep-alive": {}}
 
 HEADER = """\
 | event | seconds | requests | failures, no keep-alive | failures, keep-alive | p50 | p99 |

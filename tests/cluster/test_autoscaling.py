@@ -20,7 +20,7 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.cluster.load import Result, Row, loads, table
 from tests.cluster.parts import SERVER, VEGETA
-from tests.cluster.test_change import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
+from tests.cluster.scene import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
 from tests.support import ROOT, Cluster, Program, running
 
 REPORT = ROOT / "build" / "autoscaling-report.md"
@@ -118,7 +118,10 @@ def scene(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathF
     source = scratch / "source"
     source.mkdir()
     live = {"models": {"busy": {"spec": "model.yaml", "stable": {"version": "1"}}}}
-    for name, content in {"environment.yaml": ENVIRONMENT | {"relax": RELAXED}, "models.yaml": live}.items():
+    for name, content in {
+        "environment.yaml": ENVIRONMENT | {"gateway": None, "relax": RELAXED},
+        "models.yaml": live,
+    }.items():
         (source / name).write_text(json.dumps(content))
     (source / "__main__.py").write_text(PROGRAM)
     (source / "Pulumi.yaml").write_text("name: autoscaling\nruntime: python\n")

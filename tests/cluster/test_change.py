@@ -1,189 +1,40 @@
 """Change under load on a real node: no request fails, whatever happens to the pods in an orderly way.
 
-Two loads of 200 requests a second go to the Service's address during each event, one with a connection for each
-request; one request of a hundred takes longer than an endpoint's withdrawal. The report goes to build/change-report.md.
+Two loads of 200 requests a second go to the Service's address or to the Gateway's during each event, one with a
+connection for each request; one request of a hundred takes longer than an endpoint's withdrawal. The report goes to
+build/change-report.md.
 """
 
 import json
+import re
+import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
 
 from homeport import Environment, Model, Release, manifests
-from sandbox import Sandbox, archive, build
-from sandbox.progress import Progress
-from tests.cluster.load import Row, loads, table
-from tests.cluster.parts import SERVER, VEGETA
-from tests.support import ROOT, Cluster, Program, running
+from sandbox import Sandbox
+from tests.cluster.gateway import gateway
+from tests.cluster.load import NO_FAILURE, Row, answers
+from tests.cluster.scene import ENVIRONMENT, HOST, MODEL, NAME, REPOSITORY, Scene, acting, kill, ready, until
+from tests.support import Cluster
 
-REPORT = ROOT / "build" / "change-report.md"
-REPOSITORY = "homeport.invalid/server"
-IMAGES = {"1": "good", "2": "good", "crash": "crash", "moment": "moment", "never": "never"}
-"""Version -> what its server does."""
-NAMESPACE = "--namespace=change"
-PODS = "--selector=app.kubernetes.io/name=change"
+pytestmark = pytest.mark.usefixtures("shown")
 
-MODEL: dict[str, Any] = {
-    "name": "change",
-    "owner": "test",
-    "image": REPOSITORY,
-    "protocol": "http",
-    "port": 8080,
-    "health": {"live": "/live", "ready": "/ready"},
-    "resources": {"cpu": "500m", "memory": "128Mi", "tmp": "16Mi"},
-    "scale": {"min": 2, "max": 2},
-    "startup_seconds": 10,
-    "drain_seconds": 10,
-}
-ENVIRONMENT: dict[str, Any] = {
-    "cluster": {"identifier": "change"},
-    "relax": {"apparmor": "the machine may be a container", "image_pull": "there is no registry"},
-    "endpoint_seconds": 5,
-    "provision_seconds": 15,
-}
-PROGRAM = """\
-from homeport import Stack
-
-Stack.read(".").deploy()
-"""
-
-
-def live(version: str) -> str:
-    return f'models:\n  change:\n    spec: model.yaml\n    stable: {{version: "{version}"}}\n'
-
-
-@dataclass
-class Scene:
-    """The model and the load on it."""
-
-    sandbox: Sandbox
-    cluster: Cluster
-    program: Program
-    scratch: Path
-    rows: list[Row] = field(default_factory=list)
-
-    def deploy(self, version: str, **options: bool) -> str:
-        (self.program.folder / "models.yaml").write_text(live(version))
-        return self.program("up", "--yes", "--skip-preview", f"--stack={self.program.stack}", **options)
-
-    def pods(self) -> list[Any]:
-        """Those that are not on their way out, the oldest first."""
-        found = self.cluster.get("pods", NAMESPACE, PODS)["items"]
-        there = [each for each in found if "deletionTimestamp" not in each["metadata"]]
-        return sorted(there, key=lambda each: str(each["metadata"]["creationTimestamp"]))
-
-    def names(self) -> list[str]:
-        return [each["metadata"]["name"] for each in self.pods()]
-
-    def versions(self) -> set[str]:
-        """Those of the pods that take requests."""
-        return {each["metadata"]["labels"]["app.kubernetes.io/version"] for each in self.pods() if ready(each)}
-
-    def settle(self, replicas: int = 2, seconds: float = 60) -> None:
-        """Wait until so many pods are ready, and none is on its way out."""
-
-        def settled() -> bool:
-            found = self.cluster.get("pods", NAMESPACE, PODS)["items"]
-            return len(found) == replicas and all(map(ready, found))
-
-        until(settled, seconds)
-
-    def during(self, event: str, work: Callable[[], None], address: str = "") -> Row:
-        """What becomes of requests while something is done, and until its last pod is gone."""
-        folder = self.scratch / event.replace(" ", "-")
-        with loads(self.sandbox, folder, address or self.address("change")) as results:
-            time.sleep(2)
-            begun = time.monotonic()
-            work()
-            seconds = time.monotonic() - begun
-            time.sleep(1)
-        row = Row(event, seconds, results)
-        self.rows.append(row)
-        assert all(result.requests > 200 * seconds * 0.95 for result in results.values()), (
-            "the load did not keep its rate"
-        )
-        assert all(result.slow > 0 for result in results.values())
-        return row
-
-    def no_failure_during(self, event: str, work: Callable[[], None]) -> None:
-        row = self.during(event, work)
-        assert {name: dict(result.failures) for name, result in row.results.items()} == {
-            "no keep-alive": {},
-            "keep-alive": {},
-        }
-
-    def address(self, namespace: str) -> str:
-        return str(self.cluster.get("service/change", f"--namespace={namespace}")["spec"]["clusterIP"])
-
-    def evict(self, pod: str) -> bool:
-        """What `kubectl drain` does for each pod of a node. False: the disruption budget does not allow it now."""
-        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "change"}}
-        path = f"/api/v1/namespaces/change/pods/{pod}/eviction"
-        done = subprocess.run(
-            ["kubectl", "create", f"--raw={path}", "--filename=-"],
-            env=self.cluster.environment,
-            input=json.dumps(body),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0 or "disruption budget" in done.stderr, done.stderr
-        return done.returncode == 0
-
-
-def ready(pod: Any) -> bool:
-    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
-def until(state: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.3)
+NAMESPACE = f"--namespace={NAME}"
 
 
 @pytest.fixture(scope="module")
-def scene(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    scratch = tmp_path_factory.mktemp("change")
-    build.ensure((VEGETA, SERVER), Progress())
-    for version, behaviour in IMAGES.items():
-        file = scratch / f"{version}.tar"
-        archive.write_image(file, f"{REPOSITORY}:{version}", build.directory(SERVER) / behaviour)
-        sandbox.import_image(file)
-    source = scratch / "source"
-    source.mkdir()
-    for name, content in {"model.yaml": MODEL, "environment.yaml": ENVIRONMENT}.items():
-        (source / name).write_text(json.dumps(content))  # YAML is a superset of JSON
-    (source / "models.yaml").write_text(live("1"))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: change\nruntime: python\n")
-    with running(cluster, source, scratch / "running") as program:
-        scene = Scene(sandbox, cluster, program, scratch)
-        scene.deploy("1")
-        scene.settle()
-        try:
-            yield scene
-        finally:
-            REPORT.parent.mkdir(exist_ok=True)
-            REPORT.write_text(table(scene.rows))
-
-
-@pytest.fixture(autouse=True)
-def shown(scene: Scene, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Each test's line of the report."""
-    before = len(scene.rows)
-    yield
-    with capsys.disabled():
-        for line in table(scene.rows[before:]).splitlines()[2:]:
-            print(f"\n  {line}", end="")  # noqa: T201
+def scene(
+    sandbox: Sandbox, cluster: Cluster, report: list[Row], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    with acting(sandbox, cluster, tmp_path_factory.mktemp("change"), report) as scene:
+        yield scene
 
 
 def test_update(scene: Scene) -> None:
@@ -239,30 +90,65 @@ def test_drain_keeps_to_the_disruption_budget(scene: Scene) -> None:
     assert not set(before) & set(scene.names())
 
 
+def restarted(scene: Scene, pod: str) -> bool:
+    """Whether a pod's container has ended and serves again."""
+    (found,) = (each for each in scene.pods() if each["metadata"]["name"] == pod)
+    return found["status"]["containerStatuses"][0]["restartCount"] > 0 and ready(found)
+
+
+def kill_one(scene: Scene) -> float:
+    """A container's process is killed; when it was."""
+    pod = next(each for each in scene.pods() if each["status"]["containerStatuses"][0]["restartCount"] == 0)
+    moment = kill(pod)
+    until(partial(restarted, scene, pod["metadata"]["name"]), 60)
+    return moment
+
+
+def test_killed_container_is_restarted_and_soon_gets_no_requests(scene: Scene) -> None:
+    """Nobody drains here: those who call the Service directly lose what the replica has begun, and some more."""
+    killed: list[float] = []
+    row = scene.during("`kill -9` of a container", lambda: killed.append(kill_one(scene)))
+    assert all(moment < killed[0] + 5 for moment in row.failed_from)
+
+
 BAD = {
-    "crash": "the model's file is damaged",
-    "moment": "the model's file is damaged",
-    "never": "containers with unready status: [model]",
+    "absent": ("[ErrImagePull] ", "trying and failing to pull image"),
+    "crash": ("the model's file is damaged", "the model's file is damaged"),
+    "moment": ("the model's file is damaged", "the model's file is damaged"),
+    "never": ("containers with unready status: [model]", "the model is not loaded"),
 }
-"""Version -> what Pulumi says of it, in the words of its pod."""
+"""Version -> what Pulumi says of it, in the words of its pod, and what the command says that Pulumi names."""
 
 
 def try_bad(scene: Scene, version: str) -> None:
     """An update that fails, and the one that repairs it."""
     begun = time.monotonic()
-    said = scene.deploy(version, fails=True)
+    said = scene.deploy(version, short=True, fails=True)
     # The model's own limit, and what Pulumi needs before and after.
-    assert time.monotonic() - begun < 45 + 45
-    assert BAD[version] in said, said
+    assert time.monotonic() - begun < 17 + 45
+    reason, log = BAD[version]
+    assert reason in said, said
+    command = shlex.split(re.search("kubectl logs .*", said)[0])  # type: ignore[index]
+    until(lambda: log in shell(scene, command), 20)
     assert {"1"} <= scene.versions() <= {"1", version}
     scene.deploy("1")
     scene.settle()
     assert scene.versions() == {"1"}
 
 
-@pytest.mark.parametrize("version", ["crash", pytest.param("never", marks=pytest.mark.slow)])
+def shell(scene: Scene, command: list[str]) -> str:
+    done = subprocess.run(command, env=scene.cluster.environment, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("version", ["absent", "crash", slow("never")])
 def test_bad_version_fails_with_its_reason_while_the_other_serves_on(scene: Scene, version: str) -> None:
+    before = scene.lives(NAME)
     scene.no_failure_during(f"bad version ({version}) and repair", lambda: try_bad(scene, version))
+    assert scene.lives(NAME) == before
 
 
 @pytest.mark.slow
@@ -271,6 +157,67 @@ def test_version_that_is_ready_for_a_moment_replaces_no_other(scene: Scene) -> N
     row = scene.during("version ready for a moment, and repair", lambda: try_bad(scene, "moment"))
     new = row.results["no keep-alive"]
     assert new.failed < new.requests * 0.1
+
+
+# Through the Gateway: slow, for Traefik alone takes minutes to build.
+
+REQUESTS = 5000
+
+
+@pytest.fixture(scope="module")
+def door(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the Gateway."""
+    with gateway(scene.sandbox, scene.cluster, tmp_path_factory.mktemp("gateway")) as address:
+        until(lambda: ours(answers(scene.sandbox, f"http://{address}/", HOST, 10)), 30)
+        yield address
+
+
+def ours(answers: Iterable[str]) -> bool:
+    return all(name.startswith(f"{NAME}-") for name in answers)
+
+
+def share(scene: Scene, door: str, requests: int = REQUESTS) -> float:
+    """Percent of the requests that the canary answers; the stable version answers all others."""
+    found = answers(scene.sandbox, f"http://{door}/", HOST, requests)
+    assert ours(found), found
+    return 100 * sum(count for name, count in found.items() if name.startswith(f"{NAME}-canary-")) / found.total()
+
+
+@pytest.mark.slow
+def test_canary_gets_its_share_and_no_change_of_it_costs_a_request(scene: Scene, door: str) -> None:
+    shares: dict[int, float] = {}
+
+    def weigh(weight: int) -> None:
+        scene.deploy("1", "2", weight)
+        time.sleep(2)  # the Gateway takes up changes every other second
+        shares[weight] = share(scene, door)
+
+    def settle(stable: str) -> None:
+        scene.deploy(stable)
+        scene.settle()
+
+    scene.no_failure_during("canary start, weight 10", lambda: weigh(10), door, HOST)
+    pods = scene.lives(NAME)
+    scene.no_failure_during("weight 10 to 50", lambda: weigh(50), door, HOST)
+    assert scene.lives(NAME) == pods, "a weight restarts nobody"
+    scene.no_failure_during("abort", lambda: settle("1"), door, HOST)
+    assert scene.lives(NAME).items() < pods.items(), "only the canary goes"
+    weigh(20)
+    scene.no_failure_during("promotion", lambda: settle("2"), door, HOST)
+    assert scene.versions() == {"2"}
+    settle("1")
+    assert all(abs(found - weight) < 3 for weight, found in shares.items()), shares
+    assert share(scene, door, 500) == 0
+
+
+@pytest.mark.slow
+def test_gateway_tries_another_replica_when_one_was_killed(scene: Scene, door: str) -> None:
+    """Only what the killed replica had begun is lost: this Gateway repeats nothing that it has sent already."""
+    killed: list[float] = []
+    event = "`kill -9` of a container, through the Gateway"
+    row = scene.during(event, lambda: killed.append(kill_one(scene)), door, HOST)
+    late = [moment - killed[0] for moment in row.failed_from if moment > killed[0] + 0.05]
+    assert late == [], row.failed
 
 
 # Whether the load would see it: without what protects requests, some fail.
@@ -291,30 +238,55 @@ def all_at_once(deployment: Any) -> None:
     deployment["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": 0, "maxUnavailable": "100%"}
 
 
+def single_replica(deployment: Any) -> None:
+    """Breaks nothing, also where a replica starts for longer than the one before it serves on."""
+    deployment["spec"]["replicas"] = 1
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container["env"].append({"name": "START_SECONDS", "value": "8"})
+
+
+def take_first(deployment: Any) -> None:
+    """With two replicas the other one serves on."""
+    deployment["spec"]["strategy"]["rollingUpdate"] = {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def take_the_only_one_first(deployment: Any) -> None:
+    single_replica(deployment)
+    take_first(deployment)
+
+
 @pytest.mark.parametrize(
-    "broken",
-    [no_drain, pytest.param(no_sleep, marks=pytest.mark.slow), pytest.param(all_at_once, marks=pytest.mark.slow)],
+    ("change", "fails"),
+    [
+        (no_drain, True),
+        slow(no_sleep, True),
+        slow(all_at_once, True),
+        slow(take_first, False),
+        slow(single_replica, False),
+        slow(take_the_only_one_first, True),
+    ],
 )
-def test_requests_fail_without_what_protects_them(scene: Scene, broken: Callable[[Any], None]) -> None:
-    environment = Environment.model_validate(ENVIRONMENT | {"namespace": "broken-{model}"})
+def test_requests_fail_without_what_protects_them(scene: Scene, change: Callable[[Any], None], fails: bool) -> None:
+    what = change.__name__.replace("_", " ")
+    there = f"{NAME}-{what.replace(' ', '-')}"
+    namespace = there.replace(NAME, "{model}", 1)
+    environment = Environment.model_validate(ENVIRONMENT | {"namespace": namespace, "gateway": None})
     objects = deepcopy(manifests(Release(Model.model_validate(MODEL), environment, "1", f"{REPOSITORY}:1")))
     for each in objects:
         if each["kind"] == "Deployment":
-            broken(each)
-    name, namespace = "deployment/change", "--namespace=broken-change"
-    wait = ("rollout", "status", name, namespace, "--timeout=60s")
+            change(each)
+    name = (f"deployment/{NAME}", f"--namespace={there}")
+    wait = ("rollout", "status", *name, "--timeout=60s")
     try:
         stream = "".join(f"---\n{json.dumps(each)}\n" for each in objects)
         scene.cluster.kubectl("apply", "--server-side", "--filename=-", stdin=stream)
         scene.cluster.kubectl(*wait)
 
         def restart() -> None:
-            scene.cluster.kubectl("rollout", "restart", name, namespace)
+            scene.cluster.kubectl("rollout", "restart", *name)
             scene.cluster.kubectl(*wait)
 
-        event = f"update with {broken.__name__.replace('_', ' ')}"
-        row = scene.during(event, restart, scene.address("broken-change"))
-        assert row.results["no keep-alive"].failed > 0
+        row = scene.during(f"update with {what}", restart, scene.address(there))
+        assert row.results["no keep-alive"].failed > 0 if fails else row.failed == NO_FAILURE
     finally:
-        with suppress(AssertionError):
-            scene.cluster.kubectl("delete", "namespace", "broken-change", "--timeout=90s")
+        scene.cluster.kubectl("delete", "namespace", there, "--ignore-not-found", "--wait=false")

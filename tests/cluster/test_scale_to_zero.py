@@ -19,7 +19,7 @@ from sandbox.certificates import Authority
 from sandbox.network import NODE_ADDRESS
 from sandbox.progress import Progress
 from tests.cluster.parts import KEDA, KEDA_DEFINITIONS, SERVER, install_definitions
-from tests.cluster.test_change import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
+from tests.cluster.scene import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
 from tests.support import Cluster, Program, running
 
 pytestmark = pytest.mark.slow  # KEDA alone takes ten minutes to build
@@ -174,7 +174,7 @@ def scene(sandbox: Sandbox, cluster: Cluster, keda: Path, tmp_path: Path) -> Ite
     source = tmp_path / "source"
     source.mkdir()
     live = {"models": {"worker": {"spec": "model.yaml", "stable": {"version": "1"}}}}
-    environment = ENVIRONMENT | {"keda": {"triggers": TRIGGERS}}
+    environment = ENVIRONMENT | {"gateway": None, "keda": {"triggers": TRIGGERS}}
     for name, content in {"environment.yaml": environment, "models.yaml": live}.items():
         (source / name).write_text(json.dumps(content))
     (source / "__main__.py").write_text(PROGRAM)

@@ -5,6 +5,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,11 +98,35 @@ def test_every_kind_slice_and_share_lands_on_its_node(
     assert {name: node for name, node in found.items() if node not in wanted[name]} == {}
 
 
-def model(kind: str, part: str | None, *, spot: bool) -> Model:
+def test_where_no_gpu_is_spare_an_update_waits_for_ever_unless_it_may_take_one_first(
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None]
+) -> None:
+    place = world.place("gke")
+    nodes([next(node for node in place.nodes if (node.kind, node.part, node.spot) == ("l4", None, False))])
+    old = release_of(model("l4", None, spot=False, count=8), place, spot=False)  # all that the node has
+    deploy(old)
+    status = ("rollout", "status", f"deployment/{old.model.name}", f"--namespace={old.namespace}", "--timeout=60s")
+    cluster.kubectl(*status)
+    new = replace(old, version="2", image=f"{old.model.image}:2")
+    create(cluster, manifests(new))
+    assert until(lambda: placed(cluster, new) == {"1": True, "2": False} or None)
+    said = {**old.environment.model_dump(exclude_unset=True), "relax": {"gpu_downtime": "all GPUs are in use"}}
+    create(cluster, manifests(replace(new, environment=Environment.model_validate(said))))
+    cluster.kubectl(*status)
+    assert until(lambda: placed(cluster, new) == {"2": True} or None)
+
+
+def placed(cluster: Cluster, release: Release) -> dict[str, bool]:
+    """Version -> whether its pod has a node."""
+    version = "app.kubernetes.io/version"
+    return {pod["metadata"]["labels"][version]: "nodeName" in pod["spec"] for pod in pods(cluster, release)}
+
+
+def model(kind: str, part: str | None, *, spot: bool, count: int = 1) -> Model:
     form = {} if part is None else {"shared": True} if part == "shared" else {"mig": part}
     name = re.sub("[^a-z0-9]+", "-", f"gpu-{kind}-{part or 'whole'}{'-spot' if spot else ''}")
     fields = {"name": name, "owner": "ds", "image": "registry.example.com/ds/model", "scale": {"min": 1, "max": 1}}
-    return Model.model_validate({**fields, "resources": {"gpu": {"kinds": [kind], **form}}})
+    return Model.model_validate({**fields, "resources": {"gpu": {"kinds": [kind], "count": count, **form}}})
 
 
 def release_of(model: Model, place: Place, *, spot: bool) -> Release:

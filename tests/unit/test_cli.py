@@ -39,6 +39,19 @@ def homeport(*arguments: str, env: Mapping[str, str] | None = None) -> Result:
     return CliRunner().invoke(app, arguments, env=env, prog_name="homeport")
 
 
+def test_check_shows_whose_updates_cost_capacity(repository: Path) -> None:
+    (repository / "stacks" / "dev" / "environment.yaml").write_text(
+        "cloud: gke\ncluster: {identifier: dev}\nrelax: {gpu_downtime: all in use}\n"
+    )
+    model = repository / "iris.yaml"
+    model.write_text(MODEL + "resources: {gpu: {kinds: [l4]}}\n")
+    lines = ["dev: relaxed gpu_downtime: all in use", "dev: iris is down during each update"]
+    assert homeport("check", "dev").stdout.splitlines()[1:] == lines
+    assert json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"][0]["in_place"] == {"iris": 1}
+    model.write_text(model.read_text() + "scale: {min: 3, max: 3}\n")
+    assert homeport("check", "dev").stdout.splitlines()[-1] == "dev: iris serves with 2 of 3 replicas during updates"
+
+
 def refusal(result: Result) -> str:
     """The message of a usage error, without the frame around it."""
     assert result.exit_code == 2
@@ -98,6 +111,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "models": {"iris": "1"},
                 "objects": 11,
                 "relaxed": {},
+                "in_place": {},
                 "problems": [],
             },
             {
@@ -107,6 +121,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "models": {},
                 "objects": 0,
                 "relaxed": {},
+                "in_place": {},
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",

@@ -16,6 +16,11 @@ def release(environment: dict[str, Any], gpu: dict[str, Any] | None = None) -> R
     return Release(Model.model_validate(fields), here, "1", "registry.example.com/iris:1")
 
 
+def nodes_tolerated(fields: dict[str, Any]) -> Any:
+    """All but those of nodes that are lost."""
+    return [each for each in fields["tolerations"] if "tolerationSeconds" not in each]
+
+
 def required(fields: dict[str, Any]) -> Any:
     affinity = fields["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     return [term["matchExpressions"] for term in affinity["nodeSelectorTerms"]]
@@ -23,7 +28,8 @@ def required(fields: dict[str, Any]) -> Any:
 
 def test_a_model_without_gpu_stands_anywhere_and_spreads() -> None:
     fields = placement(release({}))
-    assert list(fields) == ["topologySpreadConstraints", "affinity"]
+    assert list(fields) == ["topologySpreadConstraints", "affinity", "tolerations"]
+    assert nodes_tolerated(fields) == []
     assert list(fields["affinity"]) == ["podAntiAffinity"]
     keys = [constraint["topologyKey"] for constraint in fields["topologySpreadConstraints"]]
     assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
@@ -39,7 +45,7 @@ def test_the_kind_is_required_with_its_toleration() -> None:
             {"key": "cloud.google.com/gke-spot", "operator": "NotIn", "values": ["true"]},
         ]
     ]
-    assert fields["tolerations"] == [{"key": "nvidia.com/gpu", "effect": "NoSchedule", "operator": "Exists"}]
+    assert nodes_tolerated(fields) == [{"key": "nvidia.com/gpu", "effect": "NoSchedule", "operator": "Exists"}]
 
 
 def test_one_kind_needs_no_preference() -> None:
@@ -71,7 +77,7 @@ def test_spot_is_for_all_models_of_an_environment() -> None:
     fields = placement(release({"cloud": "aks", "spot": True}))
     label = "kubernetes.azure.com/scalesetpriority"
     assert required(fields) == [[{"key": label, "operator": "In", "values": ["spot"]}]]
-    assert fields["tolerations"] == [{"key": label, "effect": "NoSchedule", "operator": "Equal", "value": "spot"}]
+    assert nodes_tolerated(fields) == [{"key": label, "effect": "NoSchedule", "operator": "Equal", "value": "spot"}]
 
 
 def test_no_model_stands_on_spot_capacity_unless_the_environment_says_so() -> None:
@@ -86,7 +92,7 @@ def test_the_environment_names_the_priority_class() -> None:
 def test_further_taints_of_the_environment_are_tolerated() -> None:
     gpu = {"tolerations": [{"key": "dedicated", "value": "models"}]}
     fields = placement(release({"cloud": "nvidia", "gpu": gpu}, {"kinds": ["t4"]}))
-    assert [taint["key"] for taint in fields["tolerations"]] == ["nvidia.com/gpu", "dedicated"]
+    assert [taint["key"] for taint in nodes_tolerated(fields)] == ["nvidia.com/gpu", "dedicated"]
 
 
 PARTS = [
@@ -106,3 +112,12 @@ def test_pod_and_quota_name_the_same_resource(environment: dict[str, Any], part:
     assert container["resources"]["limits"][resource] == "1"
     hard = objects["ResourceQuota"]["spec"]["hard"]
     assert [key for key in hard if key.startswith("requests.nvidia")] == [f"requests.{resource}"]
+
+
+@pytest.mark.parametrize("gpu", [None, {"kinds": ["l4"]}])
+def test_a_node_that_no_longer_answers_is_left_soon(gpu: Any) -> None:
+    lost = [each for each in placement(release({"cloud": "gke"}, gpu))["tolerations"] if "tolerationSeconds" in each]
+    assert {each["key"]: each for each in lost} == {
+        key: {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    }

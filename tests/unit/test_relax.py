@@ -9,11 +9,13 @@ from homeport import Environment, Model, Release, SpecError, manifests
 from homeport.environment import Relax
 
 HATCHES = tuple(Relax.model_fields)
+L4 = {"kinds": ["l4"]}
 
 
-def objects(**relax: str) -> dict[str, Any]:
-    model = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris"})
-    here = Environment.model_validate({"cluster": {"identifier": "test"}, "relax": relax})
+def objects(gpu: Any = None, **relax: str) -> dict[str, Any]:
+    size = {"resources": {"gpu": gpu}, "scale": {"min": 1, "max": 4}}
+    model = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris", **size})
+    here = Environment.model_validate({"cloud": "gke", "cluster": {"identifier": "test"}, "relax": relax})
     assert here.relaxations == relax
     return {each["kind"]: each for each in manifests(Release(model, here, "1", "registry.example.com/iris:1"))}
 
@@ -30,7 +32,7 @@ def test_nothing_is_relaxed_unless_stated() -> None:
 
 @pytest.mark.parametrize("hatch", HATCHES)
 def test_every_object_tells_what_is_relaxed(hatch: str) -> None:
-    found = objects(**{hatch: "a reason"})
+    found = objects(L4, **{hatch: "a reason"})
     assert {each["metadata"]["annotations"]["homeport/relaxed"] for each in found.values()} == {hatch}
     assert found["Deployment"]["spec"]["template"]["metadata"]["annotations"]["homeport/relaxed"] == hatch
 
@@ -65,6 +67,23 @@ def test_cpu_limits() -> None:
     assert "cpu" not in limit["default"]
     assert "cpu" not in limit["max"]
     assert "cpu" in limit["defaultRequest"]
+
+
+def test_gpu_downtime_takes_a_replica_before_it_adds_one() -> None:
+    strict, relaxed = objects(L4), objects(L4, gpu_downtime="all in use")
+    spec, before = relaxed["Deployment"]["spec"], strict["Deployment"]["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    # The new one waits until the old one has drained.
+    grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert spec["progressDeadlineSeconds"] == before["progressDeadlineSeconds"] + grace
+    assert spec["template"]["spec"] == before["template"]["spec"]
+    # Four replicas, and one that drains.
+    assert relaxed["ResourceQuota"]["spec"]["hard"]["requests.nvidia.com/gpu"] == "5"
+    assert relaxed["PodDisruptionBudget"]["spec"] == strict["PodDisruptionBudget"]["spec"]
+
+
+def test_gpu_downtime_costs_no_other_model_anything() -> None:
+    assert objects(gpu_downtime="all in use") == objects()
 
 
 MISTAKES = {

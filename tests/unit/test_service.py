@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
 
-from homeport import ModelServiceArgs, SpecError
+from homeport import ModelServiceArgs, SpecError, manifests
 from homeport.image import ModelImage
-from homeport.service import RESOURCES, ModelService, release_of
+from homeport.service import RESOURCES, ModelService, logs_command, release_of
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 ENVIRONMENT = {"cluster": {"identifier": "prod"}}
@@ -70,6 +70,19 @@ def test_a_model_that_is_built_needs_its_image() -> None:
         'args.image: missing for "1", accepted: the image that is built of `build`: ModelImage(...).ref'
     )
     assert release_of(args(model=model, environment=environment, image="r.example.com/iris@sha256:0")).built is None
+
+
+@pytest.mark.parametrize(
+    ("context", "there"), [(None, ""), ("arn:aws:eks:eu:1:cluster/a b", "'--context=arn:aws:eks:eu:1:cluster/a b' ")]
+)
+def test_command_shows_the_logs_of_one_version(context: str | None, there: str) -> None:
+    gateway = {"name": "public", "namespace": "gateway", "host": "{model}.example.com"}
+    where = ENVIRONMENT | {"gateway": gateway, "namespace": "ml-{model}"}
+    made = release_of(args(environment=where, canary={"version": "2", "weight": 5}))
+    commands = [logs_command(each, context) for each in manifests(made) if each["kind"] == "Deployment"]
+    selector = "--selector=app.kubernetes.io/instance={},app.kubernetes.io/version={} --tail=20 --prefix"
+    start = f"kubectl logs {there}--namespace=ml-iris "
+    assert commands == [start + selector.format("iris", "1"), start + selector.format("iris-canary", "2")]
 
 
 def test_every_kind_has_its_typed_resource() -> None:

@@ -27,9 +27,11 @@ def _namespace(release: Release) -> Manifest:
 def _quota(release: Release) -> Manifest:
     # A rolling update at full scale runs one pod more, while the one it replaced still drains and still counts:
     # without that room the update stops half-way with two versions live (seen by Seldon's users, issue 916).
+    # An update in place runs none more.
     # Where a canary may come, its room is always there: whoever makes room for one must not wait for a quota, and
     # when one is promoted its pods still run while the stable ones are replaced.
-    pods = (release.replicas[1] + 2) * (1 if release.environment.host_of(release.model.name) is None else 2)
+    most = release.replicas[1] + (1 if release.updates_in_place else 2)
+    pods = most * (1 if release.environment.host_of(release.model.name) is None else 2)
     cpu = cpu_quantity(millicores(release.cpu) * pods)
     memory = memory_quantity(byte_count(release.memory) * pods)
     storage = memory_quantity(byte_count(ephemeral_storage(release)) * pods)

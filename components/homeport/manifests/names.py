@@ -12,6 +12,8 @@ Manifest = dict[str, Any]
 """A Kubernetes object in the shape of its API. A leaf may be a Pulumi Output: it is placed, never looked into."""
 
 MODEL_LABEL = "app.kubernetes.io/name"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+VERSION_LABEL = "app.kubernetes.io/version"
 
 FIELD_MANAGER = {"pulumi.com/patchFieldManager": "homeport"}
 """Whose fields Kubernetes takes an object's to be. The provider would invent a name for each creation: one that is begun
@@ -31,7 +33,7 @@ def manifest(
 def labels(release: Release) -> dict[str, str]:
     """Labels of every object."""
     return selector(release) | {
-        "app.kubernetes.io/version": release.version,
+        VERSION_LABEL: release.version,
         "app.kubernetes.io/component": "model",
         "app.kubernetes.io/managed-by": "homeport",
     }
@@ -39,7 +41,7 @@ def labels(release: Release) -> dict[str, str]:
 
 def selector(release: Release) -> dict[str, str]:
     """Labels that tell stable pods or those of a canary, whatever their version: a Deployment's selector cannot change."""
-    return model_selector(release) | {"app.kubernetes.io/instance": release.instance}
+    return model_selector(release) | {INSTANCE_LABEL: release.instance}
 
 
 def model_selector(release: Release) -> dict[str, str]:
@@ -49,7 +51,7 @@ def model_selector(release: Release) -> dict[str, str]:
 
 def annotations(release: Release) -> dict[str, str]:
     """Audit annotations of every object: who answers for it, which text it was made from, what was let go."""
-    relaxed = ", ".join(release.environment.relaxations)
+    relaxed = ", ".join(release.relaxations)
     weights = {"homeport/weights-version": release.weights.version} if release.weights else {}
     return (
         ({"homeport/relaxed": relaxed} if relaxed else {})

@@ -5,6 +5,14 @@ from homeport.environment import Toleration
 from homeport.manifests.names import Manifest, selector
 from homeport.release import Release
 
+NODE_LOSS_SECONDS = 30
+"""How long a pod stays on a node that no longer answers, before another is started elsewhere.
+
+Kubernetes' default is 300. By then the node has been silent for the 50 seconds after which it counts as lost and its
+pods get no requests, so this is patience with what comes back: a kubelet or a switch that starts again.
+https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
+"""
+
 
 def placement(release: Release) -> Manifest:
     """The fields of a pod's spec that decide where it runs."""
@@ -18,8 +26,8 @@ def placement(release: Release) -> Manifest:
         if preferred := _preferred(kinds):
             affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
         fields["affinity"]["nodeAffinity"] = affinity
-    if taints := dict.fromkeys(taint for nodes in [*kinds, purchase] for taint in nodes.tolerations):
-        fields["tolerations"] = [_toleration(taint) for taint in taints]
+    taints = dict.fromkeys(taint for nodes in [*kinds, purchase] for taint in nodes.tolerations)
+    fields["tolerations"] = [*map(_toleration, taints), *_patience()]
     if release.environment.priority_class:
         fields["priorityClassName"] = release.environment.priority_class
     return fields
@@ -77,6 +85,11 @@ def _apart(release: Release) -> Manifest:
     # Beside the spread, which balances numbers: no two on a node that could be on two, whatever their version.
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector(release)}}
     return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
+
+
+def _patience() -> list[Manifest]:
+    stays = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": NODE_LOSS_SECONDS}
+    return [{"key": f"node.kubernetes.io/{state}", **stays} for state in ("not-ready", "unreachable")]
 
 
 def _toleration(taint: Toleration) -> Manifest:

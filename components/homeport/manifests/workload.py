@@ -48,7 +48,7 @@ def _deployment(release: Release) -> Manifest:
     least, most = release.replicas
     spec: Manifest = {
         "selector": {"matchLabels": selector(release)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": _pace(release)},
         "minReadySeconds": MIN_READY_SECONDS,
         "progressDeadlineSeconds": progress_seconds(release),
         "revisionHistoryLimit": 3,
@@ -59,15 +59,30 @@ def _deployment(release: Release) -> Manifest:
     return manifest(release, "apps/v1", "Deployment", release.instance, spec=spec)
 
 
+def _pace(release: Release) -> Manifest:
+    # Where no GPU is spare a new pod would wait for ever for the old one to go.
+    add_first, take_first = {"maxSurge": 1, "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": 1}
+    return take_first if release.updates_in_place else add_first
+
+
 def progress_seconds(release: Release) -> int:
     """Most seconds until the next new pod is available: a node and an image, start-up, proof of stability."""
-    return release.environment.provision_seconds + release.model.startup_seconds + MIN_READY_SECONDS
+    return release.environment.provision_seconds + _replacement_seconds(release)
 
 
 def rollout_seconds(release: Release) -> int:
     """Most seconds until an update is complete: its pods are replaced one after another."""
-    each = release.model.startup_seconds + MIN_READY_SECONDS
-    return release.environment.provision_seconds + each * release.replicas[1]
+    return release.environment.provision_seconds + _replacement_seconds(release) * release.replicas[1]
+
+
+def _replacement_seconds(release: Release) -> int:
+    drain = grace_seconds(release) if release.updates_in_place else 0
+    return drain + release.model.startup_seconds + MIN_READY_SECONDS
+
+
+def grace_seconds(release: Release) -> int:
+    """Most seconds from the withdrawal of a replica until it has finished its last request."""
+    return release.environment.endpoint_seconds + release.model.drain_seconds + 5
 
 
 def ephemeral_storage(release: Release) -> str:
@@ -90,7 +105,7 @@ def _pod(release: Release) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": environment.endpoint_seconds + model.drain_seconds + 5,
+        "terminationGracePeriodSeconds": grace_seconds(release),
         "securityContext": {
             **_NOBODY,
             "fsGroup": UID,

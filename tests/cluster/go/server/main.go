@@ -1,6 +1,6 @@
 // A model's server, for tests of what happens to requests while pods come and go. Its name decides what it does:
 //
-//	good   takes 2 seconds to start, then serves; asked to stop, it takes nothing new and finishes what it has begun
+//	good   takes 2 seconds (or START_SECONDS) to start, then serves; asked to stop, it takes nothing new and finishes what it has begun
 //	crash  ends with an error instead of serving
 //	moment is ready for a moment, then ends with an error
 //	never  runs, but never becomes ready
@@ -23,17 +23,24 @@ import (
 	"time"
 )
 
-const (
-	startUp = 2 * time.Second
-	moment  = 3 * time.Second
-)
+const moment = 3 * time.Second
+
+func startUp() time.Duration {
+	if seconds, err := strconv.Atoi(os.Getenv("START_SECONDS")); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	return 2 * time.Second
+}
 
 func main() {
 	behaviour := filepath.Base(os.Args[0])
-	time.Sleep(startUp)
+	time.Sleep(startUp())
 	damaged := errors.New("the model's file is damaged")
 	if behaviour == "crash" {
 		fail(damaged)
+	}
+	if behaviour == "never" {
+		fmt.Fprintln(os.Stderr, "the model is not loaded")
 	}
 	http.HandleFunc("/ready", func(answer http.ResponseWriter, _ *http.Request) {
 		if behaviour == "never" {
