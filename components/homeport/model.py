@@ -52,7 +52,7 @@ def _no_secret(name: str) -> str:
     return name
 
 
-_TAKEN = ("/tmp", "/model", "/opt/venv", "/run/secrets", "/var/run/secrets", "/proc", "/sys", "/dev", "/etc")  # noqa: S108
+_TAKEN = ("/tmp", "/run/secrets", "/var/run/secrets", "/proc", "/sys", "/dev", "/etc")  # noqa: S108
 """Folders of the container that others fill, or that it cannot do without."""
 
 EnvName = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_no_secret)]
