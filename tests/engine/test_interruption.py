@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,25 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     assert f"ending a provider whose engine is gone (pid {provider})" in shown
     assert interruption.problems(cluster, program.folder, program) == []
     assert "unchanged" in interruption.recover(program)
+
+
+@pytest.mark.slow
+def test_recovery_waits_until_a_namespace_is_gone(cluster: Cluster, program: Program) -> None:
+    program.up()
+    held = {"name": "held", "namespace": "untouched", "finalizers": ["homeport.invalid/held"]}
+    configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": held}
+    cluster.kubectl("create", "--filename=-", stdin=json.dumps(configmap))
+    process = interruption.start(program, "destroy")
+    interruption.until(lambda: cluster.get("namespace/untouched")["metadata"].get("deletionTimestamp"))
+    process.kill()
+    process.wait()
+    with ThreadPoolExecutor() as pool:
+        recovery = pool.submit(interruption.recover, program)
+        time.sleep(20)
+        release = ["--type=merge", '--patch={"metadata": {"finalizers": null}}']
+        cluster.kubectl("patch", "configmap/held", "--namespace=untouched", *release)
+        assert "waiting until it is gone: kubernetes:core/v1:Namespace untouched-namespace" in recovery.result()
+    assert interruption.problems(cluster, program.folder, program) == []
 
 
 @pytest.mark.slow
