@@ -22,15 +22,19 @@ test-unit: .venv/synced ## Run the tests that need only Python (seconds)
 	$(PYTEST) tests/unit
 
 test-audit: .venv/synced ## Run the auditors of other people over the manifests of every example
+	@$(RUN) python -m tests.prepare audit
 	$(PYTEST) tests/audit
 
 test-engine: .venv/synced ## Run the tests with a real engine and API server
-	$(PYTEST) tests/engine
+	@$(RUN) python -m tests.prepare engine
+	$(PYTEST) tests/engine --numprocesses=2 --dist=loadscope
 
 test-cluster: .venv/synced ## Run the tests with a real node, pods and network
+	@$(RUN) python -m tests.prepare cluster
 	$(PYTEST) tests/server tests/cluster
 
 test-slow: .venv/synced ## Run the tests that take longest, with a real node
+	@$(RUN) python -m tests.prepare slow
 	$(PYTEST) tests/cluster -m slow
 
 bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)

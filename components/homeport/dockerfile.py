@@ -39,6 +39,9 @@ _REMOVE_TOOLS = (
 
 _SECRETS = "/run/secrets"  # where BuildKit mounts them
 
+_OLD = "touch --no-dereference --date=@0"
+"""Gives a file the one time that all have: what is made again has the same digest then, and nobody pushes or pulls it."""
+
 
 def dockerfile(  # noqa: PLR0913  # each of them is in the text
     name: str, build: Build, *, base: str, server: str, hashed: bool, pip: Sequence[PipVariable] = ()
@@ -68,7 +71,7 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         *_install(build, server, hashed, pip),
         "",
         "FROM system",
-        f"RUN {_REMOVE_TOOLS}",
+        *_step([_REMOVE_TOOLS]),
         f"COPY --link --from=builder {ENVIRONMENT} {ENVIRONMENT}",
         "ENV " + " ".join(f"{variable}={value}" for variable, value in sorted(variables.items())),
         f"WORKDIR {FOLDER}",
@@ -101,17 +104,21 @@ def ignored(build: Build, stated: Sequence[str]) -> str:
 def _packages(packages: Sequence[str]) -> list[str]:
     if not packages:
         return []
-    install = f"apt-get install --yes --no-install-recommends {' '.join(sorted(packages))}"
-    return [
-        "RUN apt-get -q update \\",
-        f"    && DEBIAN_FRONTEND=noninteractive {install} \\",
-        "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/*",
-    ]
+    left = "/var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* /var/log/*"
+    install = f"apt-get -q install --yes --no-install-recommends {' '.join(sorted(packages))}"
+    return _step(["export DEBIAN_FRONTEND=noninteractive", "apt-get -q update", install, f"rm -rf {left}"])
+
+
+def _step(commands: Sequence[str]) -> list[str]:
+    """Changes the file system of the result, and leaves no trace of when."""
+    begun = "/tmp/begun"  # noqa: S108
+    settle = f"find / -xdev ! -path /tmp -newer {begun} -exec {_OLD} {{}} +"
+    return ["RUN --mount=type=tmpfs,target=/tmp <<'EOF'", "set -e", f"touch {begun}", *commands, settle, "EOF"]
 
 
 def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]) -> list[str]:
     """Installs what is required, then compiles it by content: compiled by time it would not fit the files' one time."""
-    install = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python install --no-compile --disable-pip-version-check"
+    install = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python install --no-compile --progress-bar=off"
     required, with_server = "-r /build/requirements.txt", f"homeport-server=={server}"
     if not build.requirements:
         commands = [f"{install} {with_server}"]
@@ -119,7 +126,7 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
         # A lock says everything that may be installed; the server brings itself, and accepts what is there.
         freeze = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python freeze > /build/installed"
         commands = [f"{install} --require-hashes {required}", freeze]
-        commands.append(f"{install} --constraint /build/installed {with_server}")
+        commands.append(f"{install} --quiet --constraint /build/installed {with_server}")
     else:
         commands = [f"{install} {with_server} {required}"]
     mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in pip)]
@@ -131,6 +138,7 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
         *commands,
         # Some packages carry files that are not meant for this version of Python.
         f"{compiling} > /dev/null || true",
+        f"find {ENVIRONMENT} -exec {_OLD} {{}} +",
         "EOF",
     ]
 

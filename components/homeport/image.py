@@ -1,5 +1,6 @@
 """ModelImage: the Pulumi component that builds a model's image from its folder, pushes it and yields its digest."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any, TypedDict
@@ -59,7 +60,7 @@ class ModelImage(pulumi.ComponentResource):
             labels=(labels := _labels(release, context)),
             exports=[docker_build.ExportArgs(raw=_export(labels))],
             push=False,  # by the export, which says more about how
-            # All files get one time and so the same content gives the same digest, on whatever machine it is built.
+            # The time of the image and of copied files: the same content makes the same digest, wherever it is built.
             build_args={"SOURCE_DATE_EPOCH": "0"},
             build_on_preview=False,
             builder=docker_build.BuilderConfigArgs(name=images.builder) if images.builder else None,
@@ -74,7 +75,7 @@ class ModelImage(pulumi.ComponentResource):
                 retain_on_delete=True,
             ),
         )
-        self.ref = image.digest.apply(lambda digest: f"{target}@{digest}")
+        self.ref = _unknown_if_empty(image.digest).apply(lambda digest: f"{target}@{digest}")
         self.register_outputs({"ref": self.ref})
 
 
@@ -104,6 +105,15 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path, main if main.is_dir() else main.parent)
 
 
+def _unknown_if_empty(digest: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The provider's preview of an image whose files have changed says of its digest that it is known, and empty."""
+
+    async def known() -> bool:
+        return await digest.is_known() and bool(await digest.future())
+
+    return pulumi.Output(digest.resources(), digest.future(), asyncio.ensure_future(known()))  # type: ignore[arg-type]
+
+
 def _labels(release: Release, context: BuildContext) -> dict[str, str]:
     """https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
     source = origin(context.folder)
@@ -117,7 +127,7 @@ def _labels(release: Release, context: BuildContext) -> dict[str, str]:
 
 def _export(labels: dict[str, str]) -> str:
     annotations = [f"annotation.{name}={quote(value, safe=':/@+~')}" for name, value in sorted(labels.items())]
-    return ",".join(["type=registry", "oci-mediatypes=true", "rewrite-timestamp=true", *annotations])
+    return ",".join(["type=registry", "oci-mediatypes=true", *annotations])
 
 
 def _value(variable: PipVariable) -> str:

@@ -27,7 +27,7 @@ def test_demo_predicts_then_changes_nothing_then_leaves_nothing(cluster: Cluster
     try:
         first = demo(cluster, "up")
         assert "Prediction predict: ['setosa', 'virginica']" in first
-        assert "Changed: create 14" in first
+        assert "Changed: create 16" in first
         second = demo(cluster, "up")
         assert "Changed: nothing" in second
         assert "Prediction predict: ['setosa', 'virginica']" in second

@@ -13,8 +13,8 @@ FAKE_NODES = 3
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    sandbox = Sandbox("engine")
+def cluster(worker_id: str) -> Iterator[Cluster]:
+    sandbox = Sandbox(f"engine-{worker_id}")  # a cluster for each of pytest-xdist's workers
     sandbox.start()
     try:
         cluster = Cluster(sandbox.env())

@@ -8,6 +8,7 @@ import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from homeport import ModelServiceArgs, SpecError
+from homeport.image import ModelImage
 from homeport.service import RESOURCES, ModelService, release_of
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
@@ -47,7 +48,28 @@ def test_other_languages_can_pass_the_arguments() -> None:
     component = Analyzer("homeport").analyze([ModelService])["component_definitions"]["ModelService"]
     assert set(component.inputs) == {"model", "environment", "version", "image", "commit", "peers", "canary"}
     assert {name for name, of in component.inputs.items() if not of.optional} == {"model", "environment", "version"}
-    assert set(component.outputs) == {"namespace", "url", "version", "serviceAccount"}
+    assert set(component.outputs) == {"namespace", "url", "version", "image", "canaryImage", "serviceAccount"}
+    image = Analyzer("homeport").analyze([ModelImage])["component_definitions"]["ModelImage"]
+    assert {name for name, of in image.inputs.items() if not of.optional} == {
+        "model",
+        "environment",
+        "folder",
+        "version",
+    }
+    assert set(image.outputs) == {"ref"}
+
+
+def test_a_model_that_is_built_needs_its_image() -> None:
+    model = {"name": "iris", "owner": "ds", "build": {}}
+    environment = ENVIRONMENT | {
+        "images": {"registry": "registry.example.com", "bases": {"python": "r.example.com/p:1"}}
+    }
+    with pytest.raises(SpecError) as error:
+        release_of(args(model=model, environment=environment))
+    assert str(error.value) == (
+        'args.image: missing for "1", accepted: the image that is built of `build`: ModelImage(...).ref'
+    )
+    assert release_of(args(model=model, environment=environment, image="r.example.com/iris@sha256:0")).built is None
 
 
 def test_every_kind_has_its_typed_resource() -> None:

@@ -1,0 +1,171 @@
+"""Which version is built from a model's folder, and what an environment allows of it."""
+
+from pathlib import Path
+
+import pytest
+
+from homeport import SpecError, Stack, manifests
+from homeport.provenance import origin
+from tests.unit.test_dockerfile import git
+
+DIGEST = "sha256:" + "0" * 64
+MODEL = "name: iris\nowner: ds\nbuild:\n  base: python-3.11\n  packages: [libgomp1]\n"
+IMAGES = (
+    "images:\n  registry: registry.example.com/models\n  bases: {python-3.11: 'registry.example.com/base:1'}\n"
+    "  packages: [libgomp1]\n"
+)
+GATEWAY = "gateway: {namespace: gateway, name: public, host: '{model}.example.com'}\n"
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "iris").mkdir()
+    write(tmp_path)
+    return tmp_path
+
+
+def write(
+    folder: Path, model: str = MODEL, environment: str = IMAGES, live: str = 'stable: {version: "1"}', **more: str
+) -> None:
+    (folder / "iris" / "model.yaml").write_text(model)
+    (folder / "dev" / "environment.yaml").write_text("cluster: {identifier: dev}\n" + environment)
+    entry = "".join(f"    {line}\n" for line in ["spec: ../iris/model.yaml", live, *more.values()])
+    (folder / "dev" / "models.yaml").write_text(f"models:\n  iris:\n{entry}")
+
+
+def problems(folder: Path) -> list[str]:
+    with pytest.raises(SpecError) as error:
+        Stack.read(folder / "dev")
+    return [str(problem).replace(f"{folder}/", "") for problem in error.value.problems]
+
+
+def images(folder: Path) -> list[str]:
+    (release,) = Stack.read(folder / "dev").releases
+    deployments = [each for each in manifests(release) if each["kind"] == "Deployment"]
+    return [each["spec"]["template"]["spec"]["containers"][0]["image"] for each in deployments]
+
+
+def test_a_version_that_is_to_be_built_is_shown_by_its_tag(stack: Path) -> None:
+    (release,) = Stack.read(stack / "dev").releases
+    assert release.built == release
+    assert images(stack) == ["registry.example.com/models/iris:1"]
+
+
+def test_a_version_with_a_digest_is_used_as_it_is(stack: Path) -> None:
+    # Also where nothing is built, so that what a build would need does not matter.
+    environment = "images: {registry: registry.example.com/models}\nrequire: {digest: true}\n"
+    write(stack, environment=environment, live=f'stable: {{version: "1", digest: "{DIGEST}"}}')
+    (release,) = Stack.read(stack / "dev").releases
+    assert release.built is None
+    assert images(stack) == [f"registry.example.com/models/iris:1@{DIGEST}"]
+
+
+def test_the_variable_names_another_registry(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEPORT_REGISTRY", "localhost:5001")
+    assert images(stack) == ["localhost:5001/iris:1"]
+
+
+def test_a_built_image_always_has_a_digest(stack: Path) -> None:
+    write(stack, environment=IMAGES + "require: {digest: true}\n")
+    Stack.read(stack / "dev")
+
+
+def test_of_stable_and_canary_one_is_built(stack: Path) -> None:
+    canary = 'canary: {version: "2", weight: 10}'
+    write(stack, environment=IMAGES + GATEWAY, live=f'stable: {{version: "1", digest: "{DIGEST}"}}', canary=canary)
+    (release,) = Stack.read(stack / "dev").releases
+    assert release.built
+    assert release.built.version == "2"
+    assert images(stack) == [f"registry.example.com/models/iris:1@{DIGEST}", "registry.example.com/models/iris:2"]
+
+    write(stack, environment=IMAGES + GATEWAY, canary=canary)
+    assert problems(stack) == [
+        'dev/models.yaml:4: models.iris.stable.digest: found "1" without a digest beside canary "2", accepted: '
+        "sha256:... of its image, for the model's folder has one content, and the canary is it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "environment", "message"),
+    [
+        (
+            MODEL,
+            "",
+            "iris/model.yaml:3: iris.build: found it, accepted: `image`, for the environment builds no images and keeps "
+            "none (images)",
+        ),
+        (
+            MODEL,
+            "images: {registry: registry.example.com}\n",
+            'dev/models.yaml:4: models.iris.stable.digest: found "1" without a digest, accepted: sha256:... of an image, '
+            "for none is built here (images.bases)",
+        ),
+        (
+            MODEL.replace("3.11", "3.9"),
+            IMAGES,
+            'iris/model.yaml:4: iris.build.base: found "python-3.9", accepted: python-3.11 (images.bases)',
+        ),
+        (
+            MODEL.replace("libgomp1", "gcc"),
+            IMAGES,
+            'iris/model.yaml:5: iris.build.packages[0]: found "gcc", accepted: libgomp1 (images.packages)',
+        ),
+        (
+            MODEL,
+            IMAGES + "limits: {registries: [other.example.com]}\n",
+            'iris/model.yaml:3: iris.build: found "registry.example.com/models/iris", accepted: an image of '
+            "other.example.com (limits.registries)",
+        ),
+        (
+            MODEL + "  files: [model.onnx]\n",
+            IMAGES,
+            'iris/model.yaml:6: iris.build.files[0]: found "model.onnx", accepted: path of a file in iris (no such file)',
+        ),
+    ],
+)
+def test_what_the_environment_does_not_allow_is_named(stack: Path, model: str, environment: str, message: str) -> None:
+    write(stack, model, environment)
+    assert problems(stack) == [message]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "build: {}\nimage: registry.example.com/iris\n",
+            "found a mapping, accepted: `image` (one that is there) or `build` (from the model's folder), just one of them",
+        ),
+        (
+            "build: {dockerfile: Dockerfile, base: python-3.11}\n",
+            "build: found a mapping, accepted: `dockerfile` alone, which decides all the rest itself "
+            "(found `base`, `dockerfile`)",
+        ),
+        (
+            "build: {serve: model.predict}\n",
+            'build.serve: found "model.predict", accepted: module:Class or module:function, such as model:predict',
+        ),
+        (
+            "build: {files: [../secret]}\n",
+            'build.files[0]: found "../secret", accepted: path of a file or folder in the model\'s folder, such as '
+            "model.py, without .. or spaces",
+        ),
+    ],
+)
+def test_what_a_build_cannot_say(stack: Path, text: str, message: str) -> None:
+    write(stack, "name: iris\nowner: ds\n" + text)
+    assert any(problem.endswith(message) for problem in problems(stack)), problems(stack)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://user:token@git.example.com/team/models.git", "https://git.example.com/team/models.git"),
+        ("git@git.example.com:team/models.git", "git@git.example.com:team/models.git"),
+    ],
+)
+def test_the_source_names_nobodys_credentials(tmp_path: Path, address: str, shown: str) -> None:
+    git(tmp_path, "init", "-q")
+    assert origin(tmp_path) is None
+    git(tmp_path, "remote", "add", "origin", address)
+    assert origin(tmp_path) == shown
