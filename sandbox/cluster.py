@@ -24,7 +24,7 @@ from sandbox import archive, build, cgroups, components, engine, machine, networ
 from sandbox.certificates import Authority, signing_key
 from sandbox.components import Component
 from sandbox.errors import SandboxError
-from sandbox.image import push_base
+from sandbox.image import make_base, push_base
 from sandbox.kubeconfig import kubeconfig
 from sandbox.parts import BUILDER, CLUSTER, CONTAINERD, COREDNS, KUBERNETES, PAUSE
 from sandbox.paths import Paths, cache
@@ -106,6 +106,8 @@ class Sandbox:
             machine.require_packages(machine.NODE_PACKAGES, progress)
             build.ensure((*engine.parts(), *CLUSTER, *(BUILDER if images else ())), progress)
             engine.install(self._paths, progress)
+            if images:
+                make_base(cache(), progress.say)
             if self.status().running:
                 progress.say(f"sandbox {self.name} is running")
                 if images and not self._paths.registry.exists():

@@ -71,11 +71,14 @@ class _Layer:
     """Digest of what is in it."""
 
 
+def make_base(cache: Path, progress: Progress) -> None:
+    """Make the base image, unless it is in the cache: about a minute, once."""
+    _base(cache, progress)
+
+
 def push_base(registry: str, cache: Path, progress: Progress) -> None:
     """Put the base image into a registry without encryption, at `host:port`; what is there already is not sent again."""
-    store = _store(cache)
-    with FileLock(store / "lock"):
-        layers = [_base_layer(store, progress), _wheel_layer(store, progress)]
+    layers = _base(cache, progress)
     config, manifest = _image(layers)
     connection = http.client.HTTPConnection(registry, timeout=60)
     try:
@@ -103,7 +106,13 @@ def _store(cache: Path) -> Path:
 # What each layer is made of
 
 
-def _base_layer(store: Path, progress: Progress) -> _Layer:
+def _base(cache: Path, progress: Progress) -> list[_Layer]:
+    store = _store(cache)
+    with FileLock(store / "lock"):
+        return [_debian_layer(store, progress), _wheel_layer(store, progress)]
+
+
+def _debian_layer(store: Path, progress: Progress) -> _Layer:
     key = _key("base", _PACKAGES, platform.machine())
 
     def make(target: Path) -> None:

@@ -71,14 +71,17 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         *requirements,
         *_install(build, server, hashed, pip),
         "",
+        "FROM system AS files",
+        *(f"COPY --chmod=u=rwX,go=rX {source} {target}" for source, target in _files(build)),
+        f"RUN find {FOLDER} -exec {_OLD} {{}} +",
+        "",
         "FROM system",
         *_step([_REMOVE_TOOLS]),
         f"COPY --link --from=builder {ENVIRONMENT} {ENVIRONMENT}",
         "ENV " + " ".join(f"{variable}={value}" for variable, value in sorted(variables.items())),
         f"WORKDIR {FOLDER}",
         # A layer for each, in the order that is stated: of large files only those are pushed that have changed.
-        *(f"COPY --link --chmod=u=rwX,go=rX {file} {FOLDER}/{file}" for file in build.files),
-        *([] if build.files else [f"COPY --link --chmod=u=rwX,go=rX . {FOLDER}/"]),
+        *(f"COPY --link --from=files {target} {target}" for _, target in _files(build)),
         f"USER {UID}:{UID}",
         "EXPOSE 8080 8082",
         f'CMD ["homeport-server", "{FOLDER}"]',
@@ -100,6 +103,11 @@ def ignored(build: Build, stated: Sequence[str]) -> str:
         kept = [f"!{build.requirements}"] if build.requirements else []
         lines = [*stated, *_UNSEEN, *kept]
     return "\n".join(lines) + "\n"
+
+
+def _files(build: Build) -> list[tuple[str, str]]:
+    """What is copied, and where to."""
+    return [(file, f"{FOLDER}/{file}") for file in build.files] or [(".", f"{FOLDER}/")]
 
 
 def _packages(packages: Sequence[str]) -> list[str]:
@@ -131,7 +139,8 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
     else:
         commands = [f"{install} {with_server} {required}"]
     mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in pip)]
-    compiling = f"{ENVIRONMENT}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
+    # With random hashes the order of a set in compiled code differs from build to build.
+    compiling = f"PYTHONHASHSEED=0 {ENVIRONMENT}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
     return [
         f"RUN {' '.join(mounts)} <<'EOF'",
         "set -e",

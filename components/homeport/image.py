@@ -127,7 +127,7 @@ def _labels(release: Release, context: BuildContext) -> dict[str, str]:
 
 def _export(labels: dict[str, str]) -> str:
     annotations = [f"annotation.{name}={quote(value, safe=':/@+~')}" for name, value in sorted(labels.items())]
-    return ",".join(["type=registry", "oci-mediatypes=true", *annotations])
+    return ",".join(["type=registry", "oci-mediatypes=true", "compression=zstd", *annotations])
 
 
 def _value(variable: PipVariable) -> str:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 from sandbox import Sandbox
 from tests.cluster.ask import Answer
 from tests.support import EXAMPLES, ROOT, Cluster, Program, running
+
+# The first build of all, with nothing in the builder's cache, takes minutes.
+pytestmark = pytest.mark.timeout(1500)
 
 BUILT = ["iris", "digits-onnx", "loan-quote"]
 """Examples that are built from their folders, each with a `request.json`."""
@@ -75,11 +79,11 @@ def ask(sandbox: Sandbox, cluster: Cluster, program: Program) -> Callable[..., A
 
 
 def fetched(registry: str, path: str) -> Any:
-    connection = http.client.HTTPConnection(registry, timeout=10)
-    connection.request("GET", path, headers={"Accept": "application/vnd.oci.image.manifest.v1+json"})
-    answer = connection.getresponse()
-    assert answer.status == 200, (path, answer.status)
-    return json.load(answer)
+    with closing(http.client.HTTPConnection(registry, timeout=10)) as connection:
+        connection.request("GET", path, headers={"Accept": "application/vnd.oci.image.manifest.v1+json"})
+        answer = connection.getresponse()
+        assert answer.status == 200, (path, answer.status)
+        return json.load(answer)
 
 
 def manifest(registry: str, program: Program, model: str) -> Any:
