@@ -126,8 +126,11 @@ def _step(commands: Sequence[str]) -> list[str]:
 
 
 def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]) -> list[str]:
-    """Installs what is required, then compiles it by content: compiled by time it would not fit the files' one time."""
-    install = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python install --no-compile --progress-bar=off"
+    """Installs what is required, then compiles it by content: compiled by time it would not fit the files' one time.
+
+    Only wheels: a source distribution runs code of its own while it is installed, beside pip's credentials.
+    """
+    install = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python install --only-binary=:all: --no-compile --progress-bar=off"
     required, with_server = "-r /build/requirements.txt", f"homeport-server=={server}"
     if not build.requirements:
         commands = [f"{install} {with_server}"]
