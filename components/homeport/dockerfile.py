@@ -6,6 +6,7 @@ commit, are no part of it: `ModelImage` adds them.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from homeport.environment import PipVariable
 from homeport.manifests.workload import UID
@@ -141,8 +142,8 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
     else:
         commands = [f"{install} {with_server} {required}"]
     mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in pip)]
-    # With random hashes the order of a set in compiled code differs from build to build.
-    compiling = f"PYTHONHASHSEED=0 {ENVIRONMENT}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
+    # By one process and without random hashes, else compiled code differs from build to build.
+    compiling = f"PYTHONHASHSEED=0 {ENVIRONMENT}/bin/python -m compileall -q --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
     return [
         f"RUN {' '.join(mounts)} <<'EOF'",
         "set -e",
@@ -150,7 +151,7 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
         *commands,
         # Some packages carry files that are not meant for this version of Python.
         f"{compiling} > /dev/null || true",
-        f"find {ENVIRONMENT} -exec {_OLD} {{}} +",
+        f"find {Path(ENVIRONMENT).parent} -exec {_OLD} {{}} +",
         "EOF",
     ]
 
