@@ -15,7 +15,7 @@ from tests.cluster.probes import SERVING, Probes, model, releases
 RATE, SECONDS = 100, 10
 NOISY, QUIET = releases(
     [
-        model("noisy", resources={"cpu": "500m", "memory": "128Mi", "tmp": "32Mi"}),
+        model("noisy", resources={"cpu": "500m", "memory": "128Mi", "tmp": "32Mi", "shm": "24Mi"}),
         model("quiet", resources={"cpu": "500m", "memory": "128Mi"}),
     ]
 )
@@ -27,9 +27,9 @@ def standing(probes: Probes) -> Iterator[None]:
         yield
 
 
-def fill(probes: Probes, memory: int = 0, tmp: int = 0) -> str:
-    """Every core in use; memory (MiB) and tmp (MiB) filled. Tells how much memory it has, and what went wrong."""
-    return probes.post(probes.address(NOISY.namespace), f"/burn?memory={memory}&tmp={tmp}").strip()
+def fill(probes: Probes, memory: int = 0, tmp: int = 0, shm: int = 0) -> str:
+    """Every core in use; memory, tmp and shm filled (MiB). Tells how much memory it has, and what went wrong."""
+    return probes.post(probes.address(NOISY.namespace), f"/burn?memory={memory}&tmp={tmp}&shm={shm}").strip()
 
 
 def overfill_memory(probes: Probes) -> None:
@@ -83,7 +83,8 @@ def test_neighbour_loses_no_request(probes: Probes, capsys: pytest.CaptureFixtur
     url = f"http://{probes.address(QUIET.namespace)}:{SERVING}/"
     probes.load(url, RATE, 2)  # the first requests pay for what the others find ready
     measured = {"alone": probes.load(url, RATE, SECONDS)}
-    assert fill(probes, memory=96, tmp=28) == "96 <nil>"
+    assert fill(probes, memory=80, tmp=28, shm=16) == "80 <nil>"
+    assert fill(probes, shm=32) == "80 write /dev/shm/filling: no space left on device"
     measured["beside one at its limits"] = probes.load(url, RATE, SECONDS)
     measured["beside one that is killed for its memory"] = meanwhile(overfill_memory, probes, url)
     assert container(probes)["lastState"]["terminated"]["reason"] == "OOMKilled"

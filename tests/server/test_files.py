@@ -215,7 +215,7 @@ asyncio.run(main())
 
 
 def test_a_file_that_is_no_model_is_refused_and_runs_nothing(libraries: Path, made: Path) -> None:
-    folders = [str(made / name) for name in [*NOT_A_MODEL, "onnx"]]
+    folders = [str(made / name) for name in [*NOT_A_MODEL, *SERVED]]
     done = subprocess.run(
         [str(libraries), "-c", EACH, *folders],
         env={"PYTHONPATH": str(SERVER.parent)},
@@ -225,10 +225,10 @@ def test_a_file_that_is_no_model_is_refused_and_runs_nothing(libraries: Path, ma
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    *refused, opened = [line for line in done.stdout.splitlines() if line.startswith(("refused ", "opened "))]
+    told = [line for line in done.stdout.splitlines() if line.startswith(("refused ", "opened "))]
+    refused, opened = told[: len(NOT_A_MODEL)], told[len(NOT_A_MODEL) :]
     assert [line for line in refused if not line.startswith("refused ")] == []
-    assert len(refused) == len(NOT_A_MODEL)
-    assert opened == f"opened {made / 'onnx'}"
+    assert opened == [f"opened {made / name}" for name in SERVED]
     assert not list(made.rglob("hacked"))
     assert "output 'list' is a seq(tensor(float)); accepted: tensor(bool), " in refused[-1]
 

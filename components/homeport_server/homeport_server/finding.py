@@ -1,10 +1,13 @@
 """What is served? What model-settings.json says; else a function or class by name; else a model's file by its name."""
 
+import logging
 from pathlib import Path
 
 from mlserver import ModelSettings
 from mlserver.repository import SchemalessModelRepository
 from mlserver.settings import ModelParameters
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = "model-settings.json"
 
@@ -28,6 +31,8 @@ async def find(folder: Path, serve: str | None) -> list[ModelSettings]:
         models: list[ModelSettings] = await SchemalessModelRepository(str(folder)).list()
         if not models:
             raise NothingToServeError(f"no usable {SETTINGS} below {folder}")
+        if serve:
+            logger.warning("%s decides, so %s is not looked at", SETTINGS, serve)
         return models
     if serve:
         parameters = ModelParameters(uri=str(folder), extra={"serve": serve})

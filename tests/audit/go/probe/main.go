@@ -6,7 +6,7 @@
 //
 //	/dial   dials the targets in the body, a JSON list such as [{"protocol": "tcp", "address": "10.0.0.1:80"}], at once
 //	        and returns for each whether it was reached: for UDP, whether it answered.
-//	/burn   keeps every core busy for the rest of its life, and its memory and /tmp filled up to the given MiB.
+//	/burn   keeps every core busy for the rest of its life, and its memory, /tmp and /dev/shm filled up to the given MiB.
 //
 // On every UDP port it answers each datagram with the same.
 //
@@ -18,6 +18,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -156,12 +157,20 @@ func burn(answer http.ResponseWriter, request *http.Request) {
 		}
 		held = append(held, block)
 	}
-	tmp, _ := strconv.Atoi(request.FormValue("tmp"))
-	file, err := os.Create(filepath.Join(os.TempDir(), "filling"))
-	if err == nil {
-		_, err = io.CopyN(file, endless{}, int64(tmp)<<20)
-	}
+	err := errors.Join(filled(os.TempDir(), request.FormValue("tmp")), filled("/dev/shm", request.FormValue("shm")))
 	fmt.Fprintln(answer, len(held), err)
+}
+
+func filled(folder, text string) error {
+	size, _ := strconv.Atoi(text)
+	if size == 0 {
+		return nil
+	}
+	file, err := os.Create(filepath.Join(folder, "filling"))
+	if err == nil {
+		_, err = io.CopyN(file, endless{}, int64(size)<<20)
+	}
+	return err
 }
 
 type endless struct{}
