@@ -40,9 +40,6 @@ _REMOVE_TOOLS = (
 
 _SECRETS = "/run/secrets"  # where BuildKit mounts them
 
-_OLD = "touch --no-dereference --date=@0"
-"""Gives a file the one time that all have: what is made again has the same digest then, and nobody pushes or pulls it."""
-
 
 def dockerfile(  # noqa: PLR0913  # each of them is in the text
     name: str, build: Build, *, base: str, server: str, hashed: bool, pip: Sequence[PipVariable] = ()
@@ -71,17 +68,13 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         *requirements,
         *_install(build, server, hashed, pip),
         "",
-        "FROM system AS files",
-        *(f"COPY --chmod=u=rwX,go=rX {source} {target}" for source, target in _files(build)),
-        f"RUN find {FOLDER} -exec {_OLD} {{}} +",
-        "",
         "FROM system",
-        *_step([_REMOVE_TOOLS]),
+        f"RUN {_REMOVE_TOOLS}",
         f"COPY --link --from=builder {ENVIRONMENT} {ENVIRONMENT}",
         "ENV " + " ".join(f"{variable}={value}" for variable, value in sorted(variables.items())),
         f"WORKDIR {FOLDER}",
         # A layer for each, in the order that is stated: of large files only those are pushed that have changed.
-        *(f"COPY --link --from=files {target} {target}" for _, target in _files(build)),
+        *(f"COPY --link --chmod=u=rwX,go=rX {source} {target}" for source, target in _files(build)),
         f"USER {UID}:{UID}",
         "EXPOSE 8080 8082",
         f'CMD ["homeport-server", "{FOLDER}"]',
@@ -113,20 +106,16 @@ def _files(build: Build) -> list[tuple[str, str]]:
 def _packages(packages: Sequence[str]) -> list[str]:
     if not packages:
         return []
-    left = "/var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* /var/log/*"
     install = f"apt-get -q install --yes --no-install-recommends {' '.join(sorted(packages))}"
-    return _step(["export DEBIAN_FRONTEND=noninteractive", "apt-get -q update", install, f"rm -rf {left}"])
-
-
-def _step(commands: Sequence[str]) -> list[str]:
-    """Changes the file system of the result, and leaves no trace of when."""
-    begun = "/tmp/begun"  # noqa: S108
-    settle = f"find / -xdev ! -path /tmp -newer {begun} -exec {_OLD} {{}} +"
-    return ["RUN --mount=type=tmpfs,target=/tmp <<'EOF'", "set -e", f"touch {begun}", *commands, settle, "EOF"]
+    return [
+        "RUN apt-get -q update \\",
+        f"    && DEBIAN_FRONTEND=noninteractive {install} \\",
+        "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*",
+    ]
 
 
 def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]) -> list[str]:
-    """Installs what is required, then compiles it by content: compiled by time it would not fit the files' one time.
+    """Installs what is required, then compiles it by content, which stays true whatever time the files are given.
 
     Only wheels: a source distribution runs code of its own while it is installed, beside pip's credentials.
     """
@@ -142,8 +131,7 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
     else:
         commands = [f"{install} {with_server} {required}"]
     mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in pip)]
-    # With random hashes the order of a set in compiled code differs from build to build.
-    compiling = f"PYTHONHASHSEED=0 {ENVIRONMENT}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
+    compiling = f"{ENVIRONMENT}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
     return [
         f"RUN {' '.join(mounts)} <<'EOF'",
         "set -e",
@@ -151,7 +139,6 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
         *commands,
         # Some packages carry files that are not meant for this version of Python.
         f"{compiling} > /dev/null || true",
-        f"find {ENVIRONMENT} -exec {_OLD} {{}} +",
         "EOF",
     ]
 

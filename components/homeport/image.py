@@ -60,7 +60,7 @@ class ModelImage(pulumi.ComponentResource):
             labels=(labels := _labels(release, context)),
             exports=[docker_build.ExportArgs(raw=_export(labels))],
             push=False,  # by the export, which says more about how
-            # The time of the image and of copied files: the same content makes the same digest, wherever it is built.
+            # The image's own time: what is built again from the builder's cache has the same digest.
             build_args={"SOURCE_DATE_EPOCH": "0"},
             build_on_preview=False,
             builder=docker_build.BuilderConfigArgs(name=images.builder) if images.builder else None,

@@ -36,7 +36,7 @@ def traces() -> list[str]:
 def test_starting_twice_is_harmless_and_stopping_leaves_nothing() -> None:
     sandbox = Sandbox(NAME)
     try:
-        sandbox.start()
+        sandbox.start(images=True)
         processes = (Path(sandbox.status().logs).parent / "processes.json").read_text()
         assert command("start").wait() == 0
         assert (Path(sandbox.status().logs).parent / "processes.json").read_text() == processes
