@@ -26,6 +26,9 @@ WITH_MODEL_FILE = [place for place in WORLD if place.name == place.environment["
 
 
 LABEL = "homeport-test"
+_COUNT = {"query": 'requests{model="{model}"}', "threshold": "{target}"}
+KEDA = {"triggers": {"concurrency": {"type": "prometheus", "metadata": _COUNT}}}
+"""What the model file is scaled by, in every place."""
 
 
 @pytest.fixture
@@ -132,7 +135,13 @@ def model(kind: str, part: str | None, *, spot: bool, count: int = 1) -> Model:
 def release_of(model: Model, place: Place, *, spot: bool) -> Release:
     # A namespace of its own for each test, so that none has to wait until another's is gone.
     namespace = f"{{model}}-{uuid.uuid4().hex[:8]}"
-    environment = {"cluster": {"identifier": "test"}, "namespace": namespace, **place.environment, "spot": spot}
+    environment = {
+        "cluster": {"identifier": "test"},
+        "namespace": namespace,
+        "keda": KEDA,
+        **place.environment,
+        "spot": spot,
+    }
     return Release(model, Environment.model_validate(environment), "1", f"{model.image}:1")
 
 
