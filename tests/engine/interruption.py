@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ class Kill:
     victim: str
     moment: float
     """Part of the duration of the operation, 0 to 1."""
-    after: float
-    """Seconds from its start."""
+    after: float | None
+    """Seconds from its start; None: it had ended."""
     seconds: float = 0.0
     """How long the recovery took."""
     problems: list[str] = field(default_factory=list)
@@ -57,7 +58,8 @@ class Kill:
     def __str__(self) -> str:
         """As a row of a table."""
         result = "; ".join(self.problems) or "yes"
-        return f"| {self.operation} | {self.moment:.2f} | {self.after:.1f} | {self.victim} | {result} | {self.seconds:.0f} |"
+        after = "had ended" if self.after is None else f"{self.after:.1f}"
+        return f"| {self.operation} | {self.moment:.2f} | {after} | {self.victim} | {result} | {self.seconds:.0f} |"
 
 
 HEAD = ["| operation | moment | after, s | victim | recovered | recovery, s |", "|---|---|---|---|---|---|"]
@@ -70,18 +72,21 @@ def chance() -> random.Random:
     return random.Random(seed)  # noqa: S311 - nothing secret
 
 
-def kill(program: Program, command: str, seconds: float, *, provider: bool = False) -> float:
-    """Runs a command of pulumi and kills it, or its provider, as soon as it can after some seconds; when it did."""
+def kill(program: Program, command: str, seconds: float, *, provider: bool = False) -> float | None:
+    """Runs a command of pulumi and kills it, or its provider, as soon as it can after some seconds.
+
+    Returns:
+        When it did; None if the command had ended.
+    """
     process, begun = start(program, command), time.monotonic()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        if provider:
-            for pid in until(lambda: providers(process) if process.poll() is None else [0]):
-                if pid:
-                    os.kill(pid, signal.SIGKILL)
-        else:
-            process.kill()
+    if provider:
+        until(lambda: process.poll() is not None or providers(process))
+    if process.poll() is not None:
+        return None
+    for pid in providers(process) if provider else [process.pid]:
+        os.kill(pid, signal.SIGKILL)
     killed = time.monotonic() - begun
     process.wait()
     return killed
