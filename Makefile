@@ -27,11 +27,12 @@ test-audit: .venv/synced ## Run the auditors of other people over the manifests 
 
 test-engine: .venv/synced ## Run the tests with a real engine and API server
 	@$(RUN) python -m tests.prepare engine
-	$(PYTEST) tests/engine --numprocesses=2 --dist=loadscope
+	$(PYTEST) tests/engine --numprocesses=3 --dist=loadscope
 
 test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	@$(RUN) python -m tests.prepare cluster
-	$(PYTEST) tests/server tests/cluster
+	$(PYTEST) tests/server tests/cluster -m 'not slow and not load' --numprocesses=3 --dist=loadscope
+	$(PYTEST) tests/cluster -m 'load and not slow'
 
 test-slow: .venv/synced ## Run the tests that take longest, with a real engine and a real node
 	@$(RUN) python -m tests.prepare slow

@@ -22,8 +22,8 @@ REPORT = ROOT / "build" / "change-report.md"
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox("cluster")
+def sandbox(worker_id: str) -> Iterator[Sandbox]:
+    sandbox = Sandbox(f"cluster-{worker_id}")  # one for each of pytest-xdist's workers
     sandbox.start(images=True)
     try:
         yield sandbox

@@ -22,6 +22,8 @@ from tests.cluster.parts import SERVER, VEGETA
 from tests.cluster.scene import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
 from tests.support import ROOT, Cluster, Program, running
 
+pytestmark = pytest.mark.load
+
 REPORT = ROOT / "build" / "autoscaling-report.md"
 NAMESPACE = "--namespace=busy"
 LEAST, MOST = 2, 3

@@ -24,7 +24,7 @@ from tests.cluster.load import NO_FAILURE, Row, answers
 from tests.cluster.scene import ENVIRONMENT, HOST, MODEL, NAME, REPOSITORY, Scene, acting, kill, ready, until
 from tests.support import Cluster
 
-pytestmark = pytest.mark.usefixtures("shown")
+pytestmark = [pytest.mark.load, pytest.mark.usefixtures("shown")]
 
 NAMESPACE = f"--namespace={NAME}"
 

@@ -9,7 +9,8 @@ NAMESPACE = "namespace/iris"
 
 
 def demo(cluster: Cluster, command: str) -> str:
-    environment = cluster.environment | {"HOMEPORT_CONTEXT": "homeport-cluster", "NO_COLOR": "1"}
+    context = cluster.kubectl("config", "current-context").strip()
+    environment = cluster.environment | {"HOMEPORT_CONTEXT": context, "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "sandbox.demo", command],
         cwd=ROOT,

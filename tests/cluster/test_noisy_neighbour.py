@@ -12,6 +12,8 @@ import pytest
 from homeport import Release, manifests
 from tests.cluster.probes import SERVING, Probes, model, releases
 
+pytestmark = pytest.mark.load
+
 RATE, SECONDS = 100, 10
 NOISY, QUIET = releases(
     [
