@@ -1,6 +1,7 @@
-"""A real Gateway on the node: Traefik, which tries another replica when it cannot connect to one."""
+"""A real Gateway on the node: Traefik, which asks another replica when one breaks off without an answer."""
 
 import json
+import shutil
 import subprocess
 from base64 import b64decode
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from sandbox import Sandbox, build
 from sandbox.progress import Progress
-from tests.cluster.parts import GATEWAY_API, TRAEFIK, install_definitions
+from tests.cluster.parts import GATEWAY_API, SOURCES, TRAEFIK, install_definitions
 from tests.support import Cluster
 
 PORT = 8000
@@ -64,11 +65,13 @@ def gateway(sandbox: Sandbox, cluster: Cluster, scratch: Path) -> Iterator[str]:
     token = scratch / "token"
     token.write_text(cluster.kubectl("create", "token", "traefik", "--namespace=gateway").strip())
     middlewares = scratch / "middlewares.yaml"
-    middlewares.write_text(json.dumps({"http": {"middlewares": {"retry": {"retry": {"attempts": 10}}}}}))
+    middlewares.write_text(json.dumps({"http": {"middlewares": {"repeat": {"plugin": {"repeat": {}}}}}}))
+    shutil.copytree(SOURCES / "repeat", scratch / "plugins-local" / "src" / "repeat")
     command = [
         build.program(TRAEFIK, "traefik"),
         f"--entrypoints.web.address={ADDRESS}",
-        "--entrypoints.web.http.middlewares=retry@file",
+        "--entrypoints.web.http.middlewares=repeat@file",
+        "--experimental.localplugins.repeat.modulename=repeat",
         f"--providers.file.filename={middlewares}",
         "--providers.kubernetesgateway=true",
         "--providers.kubernetesgateway.endpoint=https://127.0.0.1:6443",
@@ -79,7 +82,7 @@ def gateway(sandbox: Sandbox, cluster: Cluster, scratch: Path) -> Iterator[str]:
     ]
     with (
         (scratch / "log").open("wb") as log,
-        subprocess.Popen(sandbox.nsenter(command), stdout=log, stderr=log) as process,
+        subprocess.Popen(sandbox.nsenter(command), cwd=scratch, stdout=log, stderr=log) as process,
     ):
         try:
             cluster.kubectl(

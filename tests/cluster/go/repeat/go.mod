@@ -1,0 +1,3 @@
+module repeat
+
+go 1.21
