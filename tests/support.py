@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -16,6 +17,7 @@ DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a433350127
 """Of no image: where pods are fakes."""
 
 Object = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Cluster:
@@ -104,6 +106,15 @@ def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -
         yield program
     finally:
         program("destroy", "--yes", "--skip-preview", f"--stack={stack}")
+
+
+def until(ask: Callable[[], T | None], seconds: float, *, every: float = 0.3) -> T:
+    """The first answer that is true or not empty, asked for every so many seconds; fails without one."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(every)
+    return answer
 
 
 def pin(program: Program) -> Path:

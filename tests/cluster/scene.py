@@ -15,7 +15,7 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.cluster.load import NO_FAILURE, Row, loads
 from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA, install_definitions
-from tests.support import Cluster, Program, running
+from tests.support import Cluster, Program, running, until
 
 REPOSITORY = "127.0.0.1:1/server"
 """A registry that is not there: the node has the images, but that of a version that nobody built."""
@@ -205,10 +205,3 @@ def text(file: Path) -> str:
 def ready(pod: Any) -> bool:
     conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
-def until(state: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.3)

@@ -20,7 +20,7 @@ from sandbox.progress import Progress
 from tests.cluster.load import Result, Row, loads, table
 from tests.cluster.parts import SERVER, VEGETA
 from tests.cluster.scene import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
-from tests.support import ROOT, Cluster, Program, running
+from tests.support import ROOT, Cluster, Program, running, until
 
 REPORT = ROOT / "build" / "autoscaling-report.md"
 NAMESPACE = "--namespace=busy"
@@ -100,13 +100,6 @@ class Scene:
 
 def failures(result: Result) -> dict[str, int]:
     return dict(result.failures)
-
-
-def until(state: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from sandbox.network import NODE_ADDRESS
 from sandbox.progress import Progress
 from tests.cluster.parts import KEDA, KEDA_DEFINITIONS, SERVER, install_definitions
 from tests.cluster.scene import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
-from tests.support import Cluster, Program, running
+from tests.support import Cluster, Program, running, until
 
 pytestmark = pytest.mark.slow  # KEDA alone takes ten minutes to build
 
@@ -160,9 +160,7 @@ class Scene:
 
 def seconds_until(state: Callable[[], bool], most: float) -> float:
     begun = time.monotonic()
-    while not state():
-        assert time.monotonic() - begun < most, "waited too long"
-        time.sleep(0.5)
+    until(state, most)
     return time.monotonic() - begun
 
 

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from homeport import Stack, manifests
-from tests.support import Cluster, Program, differences
+from tests.support import Cluster, Program, differences, until
 
 KINDS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,roles,rolebindings,networkpolicies,services,deployments,"
@@ -77,7 +77,7 @@ def kill(program: Program, command: str, seconds: float, *, provider: bool = Fal
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         if provider:
-            for pid in until(lambda: providers(process) if process.poll() is None else [0]):
+            for pid in until(lambda: providers(process) if process.poll() is None else [0], 120, every=0.05):
                 if pid:
                     os.kill(pid, signal.SIGKILL)
         else:
@@ -103,15 +103,6 @@ def providers(process: "subprocess.Popen[bytes]") -> list[int]:
     listed = subprocess.check_output(["ps", "-wweo", "pid=,ppid=,args="], text=True)
     rows = (line.split(maxsplit=2) for line in listed.splitlines())
     return [int(pid) for pid, parent, args in rows if int(parent) == process.pid and "pulumi-resource-" in args]
-
-
-def until(ask: Callable[[], Any]) -> Any:
-    """The first answer that is not empty; two minutes at most."""
-    deadline = time.monotonic() + 120
-    while not (answer := ask()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return answer
 
 
 def recover(program: Program, *arguments: str, fails: bool = False, killed_after: float | None = None) -> str:

@@ -15,7 +15,7 @@ import pytest
 from homeport import Stack, manifests
 from tests.engine import interruption
 from tests.engine.interruption import HEAD, Kill, Live, Operation
-from tests.support import ROOT, Cluster, Program, running
+from tests.support import ROOT, Cluster, Program, running, until
 
 REPORT = ROOT / "build" / "interruption-report.md"
 CYCLES = 5
@@ -120,7 +120,7 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     program.up()
     write(program.folder, live("1", "2", 10))
     process = interruption.start(program, "up")
-    interruption.until(lambda: cluster.exists("deployment/interrupted-canary", "--namespace=interrupted"))
+    until(lambda: cluster.exists("deployment/interrupted-canary", "--namespace=interrupted"), 120, every=0.05)
     (provider,) = interruption.providers(process)  # outlives its engine
     process.send_signal(signal.SIGSTOP)
     # Its engine is there: nothing is touched.
@@ -149,7 +149,7 @@ def test_recovery_waits_until_a_namespace_is_gone(cluster: Cluster, program: Pro
     configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": held}
     cluster.kubectl("create", "--filename=-", stdin=json.dumps(configmap))
     process = interruption.start(program, "destroy")
-    interruption.until(lambda: cluster.get("namespace/untouched")["metadata"].get("deletionTimestamp"))
+    until(lambda: cluster.get("namespace/untouched")["metadata"].get("deletionTimestamp"), 120, every=0.05)
     process.kill()
     process.wait()
     with ThreadPoolExecutor() as pool:
