@@ -33,7 +33,8 @@ FAILED = 1
 """Problems were found in what people wrote."""
 
 app = typer.Typer(
-    help="A home on Kubernetes for machine-learning models. Nothing here touches a cluster; `pulumi up` deploys.",
+    help="A home on Kubernetes for machine-learning models. `pulumi up` deploys; nothing here touches a cluster but "
+    "`recover`, by running `pulumi`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -163,7 +164,7 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
 
 @app.command(
     epilog="Examples: `homeport run`, `homeport run fraud-score --port 9000`. Variables: HOMEPORT_CACHE, "
-    "HOMEPORT_SERVER_PACKAGE."
+    "HOMEPORT_SECRETS, HOMEPORT_SERVER_PACKAGE."
 )
 def run(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the model.")] = Path(),
