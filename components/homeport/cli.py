@@ -23,7 +23,7 @@ from homeport import init as beginning
 from homeport import recovery, schemas
 from homeport import render as rendering
 from homeport.documents import SpecError, parse
-from homeport.engine import EngineError
+from homeport.engine import EngineError, stack_name
 from homeport.manifests import manifests
 from homeport.model import Model
 from homeport.stack import MODELS_FILE, Stack
@@ -276,8 +276,10 @@ def history(
     1 there is no such history, 2 the command was used wrongly.
     """
     try:
-        name, updates = histories.updates(stack)
-        found = histories.events(model, updates, histories.at_commits(stacks / name))
+        name = stack_name(stack)
+        read = histories.at_commits(stacks / name.rpartition("/")[2])
+        found = histories.events(model, histories.updates(name), read)
+        found = histories.with_built(model, found, histories.outputs(name))
     except (EngineError, histories.HistoryError) as error:
         _fail([str(error)])
     if output is Table.JSON:
