@@ -20,6 +20,13 @@ Object = Mapping[str, Any]
 T = TypeVar("T")
 
 
+PROGRAM = """\
+from homeport import Stack
+
+Stack.read(".").deploy()
+"""
+
+
 class Cluster:
     """A cluster that `environment` leads to."""
 
@@ -92,6 +99,16 @@ class Program:
     def outputs(self) -> Any:
         done = self("stack", "output", "--json", f"--stack={self.stack}")
         return json.loads(done)
+
+
+def write_program(folder: Path, name: str, program: str = PROGRAM, /, **specs: Any) -> Path:
+    """A Pulumi program in a folder of its own, with the content of its specs by their names, such as `environment`."""
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
+    (folder / "__main__.py").write_text(program)
+    for spec, content in specs.items():
+        (folder / f"{spec}.yaml").write_text(json.dumps(content))  # YAML is a superset of JSON
+    return folder
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.cluster.load import NO_FAILURE, Row, loads
 from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA, install_definitions
-from tests.support import Cluster, Program, running, until
+from tests.support import Cluster, Program, running, until, write_program
 
 REPOSITORY = "127.0.0.1:1/server"
 """A registry that is not there: the node has the images, but that of a version that nobody built."""
@@ -48,11 +48,6 @@ ENVIRONMENT: dict[str, Any] = {
 }
 SHORT = {"startup_seconds": 3}, {"provision_seconds": 1}
 """What changes of model and environment for an update that is to fail: nobody needs to wait long for it."""
-PROGRAM = """\
-from homeport import Stack
-
-Stack.read(".").deploy()
-"""
 
 
 @dataclass
@@ -160,11 +155,7 @@ def acting(sandbox: Sandbox, cluster: Cluster, scratch: Path, rows: list[Row]) -
     build.ensure((VEGETA,), Progress())
     import_servers(sandbox, scratch)
     install_definitions(cluster, GATEWAY_API)
-    source = scratch / "source"
-    source.mkdir()
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text(f"name: {NAME}\nruntime: python\n")
-    with running(cluster, source, scratch / "running") as program:
+    with running(cluster, write_program(scratch / "source", NAME), scratch / "running") as program:
         scene = Scene(sandbox, cluster, program, scratch, rows)
         scene.deploy("1")
         scene.settle()

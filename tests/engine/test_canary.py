@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from homeport import Stack, manifests
-from tests.support import Cluster, Program, differences, running
+from tests.support import Cluster, Program, differences, running, write_program
 
 MODEL = {"name": "tried", "owner": "ds", "image": "registry.example.com/tried", "scale": {"min": 2, "max": 4}}
 ENVIRONMENT = {
@@ -34,12 +34,7 @@ def write(folder: Path, stable: str, canary: str = "", weight: int = 0) -> None:
 
 @pytest.fixture
 def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "model.yaml").write_text(json.dumps(MODEL))
-    (source / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: canary\nruntime: python\n")
+    source = write_program(tmp_path / "source", "canary", PROGRAM, model=MODEL, environment=ENVIRONMENT)
     write(source, "1")
     with running(cluster, source, tmp_path / "running") as program:
         yield program

@@ -15,7 +15,7 @@ import pytest
 from homeport import Stack, manifests
 from tests.engine import interruption
 from tests.engine.interruption import HEAD, Kill, Live, Operation
-from tests.support import ROOT, Cluster, Program, running, until
+from tests.support import ROOT, Cluster, Program, running, until, write_program
 
 REPORT = ROOT / "build" / "interruption-report.md"
 CYCLES = 5
@@ -25,11 +25,6 @@ ENVIRONMENT = {
     "cluster": {"identifier": "interruption"},
     "gateway": {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"},
 }
-PROGRAM = """\
-from homeport import Stack
-
-Stack.read(".").deploy()
-"""
 
 
 def model(name: str) -> dict[str, Any]:
@@ -64,13 +59,8 @@ def write(folder: Path, models: Live) -> list[Any]:
 
 @pytest.fixture
 def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("interrupted", "untouched"):
-        (source / f"{name}.yaml").write_text(json.dumps(model(name)))
-    (source / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: interruption\nruntime: python\n")
+    specs = {"environment": ENVIRONMENT} | {name: model(name) for name in ("interrupted", "untouched")}
+    source = write_program(tmp_path / "source", "interruption", **specs)
     write(source, UNTOUCHED)
     with running(cluster, source, tmp_path / "running") as program:
         yield program
