@@ -15,7 +15,7 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.cluster.load import NO_FAILURE, Row, loads
 from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA, install_definitions
-from tests.support import Cluster, Program, running, until, write_program
+from tests.support import Cluster, Program, live_entry, running, until, write_program
 
 REPOSITORY = "127.0.0.1:1/server"
 """A registry that is not there: the node has the images, but that of a version that nobody built."""
@@ -65,12 +65,9 @@ class Scene:
     ) -> str:
         """What pulumi says to an update."""
         model, environment = SHORT if short else ({}, {})
-        entry: dict[str, Any] = {"spec": "model.yaml", "stable": {"version": stable}}
-        if canary:
-            entry["canary"] = {"version": canary, "weight": weight}
-        other = {"spec": "bystander.yaml", "stable": {"version": "1"}}
+        live = {NAME: live_entry(stable, canary, weight), BYSTANDER: live_entry("1", spec="bystander.yaml")}
         written = {
-            "models.yaml": {"models": {NAME: entry, BYSTANDER: other}},
+            "models.yaml": {"models": live},
             "model.yaml": MODEL | model,
             "bystander.yaml": OTHER,
             "environment.yaml": ENVIRONMENT | environment,

@@ -20,7 +20,7 @@ from sandbox.progress import Progress
 from tests.cluster.load import Result, Row, loads, table
 from tests.cluster.parts import SERVER, VEGETA
 from tests.cluster.scene import ENVIRONMENT, MODEL, REPOSITORY
-from tests.support import ROOT, Cluster, Program, running, until, write_program
+from tests.support import ROOT, Cluster, Program, live_entry, running, until, write_program
 
 REPORT = ROOT / "build" / "autoscaling-report.md"
 NAMESPACE = "--namespace=busy"
@@ -108,7 +108,7 @@ def scene(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathF
     build.ensure((VEGETA, SERVER), Progress())
     archive.write_image(scratch / "image.tar", f"{REPOSITORY}:1", build.directory(SERVER) / "good")
     sandbox.import_image(scratch / "image.tar")
-    live = {"models": {"busy": {"spec": "model.yaml", "stable": {"version": "1"}}}}
+    live = {"models": {"busy": live_entry("1")}}
     here = ENVIRONMENT | {"gateway": None, "relax": RELAXED}
     source = write_program(scratch / "source", "autoscaling", environment=here, models=live)
     with running(cluster, source, scratch / "running") as program:

@@ -20,7 +20,7 @@ from sandbox.network import NODE_ADDRESS
 from sandbox.progress import Progress
 from tests.cluster.parts import KEDA, KEDA_DEFINITIONS, SERVER, install_definitions
 from tests.cluster.scene import ENVIRONMENT, MODEL, REPOSITORY
-from tests.support import Cluster, Program, running, until, write_program
+from tests.support import Cluster, Program, live_entry, running, until, write_program
 
 pytestmark = pytest.mark.slow  # KEDA alone takes ten minutes to build
 
@@ -169,7 +169,7 @@ def scene(sandbox: Sandbox, cluster: Cluster, keda: Path, tmp_path: Path) -> Ite
     build.ensure((SERVER,), Progress())
     archive.write_image(tmp_path / "image.tar", f"{REPOSITORY}:1", build.directory(SERVER) / "good")
     sandbox.import_image(tmp_path / "image.tar")
-    live = {"models": {"worker": {"spec": "model.yaml", "stable": {"version": "1"}}}}
+    live = {"models": {"worker": live_entry("1")}}
     environment = ENVIRONMENT | {"gateway": None, "keda": {"triggers": TRIGGERS}}
     source = write_program(tmp_path / "source", "scale-to-zero", environment=environment, models=live)
     with running(cluster, source, tmp_path / "running") as program:

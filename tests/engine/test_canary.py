@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from homeport import Stack, manifests
-from tests.support import Cluster, Program, differences, running, write_program
+from tests.support import Cluster, Program, differences, live_entry, running, write_program
 
 MODEL = {"name": "tried", "owner": "ds", "image": "registry.example.com/tried", "scale": {"min": 2, "max": 4}}
 ENVIRONMENT = {
@@ -26,10 +26,7 @@ NAMESPACE = "--namespace=tried"
 
 
 def write(folder: Path, stable: str, canary: str = "", weight: int = 0) -> None:
-    entry: dict[str, Any] = {"spec": "model.yaml", "stable": {"version": stable}}
-    if canary:
-        entry["canary"] = {"version": canary, "weight": weight}
-    (folder / "models.yaml").write_text(json.dumps({"models": {"tried": entry}}))
+    (folder / "models.yaml").write_text(json.dumps({"models": {"tried": live_entry(stable, canary, weight)}}))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from homeport import Stack, manifests
 from tests.engine import interruption
 from tests.engine.interruption import HEAD, Kill, Live, Operation
-from tests.support import ROOT, Cluster, Program, running, until, write_program
+from tests.support import ROOT, Cluster, Program, live_entry, running, until, write_program
 
 REPORT = ROOT / "build" / "interruption-report.md"
 CYCLES = 5
@@ -33,10 +33,7 @@ def model(name: str) -> dict[str, Any]:
 
 def live(stable: str, canary: str = "", weight: int = 0) -> Live:
     """The model that changes, and one that does not."""
-    entry: dict[str, Any] = {"spec": "interrupted.yaml", "stable": {"version": stable}}
-    if canary:
-        entry["canary"] = {"version": canary, "weight": weight}
-    return {**UNTOUCHED, "interrupted": entry}
+    return {**UNTOUCHED, "interrupted": live_entry(stable, canary, weight, "interrupted.yaml")}
 
 
 UNTOUCHED: Live = {"untouched": {"spec": "untouched.yaml", "stable": {"version": "1"}}}

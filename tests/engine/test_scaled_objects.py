@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeport import Environment, Model, Release, Stack, manifests
-from tests.support import Cluster, Program, differences, running, write_program
+from tests.support import Cluster, Program, differences, live_entry, running, write_program
 
 MODEL = {"name": "demanded", "owner": "ds", "image": "registry.example.com/demanded"}
 GATEWAY = {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"}
@@ -42,11 +42,8 @@ BOTH = {"min": 0, "max": 4, "target": {"cpu": 60, "requests_per_second": 50, "qu
 
 
 def write(folder: Path, version: str, scale: dict[str, Any] = BOTH, canary: str = "") -> None:
-    entry: dict[str, Any] = {"spec": "model.yaml", "stable": {"version": version}}
-    if canary:
-        entry["canary"] = {"version": canary, "weight": 10}
     (folder / "model.yaml").write_text(json.dumps(MODEL | {"scale": scale}))
-    (folder / "models.yaml").write_text(json.dumps({"models": {"demanded": entry}}))
+    (folder / "models.yaml").write_text(json.dumps({"models": {"demanded": live_entry(version, canary, 10)}}))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from homeport import Stack, manifests
 from homeport.render import render, write
-from tests.support import Cluster, Program, differences, running, write_program
+from tests.support import Cluster, Program, differences, live_entry, running, write_program
 
 MODEL = {
     "name": "vault",
@@ -65,7 +65,7 @@ VALUE, NEXT = "hunter2-but-longer", "correct-horse-battery"
 @pytest.fixture(scope="module")
 def program(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     scratch = tmp_path_factory.mktemp("secrets")
-    live = {"models": {"vault": {"spec": "model.yaml", "stable": {"version": "1"}}}}
+    live = {"models": {"vault": live_entry("1")}}
     source = write_program(scratch / "source", "secrets", PROGRAM, model=MODEL, environment=ENVIRONMENT, models=live)
     cluster.kubectl("create", "--filename=-", stdin=json.dumps(VOLUME))
     try:
