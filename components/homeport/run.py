@@ -128,8 +128,10 @@ def _build(model: Model, folder: Path) -> Build:
 
 def _missing_secrets(model: Model, document: Document) -> Iterator[Problem]:
     own = os.environ.get(DIRECTORY_VARIABLE, "")
+    # What is in the model's folder is in its image.
+    usable = own and not Path(own).resolve().is_relative_to(document.path.parent.resolve())
     for index, secret in enumerate(model.secrets):
-        if not own or not (Path(own) / secret.name).is_file():
+        if not usable or not (Path(own) / secret.name).is_file():
             message = (
                 f'found no value of "{secret.name}", accepted: a file of this name in a folder outside the repository, '
                 f"which the variable {DIRECTORY_VARIABLE} names (found {own or 'nothing'})"

@@ -93,8 +93,11 @@ def test_secrets_are_files_of_the_users_own(
     monkeypatch.delenv("HOMEPORT_SECRETS", raising=False)
     assert homeport("fraud").stderr.startswith(expected)
     (tmp_path / "mine").mkdir()
+    (folder / "licence").write_text("in the image")
+    for wrong in ("mine", "fraud"):
+        monkeypatch.setenv("HOMEPORT_SECRETS", wrong)
+        assert homeport("fraud").stderr.endswith(f"names (found {wrong})\n")
     monkeypatch.setenv("HOMEPORT_SECRETS", "mine")
-    assert homeport("fraud").stderr.endswith("names (found mine)\n")
     (tmp_path / "mine" / "licence").write_text("not to be printed")
     assert made == []
     with socket.create_server(("127.0.0.1", 0)) as found:
