@@ -25,7 +25,7 @@ from sandbox.paths import Paths, cache
 from sandbox.progress import Progress
 
 # The first whose engine is known to run what the library uses; the library asks the same of the SDK.
-OLDEST_USABLE = (3, 200)
+OLDEST_USABLE = (3, 219)
 
 
 def parse_version(text: str) -> tuple[int, int] | None:

@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -16,6 +17,14 @@ DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a433350127
 """Of no image: where pods are fakes."""
 
 Object = Mapping[str, Any]
+T = TypeVar("T")
+
+
+PROGRAM = """\
+from homeport import Stack
+
+Stack.read(".").deploy()
+"""
 
 
 class Cluster:
@@ -92,6 +101,22 @@ class Program:
         return json.loads(done)
 
 
+def write_program(folder: Path, name: str, program: str = PROGRAM, /, **specs: Any) -> Path:
+    """A Pulumi program in a folder of its own, with the content of its specs by their names, such as `environment`."""
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
+    (folder / "__main__.py").write_text(program)
+    for spec, content in specs.items():
+        (folder / f"{spec}.yaml").write_text(json.dumps(content))  # YAML is a superset of JSON
+    return folder
+
+
+def live_entry(stable: str, canary: str = "", weight: int = 0, spec: str = "model.yaml") -> dict[str, Any]:
+    """Of `models.yaml`, what it says of one model: the version that serves and, with its weight, the one that is tried."""
+    entry: dict[str, Any] = {"spec": spec, "stable": {"version": stable}}
+    return entry | ({"canary": {"version": canary, "weight": weight}} if canary else {})
+
+
 @contextmanager
 def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -> Iterator[Program]:
     """A copy of the program in `source`, destroyed at the end, whatever happened."""
@@ -104,6 +129,15 @@ def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -
         yield program
     finally:
         program("destroy", "--yes", "--skip-preview", f"--stack={stack}")
+
+
+def until(ask: Callable[[], T | None], seconds: float, *, every: float = 0.3) -> T:
+    """The first answer that is true or not empty, asked for every so many seconds; fails without one."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(every)
+    return answer
 
 
 def pin(program: Program) -> Path:

@@ -39,7 +39,6 @@ AKS = f"{AKS_LABEL}; sizes: {AZURE_SIZES}"
 NAP = f"Azure/karpenter-provider-azure:pkg/providers/instancetype/instancetype.go; sizes: {AZURE_SIZES}"
 GFD = "NVIDIA/k8s-device-plugin:docs/gpu-feature-discovery/README.md"
 GFD_SEEN = f"{GFD}; value as nodes in the field carry it"
-DEVICE_PLUGIN = "NVIDIA/k8s-device-plugin:README.md, Shared Access to GPUs"
 AMD_LABELLER = "ROCm/gpu-operator:docs (node labels of an MI300X); product names: libdrm:data/amdgpu.ids"
 
 

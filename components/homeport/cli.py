@@ -23,7 +23,7 @@ from homeport import init as beginning
 from homeport import recovery, schemas
 from homeport import render as rendering
 from homeport.documents import SpecError, parse
-from homeport.engine import EngineError
+from homeport.engine import EngineError, stack_name
 from homeport.manifests import manifests
 from homeport.model import Model
 from homeport.stack import MODELS_FILE, Stack
@@ -33,7 +33,8 @@ FAILED = 1
 """Problems were found in what people wrote."""
 
 app = typer.Typer(
-    help="A home on Kubernetes for machine-learning models. Nothing here touches a cluster; `pulumi up` deploys.",
+    help="A home on Kubernetes for machine-learning models. `pulumi up` deploys; nothing here touches a cluster but "
+    "`recover`, by running `pulumi`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -163,7 +164,7 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
 
 @app.command(
     epilog="Examples: `homeport run`, `homeport run fraud-score --port 9000`. Variables: HOMEPORT_CACHE, "
-    "HOMEPORT_SERVER_PACKAGE."
+    "HOMEPORT_SECRETS, HOMEPORT_SERVER_PACKAGE."
 )
 def run(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the model.")] = Path(),
@@ -275,8 +276,10 @@ def history(
     1 there is no such history, 2 the command was used wrongly.
     """
     try:
-        name, updates = histories.updates(stack)
-        found = histories.events(model, updates, histories.at_commits(stacks / name))
+        name = stack_name(stack)
+        read = histories.at_commits(stacks / name.rpartition("/")[2])
+        found = histories.events(model, histories.updates(name), read)
+        found = histories.with_built(model, found, histories.outputs(name))
     except (EngineError, histories.HistoryError) as error:
         _fail([str(error)])
     if output is Table.JSON:

@@ -9,10 +9,7 @@ from collections.abc import Sequence
 
 from homeport.environment import PipVariable
 from homeport.manifests.workload import UID
-from homeport.model import Build
-
-ENVIRONMENT = "/opt/venv"
-FOLDER = "/model"
+from homeport.model import CODE, LIBRARIES, Build
 
 _UNSEEN = ("**/.*", "**/__pycache__", "model.yaml")
 """Never needed, and a change of them must not make another image."""
@@ -55,7 +52,7 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         pip: Variables that pip gets as build secrets.
     """
     requirements = ["", f"COPY {build.requirements} /build/requirements.txt"] if build.requirements else []
-    variables = VARIABLES | {"PATH": f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin", "MLSERVER_MODEL_NAME": name}
+    variables = VARIABLES | {"PATH": f"{LIBRARIES}/bin:/usr/local/bin:/usr/bin:/bin", "MLSERVER_MODEL_NAME": name}
     if build.serve:
         variables["HOMEPORT_SERVE"] = build.serve
     lines = [
@@ -64,20 +61,20 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         *_packages(build.packages),
         "",
         "FROM system AS builder",
-        f"RUN python3 -m venv /opt/pip && python3 -m venv --without-pip {ENVIRONMENT}",
+        f"RUN python3 -m venv /opt/pip && python3 -m venv --without-pip {LIBRARIES}",
         *requirements,
         *_install(build, server, hashed, pip),
         "",
         "FROM system",
         f"RUN {_REMOVE_TOOLS}",
-        f"COPY --link --from=builder {ENVIRONMENT} {ENVIRONMENT}",
+        f"COPY --link --from=builder {LIBRARIES} {LIBRARIES}",
         "ENV " + " ".join(f"{variable}={value}" for variable, value in sorted(variables.items())),
-        f"WORKDIR {FOLDER}",
+        f"WORKDIR {CODE}",
         # A layer for each, in the order that is stated: of large files only those are pushed that have changed.
         *(f"COPY --link --chmod=u=rwX,go=rX {source} {target}" for source, target in _files(build)),
         f"USER {UID}:{UID}",
         "EXPOSE 8080 8082",
-        f'CMD ["homeport-server", "{FOLDER}"]',
+        f'CMD ["homeport-server", "{CODE}"]',
     ]
     return "\n".join(lines) + "\n"
 
@@ -100,7 +97,7 @@ def ignored(build: Build, stated: Sequence[str]) -> str:
 
 def _files(build: Build) -> list[tuple[str, str]]:
     """What is copied, and where to."""
-    return [(file, f"{FOLDER}/{file}") for file in build.files] or [(".", f"{FOLDER}/")]
+    return [(file, f"{CODE}/{file}") for file in build.files] or [(".", f"{CODE}/")]
 
 
 def _packages(packages: Sequence[str]) -> list[str]:
@@ -119,19 +116,21 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
 
     Only wheels: a source distribution runs code of its own while it is installed, beside pip's credentials.
     """
-    install = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python install --only-binary=:all: --no-compile --progress-bar=off"
+    install = (
+        f"/opt/pip/bin/pip --python {LIBRARIES}/bin/python install --only-binary=:all: --no-compile --progress-bar=off"
+    )
     required, with_server = "-r /build/requirements.txt", f"homeport-server=={server}"
     if not build.requirements:
         commands = [f"{install} {with_server}"]
     elif hashed:
         # A lock says everything that may be installed; the server brings itself, and accepts what is there.
-        freeze = f"/opt/pip/bin/pip --python {ENVIRONMENT}/bin/python freeze > /build/installed"
+        freeze = f"/opt/pip/bin/pip --python {LIBRARIES}/bin/python freeze > /build/installed"
         commands = [f"{install} --require-hashes {required}", freeze]
         commands.append(f"{install} --quiet --constraint /build/installed {with_server}")
     else:
         commands = [f"{install} {with_server} {required}"]
     mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in pip)]
-    compiling = f"{ENVIRONMENT}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {ENVIRONMENT}/lib"
+    compiling = f"{LIBRARIES}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {LIBRARIES}/lib"
     return [
         f"RUN {' '.join(mounts)} <<'EOF'",
         "set -e",

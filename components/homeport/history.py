@@ -1,13 +1,14 @@
 """History of a model: which version was live when, by whom and from which commit, as stack and repository tell it.
 
 The stack's own history (`pulumi stack history`) knows every update and the commit it was run from; the repository knows
-what `models.yaml` said at that commit. Nothing else is kept anywhere, so nothing can disagree.
+what `models.yaml` said at that commit. Nothing else is kept anywhere, so nothing can disagree. What no file says, the
+digest of an image that was built, the stack's outputs tell of what is live.
 """
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Event:
     version: str | None
     """Stable version; None: the model was no longer live."""
     digest: str | None
-    """Digest of its image, if it was stated."""
+    """Digest of its image, if it was stated; of an image that was built if it is live now."""
     weights: str | None
     """Version of its weights, if they are in an image of their own."""
     canary: str | None
@@ -50,15 +51,25 @@ class Event:
     """succeeded, failed or in-progress."""
 
 
-def updates(stack: str | None) -> tuple[str, list[Any]]:
-    """Name of a stack (None: the selected one) and its updates, the newest first, as Pulumi tells them.
+def updates(stack: str) -> list[Any]:
+    """The updates of a stack, the newest first, as Pulumi tells them.
 
     Raises:
         EngineError: There is no pulumi, or it knows no such stack.
     """
-    name = engine.stack_name(stack)
-    told = engine.ask("stack", "history", "--json", "--page-size=0", f"--stack={name}").strip()
-    return name.rpartition("/")[2], json.loads(told or "[]")
+    told = engine.ask("stack", "history", "--json", "--page-size=0", f"--stack={stack}").strip()
+    found: list[Any] = json.loads(told or "[]")
+    return found
+
+
+def outputs(stack: str) -> dict[str, Any]:
+    """The outputs of a stack, without its secrets.
+
+    Raises:
+        EngineError: There is no pulumi, or it knows no such stack.
+    """
+    found: dict[str, Any] = json.loads(engine.ask("stack", "output", "--json", f"--stack={stack}"))
+    return found
 
 
 def at_commits(folder: Path) -> ReadFile:
@@ -97,6 +108,15 @@ def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
         names = sorted({name for entries in seen.values() for name in entries})
         raise HistoryError(f'found "{model}", accepted: {", ".join(names) or "none"} (models that were live)')
     return found[::-1]
+
+
+def with_built(model: str, found: Sequence[Event], outputs: Mapping[str, Any]) -> list[Event]:
+    """The events, the newest with the digest of an image that was built: only the stack knows it, and only of now."""
+    newest, live = found[0], outputs.get(model)
+    if newest.digest or newest.result != "succeeded" or not isinstance(live, Mapping):
+        return [*found]
+    digest = str(live.get("image")).partition("@")[2] if live.get("version") == newest.version else ""
+    return [replace(newest, digest=digest or None), *found[1:]]
 
 
 def text(found: Sequence[Event]) -> list[str]:

@@ -40,8 +40,8 @@ class ModelImage(pulumi.ComponentResource):
     """The image of a model, built by `pulumi up` when anything it is made from has changed; a preview builds nothing.
 
     Raises:
-        SpecError: The model or the environment is not valid, the environment does not allow the build, or a file that
-            it needs is not there.
+        SpecError: The model or the environment is not valid, the environment does not allow the build, or the folder or a
+            file that it needs is not there.
     """
 
     ref: pulumi.Output[str]
@@ -84,12 +84,20 @@ def _read(args: ModelImageArgs) -> tuple[Model, Build, Images, Release]:
     version = parse(LiveVersion, {"version": args["version"]}, "args").version
     release = Release(model, environment, version, f"{repository(model, environment)}:{version}")
     problems = [Problem(each.message, field=dotted((model.name, *each.field))) for each in release.build_violations()]
-    build, images = model.build, environment.images
-    if build is None:
+    build, images, folder = model.build, environment.images, Path(args["folder"])
+    if not folder.is_dir():
+        message = f'found "{folder}", accepted: the folder of the model (no such folder: {folder.resolve()})'
+        problems.append(Problem(message, field="args.folder"))
+    elif build is None:
         problems.append(Problem("missing, accepted: how the image is built", field=f"{model.name}.build"))
     else:
-        found = missing(build, Path(args["folder"]))
+        found = missing(build, folder)
         problems += [Problem(message, field=dotted((model.name, "build", *field))) for field, message in found]
+    problems += [
+        Problem(f'found "{os.environ[variable]}", accepted: path of a file (no such file)', field=variable)
+        for variable in (images.pip if images else ())
+        if variable in _FILES and not Path(os.environ.get(variable) or ".").exists()
+    ]
     if problems or build is None or images is None:
         raise SpecError(problems)
     return model, build, images, release

@@ -55,7 +55,17 @@ def _no_secret(name: str) -> str:
 _TAKEN = ("/tmp", "/run/secrets", "/var/run/secrets", "/proc", "/sys", "/dev", "/etc")  # noqa: S108
 """Folders of the container that others fill, or that it cannot do without."""
 
+CODE = "/model"
+"""Folder of a built image that has the model's files."""
+
+LIBRARIES = "/opt/venv"
+"""Folder of a built image that has the Python environment."""
+
 EnvName = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_no_secret)]
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder}/")
 
 
 class Gpu(Spec):
@@ -330,7 +340,7 @@ class Weights(Spec):
     @classmethod
     def _beside_others(cls, found: str) -> str:
         for taken in _TAKEN:
-            if f"{found}/".startswith(f"{taken}/") or f"{taken}/".startswith(f"{found}/"):
+            if _is_in(found, taken) or _is_in(taken, found):
                 raise ValueError(f"a folder neither in nor around {taken}, such as /weights")
         return found
 
@@ -434,6 +444,20 @@ class Model(Spec):
     def _secrets_once(cls, found: list[Secret]) -> list[Secret]:
         if len({secret.name for secret in found}) < len(found):
             raise ValueError("each name once")
+        return found
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_hide_no_code(cls, found: Weights | None, info: ValidationInfo) -> Weights | None:
+        build = info.data.get("build")
+        if found and build and not build.dockerfile:
+            for folder in (CODE, LIBRARIES):
+                if _is_in(folder, found.path):
+                    raise ValueError(
+                        f"another `path` than {found.path}, which hides {folder} of the image that is built"
+                    )
+            if _is_in(found.path, LIBRARIES):
+                raise ValueError(f"a `path` outside {LIBRARIES}, which has the libraries of the image that is built")
         return found
 
     @model_validator(mode="after")

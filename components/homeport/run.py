@@ -7,16 +7,17 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from homeport.build_context import missing
 from homeport.dockerfile import VARIABLES
-from homeport.documents import Document, SpecError
+from homeport.documents import Document, Problem, SpecError
 from homeport.environment import Defaults
 from homeport.fields import byte_count, millicores
+from homeport.manifests.secrets import DIRECTORY_VARIABLE
 from homeport.manifests.workload import DRAIN_VARIABLE
 from homeport.model import Build, Model
 from homeport.run_environment import cache, environment
@@ -76,14 +77,15 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     """Read a model, make its environment and find out which limits hold.
 
     Raises:
-        SpecError: The `model.yaml` is not as it should be.
+        SpecError: The `model.yaml` is not as it should be, or a file that it names or a secret is not there.
         RunError: What it describes is not served by homeport's server, or the port is taken.
         EnvironmentFailedError: The environment cannot be made.
     """
     document = Document.read(folder / "model.yaml")
     model = document.validate(Model)
     build = _build(model, folder)
-    if problems := [document.problem(("build", *field), message) for field, message in missing(build, folder)]:
+    problems = [document.problem(("build", *field), message) for field, message in missing(build, folder)]
+    if problems := [*problems, *_missing_secrets(model, document)]:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):
         _check_free(number)
@@ -124,6 +126,19 @@ def _build(model: Model, folder: Path) -> Build:
     return model.build
 
 
+def _missing_secrets(model: Model, document: Document) -> Iterator[Problem]:
+    own = os.environ.get(DIRECTORY_VARIABLE, "")
+    # What is in the model's folder is in its image.
+    usable = own and not Path(own).resolve().is_relative_to(document.path.parent.resolve())
+    for index, secret in enumerate(model.secrets):
+        if not usable or not (Path(own) / secret.name).is_file():
+            message = (
+                f'found no value of "{secret.name}", accepted: a file of this name in a folder outside the repository, '
+                f"which the variable {DIRECTORY_VARIABLE} names (found {own or 'nothing'})"
+            )
+            yield document.problem(("secrets", index), message)
+
+
 def _served(folder: Path, build: Build) -> Path:
     """The folder itself, or one with links to just the `files` that go into the image: a forgotten one is missed here."""
     if not build.files:
@@ -140,6 +155,7 @@ def _served(folder: Path, build: Build) -> Path:
 
 def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str, str]:
     serve = {"HOMEPORT_SERVE": build.serve} if build.serve else {}
+    secrets = {DIRECTORY_VARIABLE: str(Path(os.environ[DIRECTORY_VARIABLE]).resolve())} if model.secrets else {}
     here = {
         "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
         # Files of the image are compiled already. Here that happens at the first start, and not in the model's folder.
@@ -151,7 +167,7 @@ def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str,
         "MLSERVER_METRICS_PORT": str(port + METRICS_ABOVE),
         DRAIN_VARIABLE: str(model.drain_seconds),
     }
-    return {**VARIABLES, **here, **serve, **model.env}
+    return {**VARIABLES, **here, **serve, **secrets, **model.env}
 
 
 def _check_free(port: int) -> None:

@@ -2,11 +2,12 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from sandbox import build
 from sandbox.parts import Part
 from sandbox.progress import Progress
-from tests.support import Cluster
+from tests.support import Cluster, until
 
 SOURCES = Path(__file__).parent / "go"
 
@@ -62,4 +63,10 @@ def install_definitions(cluster: Cluster, *parts: Part) -> None:
     build.ensure(parts, Progress())
     definitions = [subprocess.check_output([build.program(part, part.name)], text=True) for part in parts]
     cluster.kubectl("apply", "--server-side", "--filename=-", stdin="---\n".join(definitions))
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    # Not `kubectl wait`, which fails on a definition that has no conditions yet.
+    until(lambda: all(map(_established, cluster.get("crd")["items"])), 60)
+
+
+def _established(definition: Any) -> bool:
+    conditions = definition.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)

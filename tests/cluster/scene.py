@@ -15,7 +15,7 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.cluster.load import NO_FAILURE, Row, loads
 from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA, install_definitions
-from tests.support import Cluster, Program, running
+from tests.support import Cluster, Program, live_entry, running, until, write_program
 
 REPOSITORY = "127.0.0.1:1/server"
 """A registry that is not there: the node has the images, but that of a version that nobody built."""
@@ -48,11 +48,6 @@ ENVIRONMENT: dict[str, Any] = {
 }
 SHORT = {"startup_seconds": 3}, {"provision_seconds": 1}
 """What changes of model and environment for an update that is to fail: nobody needs to wait long for it."""
-PROGRAM = """\
-from homeport import Stack
-
-Stack.read(".").deploy()
-"""
 
 
 @dataclass
@@ -70,12 +65,9 @@ class Scene:
     ) -> str:
         """What pulumi says to an update."""
         model, environment = SHORT if short else ({}, {})
-        entry: dict[str, Any] = {"spec": "model.yaml", "stable": {"version": stable}}
-        if canary:
-            entry["canary"] = {"version": canary, "weight": weight}
-        other = {"spec": "bystander.yaml", "stable": {"version": "1"}}
+        live = {NAME: live_entry(stable, canary, weight), BYSTANDER: live_entry("1", spec="bystander.yaml")}
         written = {
-            "models.yaml": {"models": {NAME: entry, BYSTANDER: other}},
+            "models.yaml": {"models": live},
             "model.yaml": MODEL | model,
             "bystander.yaml": OTHER,
             "environment.yaml": ENVIRONMENT | environment,
@@ -160,11 +152,7 @@ def acting(sandbox: Sandbox, cluster: Cluster, scratch: Path, rows: list[Row]) -
     build.ensure((VEGETA,), Progress())
     import_servers(sandbox, scratch)
     install_definitions(cluster, GATEWAY_API)
-    source = scratch / "source"
-    source.mkdir()
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text(f"name: {NAME}\nruntime: python\n")
-    with running(cluster, source, scratch / "running") as program:
+    with running(cluster, write_program(scratch / "source", NAME), scratch / "running") as program:
         scene = Scene(sandbox, cluster, program, scratch, rows)
         scene.deploy("1")
         scene.settle()
@@ -205,10 +193,3 @@ def text(file: Path) -> str:
 def ready(pod: Any) -> bool:
     conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
-def until(state: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.3)

@@ -15,8 +15,7 @@ from typing import IO
 from sandbox import Sandbox, archive, build, cgroups, components, machine
 from sandbox.network import NODE_ADDRESS
 from sandbox.parts import CONTAINERD, KUBERNETES, PAUSE
-from tests.cluster.scene import until
-from tests.support import Cluster
+from tests.support import Cluster, until
 
 NAME = "second"
 HOME = f"{components.HOME}/{NAME}"

@@ -19,8 +19,8 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.cluster.load import Result, Row, loads, table
 from tests.cluster.parts import SERVER, VEGETA
-from tests.cluster.scene import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
-from tests.support import ROOT, Cluster, Program, running
+from tests.cluster.scene import ENVIRONMENT, MODEL, REPOSITORY
+from tests.support import ROOT, Cluster, Program, live_entry, running, until, write_program
 
 pytestmark = pytest.mark.load
 
@@ -104,29 +104,15 @@ def failures(result: Result) -> dict[str, int]:
     return dict(result.failures)
 
 
-def until(state: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.5)
-
-
 @pytest.fixture(scope="module")
 def scene(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     scratch = tmp_path_factory.mktemp("autoscaling")
     build.ensure((VEGETA, SERVER), Progress())
     archive.write_image(scratch / "image.tar", f"{REPOSITORY}:1", build.directory(SERVER) / "good")
     sandbox.import_image(scratch / "image.tar")
-    source = scratch / "source"
-    source.mkdir()
-    live = {"models": {"busy": {"spec": "model.yaml", "stable": {"version": "1"}}}}
-    for name, content in {
-        "environment.yaml": ENVIRONMENT | {"gateway": None, "relax": RELAXED},
-        "models.yaml": live,
-    }.items():
-        (source / name).write_text(json.dumps(content))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: autoscaling\nruntime: python\n")
+    live = {"models": {"busy": live_entry("1")}}
+    here = ENVIRONMENT | {"gateway": None, "relax": RELAXED}
+    source = write_program(scratch / "source", "autoscaling", environment=here, models=live)
     with running(cluster, source, scratch / "running") as program:
         scene = Scene(sandbox, cluster, program, scratch)
         scene.write()

@@ -21,8 +21,8 @@ from homeport import Environment, Model, Release, manifests
 from sandbox import Sandbox
 from tests.cluster.gateway import gateway
 from tests.cluster.load import NO_FAILURE, Row, answers
-from tests.cluster.scene import ENVIRONMENT, HOST, MODEL, NAME, REPOSITORY, Scene, acting, kill, ready, until
-from tests.support import Cluster
+from tests.cluster.scene import ENVIRONMENT, HOST, MODEL, NAME, REPOSITORY, Scene, acting, kill, ready
+from tests.support import Cluster, until
 
 pytestmark = [pytest.mark.load, pytest.mark.usefixtures("shown")]
 

@@ -11,9 +11,9 @@ import pytest
 from homeport import Environment, Model, Release, manifests
 from sandbox import Sandbox
 from tests.cluster.load import NO_FAILURE, Row, loads
-from tests.cluster.scene import ENVIRONMENT, IMAGES, MODEL, REPOSITORY, import_servers, ready, until
+from tests.cluster.scene import ENVIRONMENT, IMAGES, MODEL, REPOSITORY, import_servers, ready
 from tests.cluster.second_node import NAME, SecondNode, second_node
-from tests.support import Cluster
+from tests.support import Cluster, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shown")]
 

@@ -15,8 +15,8 @@ import pytest
 from homeport import Environment, Model, Release, manifests
 from sandbox import Sandbox
 from tests.cluster.load import NO_FAILURE, Row, loads
-from tests.cluster.scene import ENVIRONMENT, MODEL, NAME, REPOSITORY, import_servers, kill, ready, until
-from tests.support import ROOT, Cluster
+from tests.cluster.scene import ENVIRONMENT, MODEL, NAME, REPOSITORY, import_servers, kill, ready
+from tests.support import ROOT, Cluster, until
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from sandbox.certificates import Authority
 from sandbox.network import NODE_ADDRESS
 from sandbox.progress import Progress
 from tests.cluster.parts import KEDA, KEDA_DEFINITIONS, SERVER, install_definitions
-from tests.cluster.scene import ENVIRONMENT, MODEL, PROGRAM, REPOSITORY
-from tests.support import Cluster, Program, running
+from tests.cluster.scene import ENVIRONMENT, MODEL, REPOSITORY
+from tests.support import Cluster, Program, live_entry, running, until, write_program
 
 pytestmark = pytest.mark.slow  # KEDA alone takes ten minutes to build
 
@@ -160,9 +160,7 @@ class Scene:
 
 def seconds_until(state: Callable[[], bool], most: float) -> float:
     begun = time.monotonic()
-    while not state():
-        assert time.monotonic() - begun < most, "waited too long"
-        time.sleep(0.5)
+    until(state, most)
     return time.monotonic() - begun
 
 
@@ -171,14 +169,9 @@ def scene(sandbox: Sandbox, cluster: Cluster, keda: Path, tmp_path: Path) -> Ite
     build.ensure((SERVER,), Progress())
     archive.write_image(tmp_path / "image.tar", f"{REPOSITORY}:1", build.directory(SERVER) / "good")
     sandbox.import_image(tmp_path / "image.tar")
-    source = tmp_path / "source"
-    source.mkdir()
-    live = {"models": {"worker": {"spec": "model.yaml", "stable": {"version": "1"}}}}
+    live = {"models": {"worker": live_entry("1")}}
     environment = ENVIRONMENT | {"gateway": None, "keda": {"triggers": TRIGGERS}}
-    for name, content in {"environment.yaml": environment, "models.yaml": live}.items():
-        (source / name).write_text(json.dumps(content))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: scale-to-zero\nruntime: python\n")
+    source = write_program(tmp_path / "source", "scale-to-zero", environment=environment, models=live)
     with running(cluster, source, tmp_path / "running") as program:
         scene = Scene(cluster, program, keda / "worker.json")
         scene.waiting(0)

@@ -1,6 +1,5 @@
 """Weights and secrets in real pods: from an image, from a volume, as files; the model reads them and writes none."""
 
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ from homeport import Release, manifests
 from homeport.environment import LiveWeights
 from sandbox import Sandbox, archive
 from tests.cluster.probes import IMAGE, Probes, model, releases
+from tests.support import until
 
 REPOSITORY = "homeport.invalid/weights"
 VOLUME = "corpus-on-this-machine"
@@ -97,10 +97,7 @@ def test_new_value_of_a_secret_changes_the_file_under_the_running_model(probes: 
     probes.apply(manifests(seer("1", "second")))
     # The kubelet looks about once a minute, and at once when the pod is touched.
     probes.cluster.kubectl("annotate", "pod", before["metadata"]["name"], "look=now", f"--namespace={BARE.namespace}")
-    deadline = time.monotonic() + 150
-    while read(probes, BARE, SECRET) != "second":
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.5)
+    until(lambda: read(probes, BARE, SECRET) == "second", 150)
     after = pod(probes)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0

@@ -7,14 +7,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from homeport import Stack, manifests
-from tests.support import Cluster, Program, differences
+from tests.support import Cluster, Program, differences, until
 
 KINDS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,roles,rolebindings,networkpolicies,services,deployments,"
@@ -82,7 +82,7 @@ def kill(program: Program, command: str, seconds: float, *, provider: bool = Fal
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=seconds)
     if provider:
-        until(lambda: process.poll() is not None or providers(process))
+        until(lambda: process.poll() is not None or providers(process), 120, every=0.05)
     if process.poll() is not None:
         return None
     for pid in providers(process) if provider else [process.pid]:
@@ -108,15 +108,6 @@ def providers(process: "subprocess.Popen[bytes]") -> list[int]:
     listed = subprocess.check_output(["ps", "-wweo", "pid=,ppid=,args="], text=True)
     rows = (line.split(maxsplit=2) for line in listed.splitlines())
     return [int(pid) for pid, parent, args in rows if int(parent) == process.pid and "pulumi-resource-" in args]
-
-
-def until(ask: Callable[[], Any]) -> Any:
-    """The first answer that is not empty; two minutes at most."""
-    deadline = time.monotonic() + 120
-    while not (answer := ask()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return answer
 
 
 def recover(program: Program, *arguments: str, fails: bool = False, killed_after: float | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from homeport import Stack, manifests
-from tests.support import Cluster, Program, differences, running
+from tests.support import Cluster, Program, differences, live_entry, running, write_program
 
 MODEL = {"name": "tried", "owner": "ds", "image": "registry.example.com/tried", "scale": {"min": 2, "max": 4}}
 ENVIRONMENT = {
@@ -26,20 +26,12 @@ NAMESPACE = "--namespace=tried"
 
 
 def write(folder: Path, stable: str, canary: str = "", weight: int = 0) -> None:
-    entry: dict[str, Any] = {"spec": "model.yaml", "stable": {"version": stable}}
-    if canary:
-        entry["canary"] = {"version": canary, "weight": weight}
-    (folder / "models.yaml").write_text(json.dumps({"models": {"tried": entry}}))
+    (folder / "models.yaml").write_text(json.dumps({"models": {"tried": live_entry(stable, canary, weight)}}))
 
 
 @pytest.fixture
 def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "model.yaml").write_text(json.dumps(MODEL))
-    (source / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: canary\nruntime: python\n")
+    source = write_program(tmp_path / "source", "canary", PROGRAM, model=MODEL, environment=ENVIRONMENT)
     write(source, "1")
     with running(cluster, source, tmp_path / "running") as program:
         yield program

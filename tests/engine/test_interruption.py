@@ -15,7 +15,7 @@ import pytest
 from homeport import Stack, manifests
 from tests.engine import interruption
 from tests.engine.interruption import HEAD, Kill, Live, Operation
-from tests.support import ROOT, Cluster, Program, running
+from tests.support import ROOT, Cluster, Program, live_entry, running, until, write_program
 
 REPORT = ROOT / "build" / "interruption-report.md"
 CYCLES = 5
@@ -25,11 +25,6 @@ ENVIRONMENT = {
     "cluster": {"identifier": "interruption"},
     "gateway": {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"},
 }
-PROGRAM = """\
-from homeport import Stack
-
-Stack.read(".").deploy()
-"""
 
 
 def model(name: str) -> dict[str, Any]:
@@ -38,10 +33,7 @@ def model(name: str) -> dict[str, Any]:
 
 def live(stable: str, canary: str = "", weight: int = 0) -> Live:
     """The model that changes, and one that does not."""
-    entry: dict[str, Any] = {"spec": "interrupted.yaml", "stable": {"version": stable}}
-    if canary:
-        entry["canary"] = {"version": canary, "weight": weight}
-    return {**UNTOUCHED, "interrupted": entry}
+    return {**UNTOUCHED, "interrupted": live_entry(stable, canary, weight, "interrupted.yaml")}
 
 
 UNTOUCHED: Live = {"untouched": {"spec": "untouched.yaml", "stable": {"version": "1"}}}
@@ -64,13 +56,8 @@ def write(folder: Path, models: Live) -> list[Any]:
 
 @pytest.fixture
 def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("interrupted", "untouched"):
-        (source / f"{name}.yaml").write_text(json.dumps(model(name)))
-    (source / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: interruption\nruntime: python\n")
+    specs = {"environment": ENVIRONMENT} | {name: model(name) for name in ("interrupted", "untouched")}
+    source = write_program(tmp_path / "source", "interruption", **specs)
     write(source, UNTOUCHED)
     with running(cluster, source, tmp_path / "running") as program:
         yield program
@@ -120,7 +107,7 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     program.up()
     write(program.folder, live("1", "2", 10))
     process = interruption.start(program, "up")
-    interruption.until(lambda: cluster.exists("deployment/interrupted-canary", "--namespace=interrupted"))
+    until(lambda: cluster.exists("deployment/interrupted-canary", "--namespace=interrupted"), 120, every=0.05)
     (provider,) = interruption.providers(process)  # outlives its engine
     process.send_signal(signal.SIGSTOP)
     # Its engine is there: nothing is touched.
@@ -149,7 +136,7 @@ def test_recovery_waits_until_a_namespace_is_gone(cluster: Cluster, program: Pro
     configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": held}
     cluster.kubectl("create", "--filename=-", stdin=json.dumps(configmap))
     process = interruption.start(program, "destroy")
-    interruption.until(lambda: cluster.get("namespace/untouched")["metadata"].get("deletionTimestamp"))
+    until(lambda: cluster.get("namespace/untouched")["metadata"].get("deletionTimestamp"), 120, every=0.05)
     process.kill()
     process.wait()
     with ThreadPoolExecutor() as pool:

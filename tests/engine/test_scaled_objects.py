@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from homeport import Environment, Model, Release, Stack, manifests
-from tests.engine.test_canary import PROGRAM
-from tests.support import Cluster, Program, differences, running
+from tests.support import Cluster, Program, differences, live_entry, running, write_program
 
 MODEL = {"name": "demanded", "owner": "ds", "image": "registry.example.com/demanded"}
 GATEWAY = {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"}
@@ -43,20 +42,13 @@ BOTH = {"min": 0, "max": 4, "target": {"cpu": 60, "requests_per_second": 50, "qu
 
 
 def write(folder: Path, version: str, scale: dict[str, Any] = BOTH, canary: str = "") -> None:
-    entry: dict[str, Any] = {"spec": "model.yaml", "stable": {"version": version}}
-    if canary:
-        entry["canary"] = {"version": canary, "weight": 10}
     (folder / "model.yaml").write_text(json.dumps(MODEL | {"scale": scale}))
-    (folder / "models.yaml").write_text(json.dumps({"models": {"demanded": entry}}))
+    (folder / "models.yaml").write_text(json.dumps({"models": {"demanded": live_entry(version, canary, 10)}}))
 
 
 @pytest.fixture
 def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: scaled-objects\nruntime: python\n")
+    source = write_program(tmp_path / "source", "scaled-objects", environment=ENVIRONMENT)
     write(source, "1")
     with running(cluster, source, tmp_path / "running") as program:
         yield program

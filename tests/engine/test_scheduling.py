@@ -2,12 +2,11 @@
 
 import json
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -15,9 +14,7 @@ from homeport import Environment, Model, Release
 from homeport.manifests import manifests
 from tests import nodes as world
 from tests.nodes import Node, Place
-from tests.support import Cluster
-
-T = TypeVar("T")
+from tests.support import Cluster, until
 
 MODEL_FILE = Path(__file__).parents[2] / "examples" / "portability" / "model.yaml"
 WORLD = world.places()
@@ -37,7 +34,7 @@ def nodes(cluster: Cluster) -> Iterator[Callable[[list[Node]], None]]:
 
     def make(wanted: list[Node]) -> None:
         create(cluster, [kubernetes_node(node) for node in wanted])
-        until(lambda: len(wanted) <= sum(map(ready, found := labelled(cluster))) == len(found) or None)
+        until(lambda: len(wanted) <= sum(map(ready, found := labelled(cluster))) == len(found), 60)
 
     yield make
     cluster.kubectl("delete", f"--raw=/api/v1/nodes?labelSelector={LABEL}")  # all at once, not one by one
@@ -68,9 +65,9 @@ def test_one_model_file_lands_on_the_right_node_of_every_place(
     nodes([*decoys, *place.foreign(WORLD)])
     deploy(release)
     # Before decoys alone the pod waits: each was considered, and none will do.
-    assert until(lambda: waiting(cluster, release)) == "Unschedulable"
+    assert until(lambda: waiting(cluster, release), 60) == "Unschedulable"
     nodes(right)
-    assert until(lambda: node_of(cluster, release)) in {node.name for node in right}
+    assert until(lambda: node_of(cluster, release), 60) in {node.name for node in right}
 
 
 @pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
@@ -81,7 +78,7 @@ def test_the_first_kind_of_the_model_file_is_preferred(
     release = release_of(Model.load(MODEL_FILE), place, spot=False)
     deploy(release)
     first = {node.name for node in place.nodes if node.kind == "h100"}
-    assert until(lambda: node_of(cluster, release)) in first
+    assert until(lambda: node_of(cluster, release), 60) in first
 
 
 @pytest.mark.parametrize("place", WORLD, ids=lambda place: place.name)
@@ -97,7 +94,7 @@ def test_every_kind_slice_and_share_lands_on_its_node(
         wanted[releases[-1].model.name] = {
             node.name for node in place.nodes if (node.kind, node.part, node.spot) == (kind, part, spot)
         }
-    found = {each.model.name: until(lambda each=each: node_of(cluster, each)) for each in releases}  # type: ignore[misc]
+    found = {each.model.name: until(lambda each=each: node_of(cluster, each), 60) for each in releases}  # type: ignore[misc]
     assert {name: node for name, node in found.items() if node not in wanted[name]} == {}
 
 
@@ -112,11 +109,11 @@ def test_where_no_gpu_is_spare_an_update_waits_for_ever_unless_it_may_take_one_f
     cluster.kubectl(*status)
     new = replace(old, version="2", image=f"{old.model.image}:2")
     create(cluster, manifests(new))
-    assert until(lambda: placed(cluster, new) == {"1": True, "2": False} or None)
+    assert until(lambda: placed(cluster, new) == {"1": True, "2": False}, 60)
     said = {**old.environment.model_dump(exclude_unset=True), "relax": {"gpu_downtime": "all GPUs are in use"}}
     create(cluster, manifests(replace(new, environment=Environment.model_validate(said))))
     cluster.kubectl(*status)
-    assert until(lambda: placed(cluster, new) == {"2": True} or None)
+    assert until(lambda: placed(cluster, new) == {"2": True}, 60)
 
 
 def placed(cluster: Cluster, release: Release) -> dict[str, bool]:
@@ -190,11 +187,3 @@ def waiting(cluster: Cluster, release: Release) -> str | None:
 def node_of(cluster: Cluster, release: Release) -> str | None:
     """The node that the scheduler chose for the pod of a release."""
     return next((pod["spec"].get("nodeName") for pod in pods(cluster, release)), None)
-
-
-def until(ask: Callable[[], T | None]) -> T | None:
-    """The first answer; None after a minute without."""
-    deadline = time.monotonic() + 60
-    while (answer := ask()) is None and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return answer

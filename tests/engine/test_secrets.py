@@ -10,7 +10,7 @@ import pytest
 
 from homeport import Stack, manifests
 from homeport.render import render, write
-from tests.support import Cluster, Program, differences, running
+from tests.support import Cluster, Program, differences, live_entry, running, write_program
 
 MODEL = {
     "name": "vault",
@@ -65,15 +65,8 @@ VALUE, NEXT = "hunter2-but-longer", "correct-horse-battery"
 @pytest.fixture(scope="module")
 def program(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     scratch = tmp_path_factory.mktemp("secrets")
-    source = scratch / "source"
-    source.mkdir()
-    (source / "model.yaml").write_text(json.dumps(MODEL))
-    (source / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
-    (source / "models.yaml").write_text(
-        json.dumps({"models": {"vault": {"spec": "model.yaml", "stable": {"version": "1"}}}})
-    )
-    (source / "__main__.py").write_text(PROGRAM)
-    (source / "Pulumi.yaml").write_text("name: secrets\nruntime: python\n")
+    live = {"models": {"vault": live_entry("1")}}
+    source = write_program(scratch / "source", "secrets", PROGRAM, model=MODEL, environment=ENVIRONMENT, models=live)
     cluster.kubectl("create", "--filename=-", stdin=json.dumps(VOLUME))
     try:
         with running(cluster, source, scratch / "running") as program:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.image import SERVER
 from tests.server.conftest import Server, Start
-from tests.server.test_functions import ask, column
+from tests.server.test_functions import ask, column, told_at_start
 
 # Writes a model of each kind into a folder of its own. Labels are 1 where the first of two features is above 0.
 TRAIN = """
@@ -197,38 +196,13 @@ NOT_A_MODEL = [
     "cut-model.onnx",
     "onnx-sequence",
 ]
-EACH = """
-import asyncio, sys
-from pathlib import Path
-from homeport_server.finding import find
-async def main():
-    for folder in sys.argv[1:]:
-        try:
-            (settings,) = await find(Path(folder), None)
-            await settings.implementation(settings).load()
-            print(f"opened {folder}")
-        except Exception as error:
-            print(f"refused {type(error).__name__} {error}".replace("\\n", " "))
-asyncio.run(main())
-"""
-"""What a server does at its start, for one folder after the other: each as a server of its own would take a minute."""
 
 
 def test_a_file_that_is_no_model_is_refused_and_runs_nothing(libraries: Path, made: Path) -> None:
-    folders = [str(made / name) for name in [*NOT_A_MODEL, *SERVED]]
-    done = subprocess.run(
-        [str(libraries), "-c", EACH, *folders],
-        env={"PYTHONPATH": str(SERVER.parent)},
-        cwd=made,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stdout.splitlines() if line.startswith(("refused ", "opened "))]
+    told = told_at_start(libraries, [(made / name, None) for name in [*NOT_A_MODEL, *SERVED]])
     refused, opened = told[: len(NOT_A_MODEL)], told[len(NOT_A_MODEL) :]
-    assert [line for line in refused if not line.startswith("refused ")] == []
-    assert opened == [f"opened {made / name}" for name in SERVED]
+    assert [line for line in refused if not line.startswith("refused: ")] == []
+    assert opened == ["started"] * len(SERVED)
     assert not list(made.rglob("hacked"))
     assert "output 'list' is a seq(tensor(float)); accepted: tensor(bool), " in refused[-1]
 

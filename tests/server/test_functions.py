@@ -328,21 +328,35 @@ def test_a_signature_says_what_it_accepts_or_is_refused(libraries: Path) -> None
     ]
 
 
-FIND = """
-import asyncio, sys
+START = """
+import asyncio, json, sys
 from pathlib import Path
 from homeport_server.finding import find
 async def main():
-    for serve in sys.argv[1:]:
+    for folder, serve in json.loads(sys.argv[1]):
         try:
-            (settings,) = await find(Path.cwd(), serve)
+            (settings,) = await find(Path(folder), serve)
             await settings.implementation(settings).load()
-            print("accepted")
-        except ValueError as error:
-            print(error)
+            print("told: started")
+        except Exception as error:
+            print(f"told: refused: {error}".replace("\\n", " "))
 asyncio.run(main())
 """
-"""What a server does at its start, for one name after the other: each as a server of its own would take a minute."""
+
+
+def told_at_start(libraries: Path, cases: list[tuple[Path, str | None]]) -> list[str]:
+    """What a server does at its start with folders and names to serve: each as one of its own would take a minute."""
+    done = subprocess.run(
+        [str(libraries), "-c", START, json.dumps([(str(folder), serve) for folder, serve in cases])],
+        env={"PYTHONPATH": str(SERVER.parent)},
+        cwd=cases[0][0],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()  # libraries print, too
+    return [line.removeprefix("told: ") for line in lines if line.startswith("told: ")]
 
 
 def test_a_name_that_leads_nowhere_is_refused(libraries: Path, tmp_path: Path) -> None:
@@ -357,15 +371,8 @@ def test_a_name_that_leads_nowhere_is_refused(libraries: Path, tmp_path: Path) -
         "mine:later": f"found 'mine:later' {plain}",
         "mine": "found 'mine' to serve; accepted: module:function or module:Class, such as model:predict",
     }
-    done = subprocess.run(
-        [str(libraries), "-c", FIND, *reasons],
-        env={"PYTHONPATH": str(SERVER.parent)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines() == list(reasons.values())
+    told = told_at_start(libraries, [(tmp_path, serve) for serve in reasons])
+    assert told == [f"refused: {reason}" for reason in reasons.values()]
 
 
 def test_what_cannot_be_served_ends_the_server(start_any: Start, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport import SpecError, Stack, manifests
+from homeport import ModelImage, ModelImageArgs, SpecError, Stack, manifests
 from homeport.provenance import origin
 from tests.unit.test_dockerfile import git
 
@@ -50,6 +50,20 @@ def test_a_version_that_is_to_be_built_is_shown_by_its_tag(stack: Path) -> None:
     (release,) = Stack.read(stack / "dev").releases
     assert release.built == release
     assert images(stack) == ["registry.example.com/models/iris:1"]
+
+
+def test_what_a_build_needs_of_the_machine_and_does_not_find(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (release,) = Stack.read(stack / "dev").releases
+    images = {"registry": "registry.example.com", "bases": {"python-3.11": "registry.example.com/base:1"}}
+    environment = {"cluster": {"identifier": "dev"}, "images": images | {"pip": ["PIP_CERT"], "packages": ["libgomp1"]}}
+    args = ModelImageArgs(model=release.model, environment=environment, folder=f"{stack}/rose", version="1")
+    monkeypatch.setenv("PIP_CERT", "/absent.pem")
+    with pytest.raises(SpecError) as error:
+        ModelImage("iris", args)
+    assert [str(problem) for problem in error.value.problems] == [
+        f'args.folder: found "{stack}/rose", accepted: the folder of the model (no such folder: {stack}/rose)',
+        'PIP_CERT: found "/absent.pem", accepted: path of a file (no such file)',
+    ]
 
 
 def test_a_version_with_a_digest_is_used_as_it_is(stack: Path) -> None:

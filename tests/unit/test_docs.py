@@ -51,6 +51,22 @@ def test_readme_shows_what_check_says() -> None:
     assert said in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_readme_lists_every_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\[docs/[a-z-]+\.md\]\((docs/[a-z-]+\.md)\)", text)
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_every_decision_has_its_number_and_is_linked_where_it_belongs() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    numbers = [int(page.name[:4]) for page in decisions]
+    assert len(set(numbers)) == len(numbers)
+    heads = [page.read_text(encoding="utf-8").partition(".")[0] for page in decisions]
+    assert heads == [f"# {number}" for number in numbers]
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES if page.parent.name != "decisions")
+    assert [page.name for page in decisions if f"decisions/{page.name})" not in pages] == []
+
+
 PLATFORM = re.compile(
     r"\b(kubernetes|k8s|kubectl|helm|pods?|namespaces?|deployments?|replicas?|replicasets?|daemonsets?|statefulsets?|"
     r"containers?|nodes?|clusters?|manifests?|ingress|taints?|tolerations?|crds?|configmaps?|sidecars?|quotas?|yaml file)\b",

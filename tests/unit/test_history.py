@@ -10,9 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from homeport.cli import app
-from homeport.history import HistoryError, events
+from homeport.history import HistoryError, events, with_built
 
 DIGEST = "sha256:" + "5" * 64
+BUILT = "sha256:" + "6" * 64
+
+
+GIT = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com"]
 
 
 def update(commit: str, hour: int, result: str = "succeeded", kind: str = "update", dirty: str = "false") -> Any:
@@ -98,23 +102,23 @@ def test_model_that_was_never_live_names_those_that_were() -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Any]], str]:
-    """A repository with one commit of stack prod, and a pulumi that tells updates of it."""
+    """A repository with a commit of stack prod, and a pulumi that tells updates of the last one."""
     folder = tmp_path / "stacks" / "prod"
     folder.mkdir(parents=True)
     (folder / "models.yaml").write_text(live("1", CANARY))
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-    for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "a"]):
-        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
-    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True).strip()
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*GIT, *arguments], cwd=tmp_path, check=True)
 
     def tell(updates: list[Any]) -> str:
+        commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=tmp_path, text=True).strip()
         for each in updates:
             each["environment"]["git.head"] = commit
         (tmp_path / "told.json").write_text(json.dumps(updates))
+        (tmp_path / "outputs.json").write_text(json.dumps({"iris": {"version": "1", "image": f"r/iris@{BUILT}"}}))
         program = tmp_path / "pulumi"
         program.write_text(
             f'#!/bin/sh\ncase "$*" in\n*show-name*) echo org/homeport/prod;;\n*stack=nowhere*) echo no stack >&2; exit 1;;\n'
-            f"*history*) cat {tmp_path}/told.json;;\nesac\n"
+            f"*history*) cat {tmp_path}/told.json;;\n*output*) cat {tmp_path}/outputs.json;;\nesac\n"
         )
         program.chmod(0o755)
         return commit
@@ -135,6 +139,32 @@ def test_table_of_the_selected_stack(repository: Callable[[list[Any]], str]) -> 
         "TIME                  VERSION  CANARY   RESULT     COMMIT              AUTHOR  DIGEST\n"
         f"2026-11-22T01:00:00Z  1        2 (10%)  succeeded  {commit[:12]}-dirty  Ada     {DIGEST}\n"
     )
+
+
+def test_digest_of_a_built_image_is_told_of_the_live_version(
+    repository: Callable[[list[Any]], str], tmp_path: Path
+) -> None:
+    models = tmp_path / "stacks" / "prod" / "models.yaml"
+    models.write_text(models.read_text().replace(f', digest: "{DIGEST}"', ""))
+    subprocess.run([*GIT, "commit", "-qam", "b"], cwd=tmp_path, check=True)
+    repository([update("", 1)])
+    assert homeport("iris").stdout.splitlines()[1].endswith(BUILT)
+
+
+def test_digest_is_told_of_what_is_live_only() -> None:
+    bare = {"a": live("1").replace(DIGEST, "").replace(', digest: ""', ""), "b": live("2")}
+    found = events("iris", [update("a", 3), update("b", 2), update("a", 1)], bare.get)
+    told = [each.digest for each in with_built("iris", found, {"iris": {"version": "1", "image": f"r/iris@{BUILT}"}})]
+    assert told == [BUILT, DIGEST, None]
+    for outputs in (
+        {"iris": {"version": "2", "image": f"r/iris@{BUILT}"}},
+        {"iris": {"version": "1", "image": "r/iris:1"}},
+        {"iris": "https://iris"},
+        {},
+    ):
+        assert with_built("iris", found, outputs) == found
+    failed = events("iris", [update("a", 2, "failed"), update("b", 1)], bare.get)
+    assert with_built("iris", failed, {"iris": {"version": "1", "image": f"r/iris@{BUILT}"}}) == failed
 
 
 def test_json_for_programs(repository: Callable[[list[Any]], str]) -> None:

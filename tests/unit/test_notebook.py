@@ -2,7 +2,6 @@
 
 import ast
 import json
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from nbformat import v3, v4
 
 from homeport.documents import SpecError
 from homeport.notebook import Served, is_as_made, unnamed
-
-Cells = Sequence[Any]
 
 
 def code(source: str, *tags: str, **fields: Any) -> Any:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from homeport import run_environment
 from homeport.cli import app
-from homeport.run import python_version
+from homeport.run import prepare, python_version
 from homeport.run_limits import limits
 
 SPEC = "name: fraud\nowner: risk\n"
@@ -83,6 +83,28 @@ def test_what_cannot_be_served_here(folder: Path, spec: str | None, reason: str)
     assert result.exit_code == 1
     assert result.stderr.startswith(reason)
     assert result.stdout == ""
+
+
+def test_secrets_are_files_of_the_users_own(
+    folder: Path, made: list[tuple[Path | None, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "model.yaml").write_text(f"{SPEC}build: {{}}\nsecrets:\n- {{name: licence, reason: the solver}}\n")
+    expected = 'fraud/model.yaml:5: secrets[0]: found no value of "licence", accepted: a file of this name in a folder'
+    monkeypatch.delenv("HOMEPORT_SECRETS", raising=False)
+    assert homeport("fraud").stderr.startswith(expected)
+    (tmp_path / "mine").mkdir()
+    (folder / "licence").write_text("in the image")
+    for wrong in ("mine", "fraud"):
+        monkeypatch.setenv("HOMEPORT_SECRETS", wrong)
+        assert homeport("fraud").stderr.endswith(f"names (found {wrong})\n")
+    monkeypatch.setenv("HOMEPORT_SECRETS", "mine")
+    (tmp_path / "mine" / "licence").write_text("not to be printed")
+    assert made == []
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    serving = prepare(Path("fraud"), port, "homeport-server")
+    assert serving.variables["HOMEPORT_SECRETS"] == str(tmp_path / "mine")
+    assert "not to be printed" not in str(serving)
 
 
 def test_a_port_that_is_taken(folder: Path, port: int) -> None:

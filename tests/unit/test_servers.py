@@ -103,6 +103,10 @@ def test_what_the_model_states_overrides_the_server() -> None:
     assert release(of("triton", port=9000)).model.metrics_endpoint.port == 8002  # type: ignore[union-attr]
 
 
+def test_a_field_that_is_left_empty_says_nothing() -> None:
+    assert Model.model_validate(bare("vllm") | {"port": None, "health": None}) == Model.model_validate(bare("vllm"))
+
+
 def test_a_server_is_told_its_arguments_without_a_shell() -> None:
     (container,) = pod({"args": ["--model", "/weights", "--max-num-batched-tokens=8192"]})["containers"]
     assert container["args"] == ["--model", "/weights", "--max-num-batched-tokens=8192"]

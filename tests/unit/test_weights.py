@@ -1,5 +1,6 @@
 """Weights apart from the code: from an image with a version of its own, or from a volume of the platform."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,28 @@ def test_mistake_in_the_weights_is_named(weights: Any, message: str) -> None:
 def test_folder_with_a_name_like_another_is_free() -> None:
     for path in ("/etcetera", "/home/nonroot/.cache/huggingface", "/run/weights"):
         assert release({"claim": "corpus", "path": path}, claims=CLAIMS).violations() == []
+
+
+@pytest.mark.parametrize("path", ["/model", "/opt", "/opt/venv", "/opt/venv/lib"])
+def test_weights_do_not_hide_what_is_built(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "model.yaml"
+    head = "name: seer\nowner: ds\n"
+    end = f"weights:\n  claim: corpus\n  path: {path}\n"
+    file.write_text(f"{head}build: {{}}\n{end}")
+    with pytest.raises(SpecError) as error:
+        Model.load(file)
+    (problem,) = error.value.problems
+    assert (problem.line, problem.field) == (4, "weights")
+    assert re.search(r"accepted: (another|a) `path` .*/(model|opt/venv)", problem.message)
+    for other in ("image: registry.example.com/ml/seer", "build: {dockerfile: Dockerfile}"):
+        file.write_text(f"{head}{other}\n{end}")
+        assert Model.load(file).weights
+
+
+def test_weights_may_stand_in_the_folder_of_the_code() -> None:
+    built = {"name": "seer", "owner": "ds", "build": {}}
+    for path in ("/model/weights", "/models", "/opt/weights"):
+        assert Model.model_validate(built | {"weights": {"claim": "corpus", "path": path}}).weights
 
 
 def test_volume_is_given_to_one_claim_only() -> None:
