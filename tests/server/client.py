@@ -2,9 +2,15 @@
 
 import http.client
 import json
-from collections.abc import Iterable, Mapping
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 
 def infer_path(model: str) -> str:
@@ -12,6 +18,17 @@ def infer_path(model: str) -> str:
 
 
 INFER = infer_path("iris")
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Afterwards the process is gone, whatever happened."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,18 @@ class Client:
             return connection.getresponse().read().decode()
         finally:
             connection.close()
+
+    def await_ready(self, process: "subprocess.Popen[bytes]", log: Path, seconds: float) -> None:
+        """Fails with what the process said if it ends, or is not ready in so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if self.get("/v2/health/ready").status == http.client.OK:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        pytest.fail(f"the server did not become ready:\n{log.read_text()}")
 
 
 def tensor(**fields: Any) -> dict[str, Any]:

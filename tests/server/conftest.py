@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pytest
 
 from sandbox.image import SERVER, environment
 from sandbox.paths import cache
-from tests.server.client import Client
+from tests.server.client import Client, ended
 from tests.support import EXAMPLES
 
 IRIS = EXAMPLES / "iris"
@@ -82,14 +81,10 @@ def _starter(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
                 },
             )
         server = Server(port, metrics_port, process, log)
-        try:
+        with ended(process):
             if await_ready:
-                _await_ready(server)
+                server.await_ready(process, log, 60)
             yield server
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
 
     return started
 
@@ -144,17 +139,3 @@ class Fragile(CheckedModel):
 def _free_ports() -> tuple[int, int]:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         return one.getsockname()[1], two.getsockname()[1]
-
-
-def _await_ready(server: Server) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            break
-        try:
-            if server.get("/v2/health/ready").status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    pytest.fail(f"the server did not become ready:\n{server.log.read_text()}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.client import Client
+from tests.server.client import Client, ended
 
 COMMAND = str(Path(sys.executable).parent / "homeport")
 
@@ -48,14 +48,10 @@ def run(folder: Path, *, await_ready: bool = True, **variables: str) -> Iterator
             stderr=subprocess.STDOUT,
         )
     running = Run(port, port + 2, process, output)
-    try:
+    with ended(process):
         if await_ready:
-            _await_ready(running)
+            running.await_ready(process, output, 300)  # its environment may have to be made first
         yield running
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 def _free_port() -> int:
@@ -68,18 +64,6 @@ def _free_port() -> int:
             except (OSError, OverflowError):
                 continue
             return port
-
-
-def _await_ready(running: Run) -> None:
-    deadline = time.monotonic() + 300  # its environment may have to be made first
-    while time.monotonic() < deadline and running.process.poll() is None:
-        try:
-            if running.get("/v2/health/ready").status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"the server did not become ready:\n{running.output.read_text()}")
 
 
 @pytest.mark.parametrize(
@@ -157,18 +141,29 @@ def test_memory_beyond_the_limit_fails_the_request_and_a_stop_answers_what_is_in
         assert running.process.wait(timeout=30) == 0
 
 
-def test_the_exit_code_is_the_servers_and_what_is_not_in_files_is_missed(tmp_path: Path) -> None:
+READ = """
+import os
+from pathlib import Path
+
+RATE = float((Path(os.environ["HOMEPORT_SECRETS"]) / "rate").read_text())
+"""
+
+
+def test_what_is_not_in_files_is_missed_and_secrets_are_the_users_own(tmp_path: Path) -> None:
     init("fraud", folder=tmp_path)
     folder = tmp_path / "fraud"
-    (folder / "rates.py").write_text("RATE = 2.0\n")
+    (folder / "rates.py").write_text(READ)
     (folder / "model.py").write_text("from rates import RATE\n\ndef predict(x: float) -> float:\n    return RATE * x\n")
     spec = (folder / "model.yaml").read_text()
     (folder / "model.yaml").write_text(spec.replace("build:\n", "build:\n  files: [model.py]\n"))
     with run(folder, await_ready=False) as running:
         assert running.process.wait(timeout=300) == 1
         assert "No module named 'rates'" in running.output.read_text()
+    spec += "secrets:\n- {name: rate, reason: nobody else is to know it}\n"
     (folder / "model.yaml").write_text(spec.replace("build:\n", "build:\n  files: [model.py, rates.py]\n"))
-    with run(folder) as running:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "rate").write_text("2.0")
+    with run(folder, HOMEPORT_SECRETS="secrets") as running:
         request = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [3.0]}]}
         assert running.send(json.dumps(request), "/v2/models/fraud/infer").body["outputs"][0]["data"] == [6.0]
         assert "Installed" not in running.output.read_text()  # the environment is the one of before
@@ -185,7 +180,7 @@ def test_a_server_of_ones_own_answers_faulty_input_with_a_reason(tmp_path: Path)
         stderr=subprocess.DEVNULL,
     )
     client = Client(port, port)
-    try:
+    with ended(process):
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
@@ -210,10 +205,6 @@ def test_a_server_of_ones_own_answers_faulty_input_with_a_reason(tmp_path: Path)
         assert client.get("/health/other").status == 404
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 @pytest.mark.slow
