@@ -51,7 +51,7 @@ As = Annotated[Output, typer.Option("--output", "-o", help="How to print the res
 def start(name: Name = "dev") -> None:
     """Start the sandbox and return when it is ready; harmless when it is running.
 
-    The first time everything is built from source, which takes about 15 minutes; later starts take seconds.
+    The first time everything is built from source, which takes some 40 minutes on two cores; later starts take seconds.
     """
     with _errors():
         Sandbox(name).start(images=True)

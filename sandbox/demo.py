@@ -67,7 +67,7 @@ def down() -> None:
     own_cluster = CONTEXT_VARIABLE in os.environ
     sandbox = Sandbox(STACK)
     if own_cluster or sandbox.status().running:
-        environment = _own_cluster(Progress()) if own_cluster else _environment(sandbox.env())
+        environment = _own_cluster(Progress()) if own_cluster else os.environ | sandbox.env()
         stacks = json.loads(_pulumi(environment, "stack", "ls", "--json", quiet=True))
         if any(stack["name"] == STACK for stack in stacks):
             _pulumi(environment, "destroy", "--yes", "--skip-preview", f"--stack={STACK}")
@@ -86,7 +86,7 @@ def _cluster(progress: Progress) -> dict[str, str]:
         return _own_cluster(progress)
     sandbox = Sandbox(STACK)
     sandbox.start(progress, images=True)
-    return _environment(sandbox.env())
+    return os.environ | sandbox.env()
 
 
 def _fill_own_registry(progress: Progress) -> None:
@@ -107,13 +107,7 @@ def _own_cluster(progress: Progress) -> dict[str, str]:
         raise SandboxError("kubectl was not found on PATH; it is needed to reach a cluster of your own")
     # A state of its own for each cluster: the sandbox's describes the sandbox.
     name = re.sub("[^a-z0-9]+", "-", os.environ[CONTEXT_VARIABLE].lower())
-    return _environment(engine.prepare(Paths(f"to-{name[:16]}".strip("-")), progress))
-
-
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    # The language host starts the first `python` on PATH: the one that has homeport.
-    path = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.environ["PATH"])])
-    return {**os.environ, **variables, "PATH": path}
+    return os.environ | engine.prepare(Paths(f"to-{name[:16]}".strip("-")), progress)
 
 
 def _pulumi(environment: Mapping[str, str], *arguments: str, quiet: bool = False) -> str:
@@ -178,18 +172,17 @@ def _forwarded(environment: Mapping[str, str], release: Release) -> Iterator[int
 
 
 def _next_steps() -> str:
-    own_cluster = CONTEXT_VARIABLE in os.environ
-    setup = (
-        "" if own_cluster else '  eval "$(uv run python -m sandbox env)"     # this cluster for kubectl and pulumi\n'
-    )
-    return (
-        "\n[bold]Try next[/bold]\n"
-        f"{setup}"
-        f"  kubectl get all,networkpolicy,resourcequota -n {MODEL}\n"
-        f"  change examples/{MODEL}/model.yaml (say, scale.max), then: uv run pulumi preview --diff --stack {STACK}\n"
-        "  make demo                                  # deploys the change; without one it changes nothing\n"
-        "  make demo-down                             # takes all of it away"
-    )
+    steps = [
+        (f"kubectl get all,networkpolicy,resourcequota -n {MODEL}", "what there is now"),
+        ("make demo", f"deploys what you change, such as scale in examples/{MODEL}/model.yaml"),
+        ("make demo-down", "takes all of it away"),
+    ]
+    if CONTEXT_VARIABLE not in os.environ:
+        steps[:0] = [
+            ('eval "$(.venv/bin/python -m sandbox env)"', "homeport, pulumi and kubectl for this shell"),
+            (f"homeport init fraud-score --stack stacks/{STACK}", "begins a model of your own"),
+        ]
+    return "\n[bold]Try next[/bold]\n" + "\n".join(f"  {command:<51} # {what}" for command, what in steps)
 
 
 def main() -> None:

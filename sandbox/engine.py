@@ -5,6 +5,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def own_engine() -> str | None:
 
 
 def directories() -> list[Path]:
-    """What belongs on PATH for the engine."""
-    return [] if own_engine() else [_programs()]
+    """What belongs on PATH for the engine, which runs a program with the first `python`: the one that has homeport."""
+    return [Path(sys.executable).parent, *([] if own_engine() else [_programs()])]
 
 
 def variables(paths: Paths) -> dict[str, str]:

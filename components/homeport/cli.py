@@ -33,8 +33,8 @@ FAILED = 1
 """Problems were found in what people wrote."""
 
 app = typer.Typer(
-    help="A home on Kubernetes for machine-learning models. `pulumi up` deploys; nothing here touches a cluster but "
-    "`recover`, by running `pulumi`.",
+    help="A home on Kubernetes for machine-learning models. `pulumi up` deploys; of the commands here only `recover` "
+    "changes a stack.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -106,7 +106,9 @@ def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
         last = entry if update["result"] == "succeeded" else update
     if not found:
         names = sorted({name for entries in seen.values() for name in entries})
-        raise HistoryError(f'found "{model}", accepted: {", ".join(names) or "none"} (models that were live)')
+        raise HistoryError(
+            f'found "{model}", accepted: {", ".join(names) or "none"} (models that were live at a commit)'
+        )
     return found[::-1]
 
 

@@ -94,7 +94,7 @@ def test_update_outside_a_repository_has_no_commit() -> None:
 def test_model_that_was_never_live_names_those_that_were() -> None:
     with pytest.raises(HistoryError) as error:
         told(update("a", 1), model="lily")
-    assert str(error.value) == 'found "lily", accepted: iris, rose (models that were live)'
+    assert str(error.value) == 'found "lily", accepted: iris, rose (models that were live at a commit)'
 
 
 # The command, with a pulumi that says what it is told to say.
@@ -187,7 +187,7 @@ def test_json_for_programs(repository: Callable[[list[Any]], str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lily"], 'found "lily", accepted: iris, rose (models that were live)\n'),
+        (["lily"], 'found "lily", accepted: iris, rose (models that were live at a commit)\n'),
         (["iris", "--stack", "nowhere"], "pulumi stack history --json --page-size=0 --stack=nowhere: no stack\n"),
     ],
 )

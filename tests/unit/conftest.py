@@ -1,0 +1,11 @@
+"""What every unit test stands on: the files alone, whatever the shell of the one who runs it is set up for."""
+
+import pytest
+
+from homeport.environment import CONTEXT_VARIABLE, REGISTRY_VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def no_place_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (CONTEXT_VARIABLE, REGISTRY_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
