@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from homeport.cli import app
-from homeport.history import HistoryError, events, with_built
+from homeport.history import HistoryError, events, text, with_built
 
 DIGEST = "sha256:" + "5" * 64
 BUILT = "sha256:" + "6" * 64
@@ -89,6 +89,13 @@ def test_update_outside_a_repository_has_no_commit() -> None:
     bare = {"kind": "update", "startTime": "2026-11-22T01:00:00.000Z", "result": "succeeded"}
     (event, *_) = events("iris", [update("a", 2), bare], COMMITS.get)
     assert (event.time, event.author, event.digest, event.weight) == ("2026-11-22T02:00:00Z", "Ada", DIGEST, None)
+
+
+def test_other_weights_of_the_same_version_are_told_beside_it() -> None:
+    commits = {each: live("1").replace('"1",', f'"1", weights: {{version: "{each}"}},') for each in "78"}
+    found = events("iris", [update("8", 2), update("7", 1)], commits.get)
+    assert [(each.version, each.weights) for each in found] == [("1", "8"), ("1", "7")]
+    assert "  1 (weights 8)  " in text(found)[1]
 
 
 def test_model_that_was_never_live_names_those_that_were() -> None:
