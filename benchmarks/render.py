@@ -21,8 +21,8 @@ from typing import NamedTuple
 from benchmarks import fleet
 from benchmarks.peers import HELM, HELM_VERSION, KUSTOMIZE, KUSTOMIZE_VERSION
 from homeport import Stack, manifests
-from homeport.render import HEADER, render, write
-from homeport.yaml_output import text
+from homeport.commands.render import HEADER, render, write
+from homeport.output.yaml import text
 from sandbox import build
 from sandbox.progress import Progress
 

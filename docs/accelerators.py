@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from homeport.accelerators import MIG_PROFILES, PLACES, TAINTS, Labels, Place
-from homeport.environment import Toleration
+from homeport.catalogue.gpus import MIG_PROFILES, PLACES, TAINTS, Labels, Place
+from homeport.specs.environment import Toleration
 
 PAGE = Path(__file__).with_suffix(".md")
 

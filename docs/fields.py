@@ -7,9 +7,9 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from homeport.environment import Environment, LiveModels
-from homeport.model import Model
-from homeport.servers import SERVERS
+from homeport.catalogue.servers import SERVERS
+from homeport.specs.environment import Environment, LiveModels
+from homeport.specs.model import Model
 
 PAGES: dict[str, tuple[type[BaseModel], ...]] = {"model.md": (Model,), "environment.md": (Environment, LiveModels)}
 

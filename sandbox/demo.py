@@ -22,7 +22,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from homeport import Release, SpecError, Stack, manifests
-from homeport.environment import CONTEXT_VARIABLE, REGISTRY_VARIABLE
+from homeport.specs.environment import CONTEXT_VARIABLE, REGISTRY_VARIABLE
 from sandbox import Sandbox, SandboxError, engine
 from sandbox.image import push_base
 from sandbox.paths import Paths, cache

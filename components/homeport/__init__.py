@@ -6,17 +6,17 @@ This module is the public API. Pulumi is imported when a component is first used
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from homeport.documents import Problem, SpecError
-from homeport.environment import Environment
 from homeport.manifests import manifests
-from homeport.model import Model
 from homeport.provenance import last_commit
 from homeport.release import Canary, Release
+from homeport.specs.documents import Problem, SpecError
+from homeport.specs.environment import Environment
+from homeport.specs.model import Model
 from homeport.stack import Stack
 
 if TYPE_CHECKING:
-    from homeport.image import ModelImage, ModelImageArgs
-    from homeport.service import ModelService, ModelServiceArgs, cluster_provider
+    from homeport.components.model_image import ModelImage, ModelImageArgs
+    from homeport.components.model_service import ModelService, ModelServiceArgs, cluster_provider
 
 __all__ = [
     "Canary",
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 _NEED_PULUMI = {
-    "ModelImage": "homeport.image",
-    "ModelImageArgs": "homeport.image",
-    "ModelService": "homeport.service",
-    "ModelServiceArgs": "homeport.service",
-    "cluster_provider": "homeport.service",
+    "ModelImage": "homeport.components.model_image",
+    "ModelImageArgs": "homeport.components.model_image",
+    "ModelService": "homeport.components.model_service",
+    "ModelServiceArgs": "homeport.components.model_service",
+    "cluster_provider": "homeport.components.model_service",
 }
 
 

@@ -17,17 +17,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from homeport import check as checking
-from homeport import history as histories
-from homeport import init as beginning
-from homeport import recovery, schemas
-from homeport import render as rendering
-from homeport.documents import SpecError, parse
-from homeport.engine import EngineError, stack_name
+from homeport.commands import check as checking
+from homeport.commands import history as histories
+from homeport.commands import init as beginning
+from homeport.commands import recover as recovery
+from homeport.commands import render as rendering
+from homeport.commands.pulumi_command import EngineError, stack_name
 from homeport.manifests import manifests
-from homeport.model import Model
+from homeport.output.yaml import dump_all
+from homeport.specs import schemas
+from homeport.specs.documents import SpecError, parse
+from homeport.specs.model import Model
 from homeport.stack import MODELS_FILE, Stack
-from homeport.yaml_output import dump_all
 
 FAILED = 1
 """Problems were found in what people wrote."""
@@ -186,8 +187,8 @@ def run(
     Exit codes: that of the server, 1 the model cannot be served here, 2 the command was used wrongly.
     """
     # Imported here, for it needs what Windows does not have.
-    from homeport import run as running  # noqa: PLC0415
-    from homeport import run_environment  # noqa: PLC0415
+    from homeport.commands import run as running  # noqa: PLC0415
+    from homeport.commands import run_environment  # noqa: PLC0415
 
     try:
         serving = running.prepare(folder, port, server or run_environment.server_package())

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from homeport.accelerators import KINDS, Nodes, offered
-from homeport.documents import Location
-from homeport.environment import Claim, Environment, Identity, LiveWeights, SecretSource, Trigger
-from homeport.fields import HOST_NAME, Demand, byte_count, millicores
-from homeport.model import CANARY_SUFFIX, Gpu, Model
+from homeport.catalogue.gpus import KINDS, Nodes, offered
+from homeport.specs.documents import Location
+from homeport.specs.environment import Claim, Environment, Identity, LiveWeights, SecretSource, Trigger
+from homeport.specs.fields import HOST_NAME, Demand, byte_count, millicores
+from homeport.specs.model import CANARY_SUFFIX, Gpu, Model
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from homeport.build_context import missing
-from homeport.cycles import cycles
-from homeport.documents import Document, Location, Problem, SpecError, dotted
-from homeport.environment import CanaryVersion, Environment, LiveModels, LiveVersion
-from homeport.fields import Spec
-from homeport.model import Model
+from homeport.images.build_context import missing
 from homeport.provenance import History
 from homeport.release import Canary, Release, repository
-from homeport.totals import total_violations
+from homeport.rules.cycles import cycles
+from homeport.rules.totals import total_violations
+from homeport.specs.documents import Document, Location, Problem, SpecError, dotted
+from homeport.specs.environment import CanaryVersion, Environment, LiveModels, LiveVersion
+from homeport.specs.fields import Spec
+from homeport.specs.model import Model
 
 if TYPE_CHECKING:
-    from homeport.service import ModelService
+    from homeport.components.model_service import ModelService
 
 S = TypeVar("S", bound=Spec)
 
@@ -71,8 +71,8 @@ class Stack:
         # Imported here, for pulumi takes most of a second to import and only this needs it.
         from pulumi import ResourceOptions  # noqa: PLC0415
 
-        from homeport.secret_values import config_problems  # noqa: PLC0415
-        from homeport.service import ModelService, cluster_provider, release_args  # noqa: PLC0415
+        from homeport.components.model_service import ModelService, cluster_provider, release_args  # noqa: PLC0415
+        from homeport.components.secret_values import config_problems  # noqa: PLC0415
 
         if problems := [problem for release in self.releases for problem in config_problems(release)]:
             raise SpecError(problems)
@@ -86,7 +86,7 @@ class Stack:
         """The release with the image that is built from its folder, if one is."""
         if release.built is None:
             return release
-        from homeport.image import ModelImage, ModelImageArgs  # noqa: PLC0415
+        from homeport.components.model_image import ModelImage, ModelImageArgs  # noqa: PLC0415
 
         args = ModelImageArgs(
             model=release.model,

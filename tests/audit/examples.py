@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from homeport import Environment, Model, Release, Stack
-from homeport.servers import SERVERS
+from homeport.catalogue.servers import SERVERS
 from homeport.stack import MODELS_FILE
 from tests.support import EXAMPLES, ROOT
 

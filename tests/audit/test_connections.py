@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from homeport import Release, manifests
-from homeport.addresses import inner_networks
+from homeport.catalogue.addresses import inner_networks
 from sandbox import build
 from tests.audit.examples import examples
 from tests.audit.parts import NETPOLICY

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeport import Release, manifests
-from homeport.environment import LiveWeights
+from homeport.specs.environment import LiveWeights
 from sandbox import Sandbox, archive
 from tests.cluster.probes import IMAGE, Probes, model, releases
 from tests.support import until

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeport import Stack, manifests
-from homeport.render import render, write
+from homeport.commands.render import render, write
 from tests.support import Cluster, Program, differences, live_entry, running, write_program
 
 MODEL = {

@@ -46,7 +46,11 @@ def test_wheel_tells_type_checkers_that_it_is_typed(installed: Path) -> None:
 def test_wheel_has_all_that_a_new_model_is_made_of(installed: Path, tmp_path: Path) -> None:
     (package,) = installed.parent.glob("lib/python3*/site-packages/homeport")
     found, wanted = (
-        sorted(path.relative_to(folder) for path in (folder / "templates").rglob("*.*") if path.suffix != ".pyc")
+        sorted(
+            path.relative_to(folder)
+            for path in (folder / "commands" / "templates").rglob("*.*")
+            if path.suffix != ".pyc"
+        )
         for folder in (package, ROOT / "components" / "homeport")
     )
     assert found == wanted

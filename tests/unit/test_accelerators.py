@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from homeport import Environment, Model, Release, accelerators
-from homeport.accelerators import PLACES, Place, Row, offered
-from homeport.environment import Toleration
+from homeport import Environment, Model, Release
+from homeport.catalogue import gpus as accelerators
+from homeport.catalogue.gpus import PLACES, Place, Row, offered
 from homeport.manifests.workload import workload
-from homeport.model import Gpu
+from homeport.specs.environment import Toleration
+from homeport.specs.model import Gpu
 from tests import nodes as world
 from tests.nodes import Node
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from homeport import Environment, Model, Release, manifests
-from homeport.addresses import METADATA_NETWORKS, inner_networks, metadata_around
+from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks, metadata_around
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 CILIUM = {"network": {"plugin": "cilium"}}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from homeport.build_context import GENERATED, missing, prepare
-from homeport.dockerfile import dockerfile, ignored
-from homeport.environment import Images
-from homeport.model import Build, Model
+from homeport.images.build_context import GENERATED, missing, prepare
+from homeport.images.dockerfile import dockerfile, ignored
+from homeport.specs.environment import Images
+from homeport.specs.model import Build, Model
 
 BASE = "registry.example.com/base/python-3.11:1"
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from docs import accelerators, fields
 from homeport import Environment, Model, Release
-from homeport.environment import LiveModels
+from homeport.specs.environment import LiveModels
 from tests.support import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -82,7 +82,7 @@ PLATFORM = re.compile(
         ROOT / "examples" / "from-notebook" / "README.md",
         *sorted(
             path
-            for path in (ROOT / "components" / "homeport" / "templates").rglob("*.*")
+            for path in (ROOT / "components" / "homeport" / "commands" / "templates").rglob("*.*")
             if path.suffix not in {".onnx", ".skops"}
         ),
     ],

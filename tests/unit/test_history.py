@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from homeport.cli import app
-from homeport.history import HistoryError, events, text, with_built
+from homeport.commands.history import HistoryError, events, text, with_built
 
 DIGEST = "sha256:" + "5" * 64
 BUILT = "sha256:" + "6" * 64

@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 from homeport import Model
 from homeport.cli import app
-from homeport.init import default_name
-from homeport.notebook import is_as_made
+from homeport.commands.init import default_name
+from homeport.commands.notebook import is_as_made
 
 FILES = {
     "function": {"model.py", "requirements.txt"},

@@ -10,8 +10,8 @@ import nbformat
 import pytest
 from nbformat import v3, v4
 
-from homeport.documents import SpecError
-from homeport.notebook import Served, is_as_made, unnamed
+from homeport.commands.notebook import Served, is_as_made, unnamed
+from homeport.specs.documents import SpecError
 
 
 def code(source: str, *tags: str, **fields: Any) -> Any:

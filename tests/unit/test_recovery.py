@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from homeport.cli import app
-from homeport.recovery import Lock, adopt, leaving
+from homeport.commands.recover import Lock, adopt, leaving
 
 STACK = "urn:pulumi:dev::homeport::"
 PROVIDER = f"{STACK}pulumi:providers:kubernetes::cluster"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from homeport import Environment, Model, Release, SpecError, manifests
-from homeport.environment import Relax
+from homeport.specs.environment import Relax
 
 HATCHES = tuple(Relax.model_fields)
 L4 = {"kinds": ["l4"]}

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from homeport import Environment, Model, Release, Stack, manifests
-from homeport.render import HEADER, ForeignFileError, render, rendered, write
+from homeport.commands.render import HEADER, ForeignFileError, render, rendered, write
 
 MODEL = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris"})
 ENVIRONMENT = Environment.model_validate({"cluster": {"identifier": "x"}})

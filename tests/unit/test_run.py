@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from homeport import run_environment
 from homeport.cli import app
-from homeport.run import prepare, python_version
-from homeport.run_limits import limits
+from homeport.commands import run_environment
+from homeport.commands.run import prepare, python_version
+from homeport.commands.run_limits import limits
 
 SPEC = "name: fraud\nowner: risk\n"
 
@@ -197,7 +197,7 @@ def test_where_the_server_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ("cpu", "line"), [("500m", "held to 1, for this machine can only bind to whole cores"), ("1", "held")]
 )
 def test_limits_that_a_process_keeps_itself(monkeypatch: pytest.MonkeyPatch, cpu: str, line: str) -> None:
-    monkeypatch.setattr("homeport.run_limits._scope", lambda *_: None)
+    monkeypatch.setattr("homeport.commands.run_limits._scope", lambda *_: None)
     found = limits(cpu, "512Mi")
     assert found.command == ()
     assert found.lines == (
@@ -205,7 +205,7 @@ def test_limits_that_a_process_keeps_itself(monkeypatch: pytest.MonkeyPatch, cpu
         "memory 512Mi: held; beyond it Python raises MemoryError, and when deployed the process is ended",
     )
     script = "import os, resource; print(len(os.sched_getaffinity(0)), resource.getrlimit(resource.RLIMIT_DATA))"
-    own = f"from homeport.run_limits import limits; limits({cpu!r}, '512Mi').apply()"
+    own = f"from homeport.commands.run_limits import limits; limits({cpu!r}, '512Mi').apply()"
     done = subprocess.run(
         [sys.executable, "-c", f"{own}\n{script}"],
         env={"PATH": "/nowhere"},
@@ -233,7 +233,7 @@ def test_a_command_that_limits_gets_the_users_variables_and_the_server_only_its_
     """With `env` in place of systemd-run, which passes its own variables on as well."""
     script = (
         "from pathlib import Path\n"
-        "from homeport import Model\nfrom homeport.run import Serving\nfrom homeport.run_limits import Limits\n"
+        "from homeport import Model\nfrom homeport.commands.run import Serving\nfrom homeport.commands.run_limits import Limits\n"
         "model = Model(name='a', owner='b', image='c.example.com/d')\n"
         "limits = Limits(('env', 'SEEN_BY_SYSTEMD=1'), lambda: None, ())\n"
         "command = ['/bin/sh', '-c', 'echo $OWN $SEEN_BY_SYSTEMD; exit 3']\n"
@@ -244,7 +244,7 @@ def test_a_command_that_limits_gets_the_users_variables_and_the_server_only_its_
 
 
 def test_limits_on_a_machine_that_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("homeport.run_limits._scope", lambda *_: None)
+    monkeypatch.setattr("homeport.commands.run_limits._scope", lambda *_: None)
     monkeypatch.setattr(sys, "platform", "darwin")
     found = limits("2", "4Gi")
     assert found.lines == ("cpu 2: not held, for this machine cannot", "memory 4Gi: not held, for this machine cannot")

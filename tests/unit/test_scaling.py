@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from homeport import Canary, Environment, Model, Release, manifests
+from homeport.components.model_service import LAST
 from homeport.release import Violation
-from homeport.service import LAST
 
 MODEL: dict[str, Any] = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 QUERY = 'sum(rate(requests_total{service="{namespace}-{instance}"}[1m]))'

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from homeport.cli import Kind, app
-from homeport.schemas import SPECS, schema
+from homeport.specs.schemas import SPECS, schema
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = sorted(

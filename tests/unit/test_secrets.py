@@ -11,8 +11,8 @@ from pulumi.runtime import config as configuration
 from pydantic import ValidationError
 
 from homeport import Environment, Model, Release, Stack, manifests
-from homeport.render import rendered
-from homeport.secret_values import config_problems, secret_values
+from homeport.commands.render import rendered
+from homeport.components.secret_values import config_problems, secret_values
 
 MODEL: dict[str, Any] = {
     "name": "seer",

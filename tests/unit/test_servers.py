@@ -5,8 +5,8 @@ from typing import Any, get_args
 import pytest
 
 from homeport import Model
-from homeport.fields import byte_count
-from homeport.servers import SERVERS
+from homeport.catalogue.servers import SERVERS
+from homeport.specs.fields import byte_count
 from tests.unit.test_manifests import objects, one, pod, release
 
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108

@@ -8,8 +8,8 @@ import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from homeport import ModelServiceArgs, SpecError, manifests
-from homeport.image import ModelImage
-from homeport.service import RESOURCES, ModelService, logs_command, release_of
+from homeport.components.model_image import ModelImage
+from homeport.components.model_service import RESOURCES, ModelService, logs_command, release_of
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 ENVIRONMENT = {"cluster": {"identifier": "prod"}}

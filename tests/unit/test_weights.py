@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from homeport import Canary, Environment, Model, Release, SpecError, Stack, manifests
-from homeport.environment import LiveWeights
-from homeport.service import release_args, release_of
+from homeport.components.model_service import release_args, release_of
+from homeport.specs.environment import LiveWeights
 from homeport.stack import MODELS_FILE
 
 DIGEST = "sha256:" + "7" * 64

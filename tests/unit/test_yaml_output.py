@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from homeport.yaml_output import UNKNOWN, dump, dump_all
+from homeport.output.yaml import UNKNOWN, dump, dump_all
 
 ODD = "0123456789eExob_.:+-aTZ ~#nyYNOof'\"\\\n\t|>&*!%@`{}[],?=<\u0085\u2028\ufeff\u00a0é😀\x7f\x00"
 KNOWN = ["yes", "012", "1e3", "12:30", "null", "2024-01-01", "0o7", "- a", "? b", "a: b", "a #b", "---", "--- a", "<<"]

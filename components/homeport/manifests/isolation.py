@@ -1,11 +1,11 @@
 """Isolation: a namespace of its own, what may run in it and how much it may use."""
 
-from homeport.fields import byte_count, cpu_quantity, memory_quantity, millicores
 from homeport.manifests.names import Manifest, manifest
 from homeport.manifests.placement import gpu_requests
 from homeport.manifests.weights import weights
 from homeport.manifests.workload import ephemeral_storage
 from homeport.release import Release
+from homeport.specs.fields import byte_count, cpu_quantity, memory_quantity, millicores
 
 POD_SECURITY = "restricted"
 """Strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""

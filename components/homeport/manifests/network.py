@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from homeport.addresses import METADATA_NETWORKS, inner_networks
+from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks
 from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, model_selector
-from homeport.model import Model
 from homeport.release import Release
+from homeport.specs.model import Model
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 """Set by the API server on every namespace, so nobody can claim another's name."""

@@ -1,9 +1,9 @@
 """Placement: on which nodes the pods of a model may stand, which they prefer, and how they spread over them."""
 
-from homeport.accelerators import Labels, Nodes, capacity
-from homeport.environment import Toleration
+from homeport.catalogue.gpus import Labels, Nodes, capacity
 from homeport.manifests.names import Manifest, selector
 from homeport.release import Release
+from homeport.specs.environment import Toleration
 
 NODE_LOSS_SECONDS = 30
 """How long a pod stays on a node that no longer answers, before another is started elsewhere.

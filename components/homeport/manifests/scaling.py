@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from homeport.environment import Trigger
 from homeport.manifests.names import Manifest, manifest, selector
 from homeport.release import Release
+from homeport.specs.environment import Trigger
 
 HPA_ANNOTATION = "validations.keda.sh/hpa-ownership"
 """KEDA's webhook refuses a ScaledObject beside a HorizontalPodAutoscaler that lacks it; for a moment there are both,

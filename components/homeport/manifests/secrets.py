@@ -3,9 +3,9 @@
 A value is never looked at here: it is a Pulumi Output, or nobody knows it and the object has no data.
 """
 
-from homeport.environment import ExternalSecret
 from homeport.manifests.names import Manifest, manifest
 from homeport.release import Release
+from homeport.specs.environment import ExternalSecret
 
 DIRECTORY = "/run/secrets/homeport"
 """Folder with a file for each secret."""

@@ -3,13 +3,13 @@
 from math import ceil
 from typing import Any
 
-from homeport.fields import byte_count, memory_quantity
 from homeport.manifests.identity import identity_labels
 from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
 from homeport.manifests.placement import gpu_requests, placement
 from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
 from homeport.manifests.weights import weights_mounts, weights_volumes
 from homeport.release import Release
+from homeport.specs.fields import byte_count, memory_quantity
 
 UID = 65532
 """User and group of every pod: above 10000, so that it is nobody on the node; the `nonroot` of distroless images."""

@@ -5,8 +5,8 @@ from base64 import b64encode
 import pulumi
 from pulumi.runtime.config import is_config_secret
 
-from homeport.documents import Problem, SpecError, dotted
 from homeport.release import Release
+from homeport.specs.documents import Problem, SpecError, dotted
 
 
 def secret_values(release: Release) -> dict[str, pulumi.Output[str]]:

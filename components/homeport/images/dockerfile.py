@@ -7,9 +7,9 @@ commit, are no part of it: `ModelImage` adds them.
 
 from collections.abc import Sequence
 
-from homeport.environment import PipVariable
 from homeport.manifests.workload import UID
-from homeport.model import CODE, LIBRARIES, Build
+from homeport.specs.environment import PipVariable
+from homeport.specs.model import CODE, LIBRARIES, Build
 
 _UNSEEN = ("**/.*", "**/__pycache__", "model.yaml")
 """Never needed, and a change of them must not make another image."""

@@ -6,8 +6,8 @@ The tables are data, each row with its source beside it; `offered` reads them fo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from homeport.environment import Cloud, Environment, Toleration
-from homeport.model import Gpu
+from homeport.specs.environment import Cloud, Environment, Toleration
+from homeport.specs.model import Gpu
 
 Labels = Mapping[str, Sequence[str]]
 """Node labels, each with the values that fit."""

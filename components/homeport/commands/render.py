@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from homeport.manifests import manifests
+from homeport.output.yaml import dump_all
 from homeport.release import Release
 from homeport.stack import Stack
-from homeport.yaml_output import dump_all
 
 HEADER = "# Rendered by homeport: do not edit, `homeport render` writes this file anew.\n"
 """First line of every rendered file: only what begins with it is ever overwritten or removed."""

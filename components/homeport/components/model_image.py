@@ -9,12 +9,12 @@ from urllib.parse import quote
 import pulumi
 import pulumi_docker_build as docker_build
 
-from homeport.build_context import BuildContext, missing, prepare
-from homeport.documents import Document, Problem, SpecError, dotted, parse
-from homeport.environment import Environment, Images, LiveVersion, PipVariable
-from homeport.model import Build, Model
+from homeport.images.build_context import BuildContext, missing, prepare
 from homeport.provenance import origin
 from homeport.release import Release, repository
+from homeport.specs.documents import Document, Problem, SpecError, dotted, parse
+from homeport.specs.environment import Environment, Images, LiveVersion, PipVariable
+from homeport.specs.model import Build, Model
 
 TYPE = "homeport:index:ModelImage"
 """Part of the URN of everything built, so it never changes."""

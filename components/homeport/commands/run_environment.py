@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from homeport.build_context import has_hashes
+from homeport.images.build_context import has_hashes
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
 """Names the server's package in another way than the default: a folder, a wheel or a requirement."""
@@ -21,7 +21,7 @@ SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
 UNUSED_DAYS = 30
 """An environment that has not been started for so many days is removed when another is made."""
 
-_CHECKOUT = Path(__file__).resolve().parent.parent / "homeport_server"
+_CHECKOUT = Path(__file__).resolve().parents[2] / "homeport_server"
 _RECIPE = 1
 """Grows when this module makes an environment differently from the same inputs."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from homeport import engine
+from homeport.commands import pulumi_command
 from homeport.provenance import DIRTY, UNKNOWN
 from homeport.stack import MODELS_FILE
 
@@ -57,7 +57,7 @@ def updates(stack: str) -> list[Any]:
     Raises:
         EngineError: There is no pulumi, or it knows no such stack.
     """
-    told = engine.ask("stack", "history", "--json", "--page-size=0", f"--stack={stack}").strip()
+    told = pulumi_command.ask("stack", "history", "--json", "--page-size=0", f"--stack={stack}").strip()
     found: list[Any] = json.loads(told or "[]")
     return found
 
@@ -68,7 +68,7 @@ def outputs(stack: str) -> dict[str, Any]:
     Raises:
         EngineError: There is no pulumi, or it knows no such stack.
     """
-    found: dict[str, Any] = json.loads(engine.ask("stack", "output", "--json", f"--stack={stack}"))
+    found: dict[str, Any] = json.loads(pulumi_command.ask("stack", "output", "--json", f"--stack={stack}"))
     return found
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homeport import engine
+from homeport.commands import pulumi_command
 
 LEAVING_SECONDS = 600
 """How long an object may take to go: as long as Pulumi itself waits for a deletion."""
@@ -66,26 +66,26 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
         EngineError: There is no pulumi, or one of its commands failed, or the user said no.
         RecoveryError: Another update runs, or something is left that only people can decide.
     """
-    name = engine.stack_name(stack)
+    name = pulumi_command.stack_name(stack)
     _unlock(name, force, say)
     for pid in leftovers():
         say(f"ending a provider whose engine is gone (pid {pid})")
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    told = engine.state(name)
+    told = pulumi_command.state(name)
     if adopted := adopt(told["deployment"]):
         for urn in adopted:
             say(f"looking for what was being created: {_short(urn)}")
-        engine.ask("stack", "import", f"--stack={name}", stdin=json.dumps(told))
+        pulumi_command.ask("stack", "import", f"--stack={name}", stdin=json.dumps(told))
     unasked = ("--yes", "--skip-preview")
     asked = unasked if yes else ()
-    engine.show("refresh", f"--stack={name}", *asked)
+    pulumi_command.show("refresh", f"--stack={name}", *asked)
     if destroy:
-        engine.show("destroy", f"--stack={name}", *asked)
+        pulumi_command.show("destroy", f"--stack={name}", *asked)
     else:
         _wait_for_the_leaving(name, unasked, say)
-        engine.show("up", f"--stack={name}", *asked)
-    left = engine.state(name)["deployment"].get("pending_operations", [])
+        pulumi_command.show("up", f"--stack={name}", *asked)
+    left = pulumi_command.state(name)["deployment"].get("pending_operations", [])
     if left:
         names = ", ".join(_short(operation["resource"]["urn"]) for operation in left)
         raise RecoveryError(
@@ -122,7 +122,7 @@ def leaving(deployment: Any) -> list[str]:
 
 def locks(stack: str) -> list[Lock]:
     """The locks of a stack, where the backend is of files; who holds those of other backends, only Pulumi can say."""
-    about = json.loads(engine.ask("about", "--json", f"--stack={stack}"))
+    about = json.loads(pulumi_command.ask("about", "--json", f"--stack={stack}"))
     scheme, _, place = about["backend"]["url"].partition("://")
     if scheme != "file" or not about["currentStack"]:
         return []
@@ -154,21 +154,21 @@ def _unlock(stack: str, force: bool, say: Say) -> None:
     if held or force:
         say(f"breaking the lock of {', '.join(map(str, held)) or 'the stack'}")
         try:
-            engine.ask("cancel", "--yes", f"--stack={stack}")
-        except engine.EngineError as error:
+            pulumi_command.ask("cancel", "--yes", f"--stack={stack}")
+        except pulumi_command.EngineError as error:
             say(str(error))  # there may be nothing to cancel; Pulumi does not go on where there still is
 
 
 def _wait_for_the_leaving(stack: str, unasked: tuple[str, ...], say: Say) -> None:
     """What is being deleted cannot be created: the API server takes nothing into a namespace that goes."""
     deadline = time.monotonic() + LEAVING_SECONDS
-    while found := leaving(engine.state(stack)["deployment"]):
+    while found := leaving(pulumi_command.state(stack)["deployment"]):
         names = ", ".join(map(_short, found))
         if time.monotonic() > deadline:
             raise RecoveryError(f"still on its way out after {LEAVING_SECONDS} seconds: {names}")
         say(f"waiting until it is gone: {names}")
         time.sleep(_POLL_SECONDS)
-        engine.show("refresh", f"--stack={stack}", *unasked)
+        pulumi_command.show("refresh", f"--stack={stack}", *unasked)
 
 
 def _among(known: set[str], resource: Any) -> dict[str, Any]:

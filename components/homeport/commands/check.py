@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homeport.documents import Problem, SpecError
 from homeport.manifests import manifests
+from homeport.specs.documents import Problem, SpecError
 from homeport.stack import ENVIRONMENT_FILE, Stack
 
 

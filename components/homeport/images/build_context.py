@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from homeport.dockerfile import dockerfile, ignored
-from homeport.documents import Location
-from homeport.environment import Images
-from homeport.model import Build, Model
+from homeport.images.dockerfile import dockerfile, ignored
 from homeport.provenance import revision
+from homeport.specs.documents import Location
+from homeport.specs.environment import Images
+from homeport.specs.model import Build, Model
 
 GENERATED = ".homeport"
 """Folder in the model's folder for what is generated; git ignores it, and so do builds."""

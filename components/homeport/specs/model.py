@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from homeport.addresses import METADATA_NAMES, metadata_around
-from homeport.documents import Document
-from homeport.fields import (
+from homeport.catalogue.addresses import METADATA_NAMES, metadata_around
+from homeport.catalogue.servers import SERVERS, with_server
+from homeport.specs.documents import Document
+from homeport.specs.fields import (
     DNS_LABEL,
     ENTRY_POINT,
     ENV_NAME,
@@ -30,7 +31,6 @@ from homeport.fields import (
     Repository,
     Spec,
 )
-from homeport.servers import SERVERS, with_server
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from homeport.documents import Document
-from homeport.fields import (
+from homeport.specs.documents import Document
+from homeport.specs.fields import (
     BASE_IMAGE,
     CONFIG_KEY,
     DNS_LABEL,

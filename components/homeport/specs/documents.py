@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from homeport.fields import PATTERNS
+from homeport.specs.fields import PATTERNS
 
 S = TypeVar("S", bound=BaseModel)
 _ACCEPTED = {

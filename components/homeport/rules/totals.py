@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from homeport.documents import Location
-from homeport.environment import TotalLimits
-from homeport.fields import byte_count, cpu_quantity, memory_quantity, millicores
 from homeport.release import Release, Violation
+from homeport.specs.documents import Location
+from homeport.specs.environment import TotalLimits
+from homeport.specs.fields import byte_count, cpu_quantity, memory_quantity, millicores
 
 SHOWN = 5
 """Models that a violation names one by one: those that use most."""

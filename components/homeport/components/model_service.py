@@ -10,16 +10,16 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 from pulumi_kubernetes import Provider, apiextensions, apps, autoscaling, core, networking, policy, rbac
 
-from homeport.documents import Problem, SpecError, dotted, parse
-from homeport.environment import CONTEXT_VARIABLE, CanaryVersion, Environment, LiveVersion
+from homeport.components.secret_values import secret_values
 from homeport.manifests import Manifest, manifests
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
 from homeport.manifests.routing import url
 from homeport.manifests.workload import rollout_seconds
-from homeport.model import CANARY_SUFFIX, Model
 from homeport.provenance import UNKNOWN
 from homeport.release import Canary, Release
-from homeport.secret_values import secret_values
+from homeport.specs.documents import Problem, SpecError, dotted, parse
+from homeport.specs.environment import CONTEXT_VARIABLE, CanaryVersion, Environment, LiveVersion
+from homeport.specs.model import CANARY_SUFFIX, Model
 from homeport.stack import image_reference
 
 TYPE = "homeport:index:ModelService"

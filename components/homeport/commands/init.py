@@ -18,10 +18,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from homeport.documents import Document, SpecError
-from homeport.environment import LiveModels
-from homeport.model import Model
-from homeport.notebook import Served, is_as_made, unnamed
+from homeport.commands.notebook import Served, is_as_made, unnamed
+from homeport.specs.documents import Document, SpecError
+from homeport.specs.environment import LiveModels
+from homeport.specs.model import Model
 from homeport.stack import MODELS_FILE
 
 NAME, OWNER, ENTRY = "my-model", "my-team", "model:predict"
@@ -161,7 +161,7 @@ def _dumped(content: CommentedMap) -> str:
 
 
 def _template(template: str, target: Target) -> dict[str, bytes]:
-    content = {each.name: each.read_bytes() for each in (files("homeport") / "templates" / template).iterdir()}
+    content = {each.name: each.read_bytes() for each in (files("homeport.commands") / "templates" / template).iterdir()}
     for file, text in content.items():
         if Path(file).suffix in _NAMED:
             content[file] = text.replace(NAME.encode(), target.name.encode()).replace(

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from homeport.build_context import missing
-from homeport.dockerfile import VARIABLES
-from homeport.documents import Document, Problem, SpecError
-from homeport.environment import Defaults
-from homeport.fields import byte_count, millicores
+from homeport.commands.run_environment import cache, environment
+from homeport.commands.run_limits import Limits, limits
+from homeport.images.build_context import missing
+from homeport.images.dockerfile import VARIABLES
 from homeport.manifests.secrets import DIRECTORY_VARIABLE
 from homeport.manifests.workload import DRAIN_VARIABLE
-from homeport.model import Build, Model
-from homeport.run_environment import cache, environment
-from homeport.run_limits import Limits, limits
+from homeport.specs.documents import Document, Problem, SpecError
+from homeport.specs.environment import Defaults
+from homeport.specs.fields import byte_count, millicores
+from homeport.specs.model import Build, Model
 
 HOST = "127.0.0.1"
 METRICS_ABOVE = 2

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from homeport.environment import Environment, LiveModels
-from homeport.model import Model
+from homeport.specs.environment import Environment, LiveModels
+from homeport.specs.model import Model
 
 SPECS: Mapping[str, type[BaseModel]] = {"model": Model, "environment": Environment, "models": LiveModels}
 """The kinds of files, by the name before `.yaml`."""

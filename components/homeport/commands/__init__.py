@@ -1,0 +1,1 @@
+"""Commands: what the `homeport` command does, one module a command."""

@@ -1,0 +1,1 @@
+"""Images: how a model's folder becomes what a builder is given."""

@@ -1,0 +1,1 @@
+"""Rules: what an environment refuses, of one release and of all together."""

@@ -1,0 +1,1 @@
+"""Specs: what people write, and how a mistake in it is told."""
