@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from homeport.catalogue.gpus import MIG_PROFILES, PLACES, TAINTS, Labels, Place
-from homeport.specs.environment import Toleration
+from homeport.catalogue.clouds import PLACES, Place
+from homeport.catalogue.gpus import MIG_PROFILES, TAINTS, Labels, Taint
 
 PAGE = Path(__file__).with_suffix(".md")
 
@@ -36,7 +36,7 @@ def _place(place: Place) -> Iterator[str]:
     for kind, row in place.rows.items():
         yield f"| {kind} | {_labels(row.labels)} | `{row.resource}` |"
     resources = dict.fromkeys(row.resource for row in place.rows.values())
-    taints = [_taint(TAINTS[resource]) for resource in resources] + [_taint(each) for each in place.tolerations]
+    taints = [_taint(TAINTS[resource]) for resource in resources] + [_taint(each) for each in place.taints]
     yield f"\n- Tolerated: {', '.join(dict.fromkeys(taints))}."
     if place.whole:
         yield f"- Whole GPUs are not on nodes with {_labels(place.whole)}."
@@ -47,11 +47,7 @@ def _place(place: Place) -> Iterator[str]:
     sources = dict.fromkeys(row.source for row in place.rows.values())
     if place.spot:
         sources[place.spot.source] = None
-        taint = (
-            f", tolerated: {', '.join(_taint(each) for each in place.spot.tolerations)}"
-            if place.spot.tolerations
-            else ""
-        )
+        taint = f", tolerated: {', '.join(_taint(each) for each in place.spot.taints)}" if place.spot.taints else ""
         yield f"- Spot capacity: {_labels(place.spot.labels)}{taint}."
     yield f"- Sources: {'; '.join(sources)}."
 
@@ -60,7 +56,7 @@ def _labels(labels: Labels) -> str:
     return "; ".join(f"`{key}`" + (f" = {' or '.join(values)}" if values else "") for key, values in labels.items())
 
 
-def _taint(taint: Toleration) -> str:
+def _taint(taint: Taint) -> str:
     return f"`{taint.key}{f'={taint.value}' if taint.value else ''}:{taint.effect}`"
 
 

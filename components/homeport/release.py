@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from homeport.catalogue.gpus import KINDS, Nodes, offered
+from homeport.catalogue.clouds import KINDS
+from homeport.nodes import Nodes, offered
 from homeport.specs.documents import Location
 from homeport.specs.environment import Claim, Environment, Identity, LiveWeights, SecretSource, Trigger
 from homeport.specs.fields import HOST_NAME, Demand, byte_count, millicores

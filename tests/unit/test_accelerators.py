@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from homeport import Environment, Model, Release
-from homeport.catalogue import gpus as accelerators
-from homeport.catalogue.gpus import PLACES, Place, Row, offered
+from homeport import Environment, Model, Release, nodes
+from homeport.catalogue.clouds import PLACES, Place
+from homeport.catalogue.gpus import MIG_PROFILES, TAINTS, Row, Taint
 from homeport.manifests.workload import workload
-from homeport.specs.environment import Toleration
 from homeport.specs.model import Gpu
 from tests import nodes as world
 from tests.nodes import Node
@@ -96,8 +95,8 @@ def mutants(place: Place) -> Iterator[tuple[str, Place]]:
         )
         for name, mutant in changed:
             yield f"{kind} {name}", replace(place, rows={**place.rows, kind: mutant})
-    for index, taint in enumerate(place.tolerations):
-        yield taint.key, replace(place, tolerations=place.tolerations[:index] + place.tolerations[index + 1 :])
+    for index, taint in enumerate(place.taints):
+        yield taint.key, replace(place, taints=place.taints[:index] + place.taints[index + 1 :])
     for key, labels in less(place.whole):
         yield f"whole {key}", replace(place, whole=labels)
     if place.slice_label:
@@ -106,9 +105,9 @@ def mutants(place: Place) -> Iterator[tuple[str, Place]]:
         yield f"share {key}", replace(place, share_labels=None)
     if place.spot:
         yield "spot", replace(place, spot=None)
-        for index, taint in enumerate(place.spot.tolerations):
-            rest = place.spot.tolerations[:index] + place.spot.tolerations[index + 1 :]
-            yield f"spot {taint.key}", replace(place, spot=replace(place.spot, tolerations=rest))
+        for index, taint in enumerate(place.spot.taints):
+            rest = place.spot.taints[:index] + place.spot.taints[index + 1 :]
+            yield f"spot {taint.key}", replace(place, spot=replace(place.spot, taints=rest))
 
 
 MUTANTS = [(cloud, name, mutant) for cloud, place in PLACES.items() for name, mutant in mutants(place)]
@@ -119,22 +118,22 @@ def test_whatever_is_taken_from_the_catalogue_is_missed(
     monkeypatch: pytest.MonkeyPatch, cloud: str, name: str, mutant: Place
 ) -> None:
     mutated = {each: mutant if each == cloud else place for each, place in PLACES.items()}
-    monkeypatch.setattr(accelerators, "PLACES", mutated)
+    monkeypatch.setattr(nodes, "PLACES", mutated)
     places = [place for place in WORLD if place.environment["cloud"] == cloud]
     assert any(mistake for place in places for mistake in mistakes(place)), f"{cloud}: nobody misses {name}"
 
 
-@pytest.mark.parametrize("resource", sorted(accelerators.TAINTS))
+@pytest.mark.parametrize("resource", sorted(TAINTS))
 def test_the_taint_of_a_resource_taken_from_the_catalogue_is_missed(
     monkeypatch: pytest.MonkeyPatch, resource: str
 ) -> None:
-    monkeypatch.setitem(accelerators.TAINTS, resource, Toleration(key="other"))
+    monkeypatch.setitem(TAINTS, resource, Taint("other"))
     missed = {place.name for place in CLOUDS if list(mistakes(place))}
     assert missed == ({"amd", "aks", "aks-nap"} if resource == "amd.com/gpu" else {p.name for p in CLOUDS} - {"amd"})
 
 
 def test_mig_profiles_are_those_of_nvidias_guide() -> None:
-    assert accelerators.MIG_PROFILES == {
+    assert MIG_PROFILES == {
         "a100-40gb": ("1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb"),
         "a100-80gb": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
         "h100": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
@@ -211,9 +210,9 @@ OWN = {"labels": {"gpu": ["little"]}, "tolerations": [{"key": "gpu"}], "resource
 
 
 def test_an_environment_adds_a_kind() -> None:
-    added = offered(release({"cloud": "gke", "accelerators": {"little": OWN}}, None).environment)["little"]
+    added = nodes.offered(release({"cloud": "gke", "accelerators": {"little": OWN}}, None).environment)["little"]
     assert (added.labels, added.resource) == ({"gpu": ["little"]}, "example.com/gpu")
-    assert [taint.key for taint in added.tolerations] == ["gpu"]
+    assert [taint.key for taint in added.taints] == ["gpu"]
 
 
 def test_an_environment_overrides_a_kind() -> None:
@@ -226,7 +225,7 @@ def test_an_environment_overrides_a_kind() -> None:
 def test_a_row_of_ones_own_is_cut_into_slices_by_its_product() -> None:
     own = {"labels": {"nvidia.com/gpu.product": ["NVIDIA-A30"]}}
     environment = release({"cloud": "generic", "accelerators": {"a30": own}}, None).environment
-    sliced = offered(environment, Gpu(kinds=["a30"], mig="1g.6gb"))["a30"]
+    sliced = nodes.offered(environment, Gpu(kinds=["a30"], mig="1g.6gb"))["a30"]
     assert sliced.labels == {"nvidia.com/gpu.product": ["NVIDIA-A30-MIG-1g.6gb"]}
 
 

@@ -1,13 +1,8 @@
-"""The GPU catalogue: how each place labels and taints the nodes that carry each kind of GPU.
-
-The tables are data, each row with its source beside it; `offered` reads them for one environment.
-"""
+"""Kinds of GPU: the labels by which the nodes of a place tell them, each row with its source beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-from homeport.specs.environment import Cloud, Environment, Toleration
-from homeport.specs.model import Gpu
+from dataclasses import dataclass
+from typing import Literal
 
 Labels = Mapping[str, Sequence[str]]
 """Node labels, each with the values that fit."""
@@ -52,52 +47,28 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Spot:
-    """How nodes that the cloud may take back are found."""
+class Taint:
+    """A taint of nodes that a pod must tolerate."""
 
-    labels: Labels
-    source: str
-    tolerations: tuple[Toleration, ...] = ()
-
-
-@dataclass(frozen=True)
-class Place:
-    """How one kind of cluster tells its GPU nodes."""
-
-    rows: Mapping[str, Row]
-    tolerations: tuple[Toleration, ...] = ()
-    """Taints of GPU nodes besides that of their resource."""
-    whole: Labels = field(default_factory=dict)
-    """What nodes with whole GPUs do not carry: a label with these values or, if there are none, with any."""
-    spot: Spot | None = None
-    slice_label: str | None = None
-    """Label whose value is the MIG profile, where the place has one; elsewhere NVIDIA's device plugin decides."""
-    share_labels: Labels | None = None
-    """Labels of time-sliced nodes, where the place has its own."""
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """Nodes that a pod may stand on, and what it requests there."""
-
-    labels: Labels
-    without: Labels
-    tolerations: tuple[Toleration, ...]
-    resource: str = NVIDIA
+    key: str
+    value: str | None = None
+    """None: any."""
+    effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] = "NoSchedule"
 
 
 TAINTS = {
     # GKE taints GPU nodes with nvidia.com/gpu=present, AWS' samples with =true: so any value. Tolerated explicitly, for
     # the admission plugin that adds it by itself looks for the requested resource, which for MIG is another.
     # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/gpus
-    NVIDIA: Toleration(key=NVIDIA),
+    NVIDIA: Taint(NVIDIA),
     # The convention of AMD's GPU operator; no source states it as a default.
-    AMD: Toleration(key=AMD),
+    AMD: Taint(AMD),
 }
 """The taint of nodes that offer a resource."""
 
 
-def _ec2(prefix: str, source: str) -> dict[str, Row]:
+def ec2_rows(prefix: str, source: str) -> dict[str, Row]:
+    """Rows of the places whose nodes tell name and memory of a GPU below `prefix`, as Karpenter's do."""
     name, memory, count = (f"{prefix}/instance-gpu-{suffix}" for suffix in ("name", "memory", "count"))
     return {
         "t4": Row({name: ["t4"]}, source),
@@ -187,55 +158,6 @@ AMD_ROWS = {
     "mi300x": Row({AMD_PRODUCT: ["AMD_Instinct_MI300X_OAM", "AMD_Instinct_MI300X_VF"]}, AMD_LABELLER, AMD),
 }
 
-# Where GPU Feature Discovery runs it tells nodes whose GPUs are shared or cut into slices; elsewhere these say nothing.
-WHOLE = {SHARING: ["time-slicing", "mps"], "nvidia.com/gpu.slices.gi": []}
-
-KARPENTER_SPOT = Spot(
-    {"karpenter.sh/capacity-type": ["spot"]},
-    "aws/karpenter-provider-aws:website/content/en/preview/concepts/scheduling.md",
-)
-
-PLACES: Mapping[Cloud, Place] = {
-    "eks-karpenter": Place(_ec2(EKS_KARPENTER, EC2), whole=WHOLE, spot=KARPENTER_SPOT),
-    "eks-auto": Place(_ec2(EKS_AUTO, EC2_AUTO), whole=WHOLE, spot=KARPENTER_SPOT),
-    "eks-managed": Place(
-        EC2_ROWS,
-        whole=WHOLE,
-        spot=Spot(
-            {"eks.amazonaws.com/capacityType": ["SPOT"]},
-            "awsdocs/amazon-eks-user-guide:nodes/managed-node-groups.adoc",
-        ),
-    ),
-    "gke": Place(
-        GKE_ROWS,
-        whole={GKE_PARTITION: [], GKE_SHARING: []},
-        spot=Spot(
-            {"cloud.google.com/gke-spot": ["true"]},
-            "https://docs.cloud.google.com/kubernetes-engine/docs/concepts/spot-vms",
-            (Toleration(key="cloud.google.com/gke-spot", value="true"),),
-        ),
-        slice_label=GKE_PARTITION,
-        share_labels={GKE_SHARING: ["time-sharing"]},
-    ),
-    "aks": Place(
-        AKS_ROWS,
-        # Chosen when the pool is made; the value that AKS' documentation uses (use-nvidia-gpu.md).
-        tolerations=(Toleration(key="sku", value="gpu"),),
-        whole=WHOLE,
-        spot=Spot(
-            {"kubernetes.azure.com/scalesetpriority": ["spot"]},
-            "MicrosoftDocs/azure-aks-docs:spot-node-pool.md",
-            (Toleration(key="kubernetes.azure.com/scalesetpriority", value="spot"),),
-        ),
-    ),
-    "aks-nap": Place(NAP_ROWS, tolerations=(Toleration(key="sku", value="gpu"),), whole=WHOLE, spot=KARPENTER_SPOT),
-    "nvidia": Place(GFD_ROWS),
-    "amd": Place(AMD_ROWS),
-    "generic": Place({}),
-}
-
-KINDS = frozenset(kind for place in PLACES.values() for kind in place.rows)
-
 MIG_PROFILES = {
     # https://docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html; the same sizes, without the
     # 1g of double memory on A100s, stand in partition_gpu.go.
@@ -246,67 +168,3 @@ MIG_PROFILES = {
     "b200": ("1g.23gb", "1g.45gb", "2g.45gb", "3g.90gb", "4g.90gb", "7g.180gb"),
 }
 """Slices into which a kind can be cut; the other kinds of the tables cannot."""
-
-
-def offered(environment: Environment, gpu: Gpu | None = None) -> dict[str, Nodes]:
-    """The nodes of an environment by kind of GPU: those with whole GPUs or, as `gpu` says, with slices or shares.
-
-    A kind is missing where no label and no resource would tell its nodes from others.
-    """
-    kinds = {kind: _part(environment, kind, nodes, gpu) for kind, nodes in _whole(environment).items()}
-    return {kind: nodes for kind, nodes in kinds.items() if nodes}
-
-
-def capacity(environment: Environment) -> Nodes:
-    """Nodes by what they cost: only spot capacity or, by default, any other."""
-    spot = PLACES[environment.cloud].spot
-    if spot is None:
-        return Nodes({}, {}, ())
-    return Nodes(spot.labels, {}, spot.tolerations) if environment.spot else Nodes({}, spot.labels, ())
-
-
-def _whole(environment: Environment) -> dict[str, Nodes]:
-    place, further = PLACES[environment.cloud], tuple(environment.gpu.tolerations)
-    rows = {**place.rows, **GFD_ROWS} if environment.gpu.discovery else place.rows
-    table = {
-        kind: Nodes(row.labels, {}, (TAINTS[row.resource], *place.tolerations, *further), row.resource)
-        for kind, row in rows.items()
-    }
-    return table | {
-        kind: Nodes(row.labels, {}, (*row.tolerations, *further), row.resource)
-        for kind, row in environment.accelerators.items()
-    }
-
-
-def _part(environment: Environment, kind: str, nodes: Nodes, gpu: Gpu | None) -> Nodes | None:
-    place = PLACES[environment.cloud]
-    if gpu and (gpu.mig or gpu.shared) and nodes.resource != NVIDIA:
-        return None
-    if gpu and gpu.mig:
-        if kind in KINDS and gpu.mig not in MIG_PROFILES.get(kind, ()):
-            return None
-        if place.slice_label:
-            return _own_labels(place, nodes, {place.slice_label: [gpu.mig]})
-        if environment.gpu.mig_strategy == "mixed":
-            return replace(nodes, resource=f"nvidia.com/mig-{gpu.mig}")
-        return _product(nodes, f"-MIG-{gpu.mig}", {})
-    if gpu and gpu.shared:
-        if place.share_labels:
-            return _own_labels(place, nodes, place.share_labels)
-        if environment.gpu.rename_shared:
-            return replace(nodes, resource=SHARED_RESOURCE)
-        return _product(nodes, "-SHARED", {SHARING: ["time-slicing"]})
-    return replace(nodes, without=place.whole) if nodes.resource == NVIDIA else nodes
-
-
-def _own_labels(place: Place, nodes: Nodes, labels: Labels) -> Nodes:
-    without = {key: values for key, values in place.whole.items() if key not in labels}
-    return replace(nodes, labels={**nodes.labels, **labels}, without=without)
-
-
-def _product(nodes: Nodes, suffix: str, labels: Labels) -> Nodes | None:
-    """Nodes whose product GPU Feature Discovery names with a suffix; None where it does not tell the product."""
-    if PRODUCT not in nodes.labels:
-        return None
-    products = [f"{product}{suffix}" for product in nodes.labels[PRODUCT]]
-    return replace(nodes, labels={**nodes.labels, PRODUCT: products, **labels})

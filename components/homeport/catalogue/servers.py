@@ -107,21 +107,3 @@ SERVERS: Mapping[str, Server] = {
         ),
     ),
 }
-
-
-def with_server(found: Mapping[str, Any], server: Server) -> dict[str, Any]:
-    """What a model states, over what its server needs."""
-    spec = _over(server.spec, found)
-    if isinstance(spec["metrics"], Mapping):
-        spec["metrics"] = {"port": spec["port"], **spec["metrics"]}
-    return spec
-
-
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**below, **above}
-    for key in below.keys() & above.keys():
-        if above[key] is None:  # a field that was left empty says nothing
-            merged[key] = below[key]
-        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
-            merged[key] = _over(below[key], above[key])
-    return merged

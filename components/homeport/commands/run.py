@@ -12,20 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from homeport.catalogue.container import (
+    DRAIN_VARIABLE,
+    METRICS_PORT,
+    NAME_VARIABLE,
+    SECRETS_VARIABLE,
+    SERVE_VARIABLE,
+    SERVING_PORT,
+    VARIABLES,
+)
 from homeport.commands.run_environment import cache, environment
 from homeport.commands.run_limits import Limits, limits
 from homeport.images.build_context import missing
-from homeport.images.dockerfile import VARIABLES
-from homeport.manifests.secrets import DIRECTORY_VARIABLE
-from homeport.manifests.workload import DRAIN_VARIABLE
 from homeport.specs.documents import Document, Problem, SpecError
 from homeport.specs.environment import Defaults
 from homeport.specs.fields import byte_count, millicores
 from homeport.specs.model import Build, Model
 
 HOST = "127.0.0.1"
-METRICS_ABOVE = 2
-"""The metrics' port is this much above the server's, as 8082 is above 8080."""
+METRICS_ABOVE = METRICS_PORT - SERVING_PORT
+"""The metrics' port is this much above the server's, as in a container."""
 
 
 class RunError(RuntimeError):
@@ -127,14 +133,14 @@ def _build(model: Model, folder: Path) -> Build:
 
 
 def _missing_secrets(model: Model, document: Document) -> Iterator[Problem]:
-    own = os.environ.get(DIRECTORY_VARIABLE, "")
+    own = os.environ.get(SECRETS_VARIABLE, "")
     # What is in the model's folder is in its image.
     usable = own and not Path(own).resolve().is_relative_to(document.path.parent.resolve())
     for index, secret in enumerate(model.secrets):
         if not usable or not (Path(own) / secret.name).is_file():
             message = (
                 f'found no value of "{secret.name}", accepted: a file of this name in a folder outside the repository, '
-                f"which the variable {DIRECTORY_VARIABLE} names (found {own or 'nothing'})"
+                f"which the variable {SECRETS_VARIABLE} names (found {own or 'nothing'})"
             )
             yield document.problem(("secrets", index), message)
 
@@ -154,14 +160,14 @@ def _served(folder: Path, build: Build) -> Path:
 
 
 def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str, str]:
-    serve = {"HOMEPORT_SERVE": build.serve} if build.serve else {}
-    secrets = {DIRECTORY_VARIABLE: str(Path(os.environ[DIRECTORY_VARIABLE]).resolve())} if model.secrets else {}
+    serve = {SERVE_VARIABLE: build.serve} if build.serve else {}
+    secrets = {SECRETS_VARIABLE: str(Path(os.environ[SECRETS_VARIABLE]).resolve())} if model.secrets else {}
     here = {
         "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
         # Files of the image are compiled already. Here that happens at the first start, and not in the model's folder.
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(python.parent.parent / "compiled"),
-        "MLSERVER_MODEL_NAME": model.name,
+        NAME_VARIABLE: model.name,
         "MLSERVER_HOST": HOST,
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_METRICS_PORT": str(port + METRICS_ABOVE),

@@ -7,27 +7,21 @@ commit, are no part of it: `ModelImage` adds them.
 
 from collections.abc import Sequence
 
-from homeport.manifests.workload import UID
+from homeport.catalogue.container import (
+    CODE,
+    LIBRARIES,
+    METRICS_PORT,
+    NAME_VARIABLE,
+    SERVE_VARIABLE,
+    SERVING_PORT,
+    UID,
+    VARIABLES,
+)
 from homeport.specs.environment import PipVariable
-from homeport.specs.model import CODE, LIBRARIES, Build
+from homeport.specs.model import Build
 
 _UNSEEN = ("**/.*", "**/__pycache__", "model.yaml")
 """Never needed, and a change of them must not make another image."""
-
-VARIABLES = {
-    # Files of the image cannot be written, and a library that starts a thread for each core of the node slows a
-    # container that has a fraction of one.
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONUNBUFFERED": "1",
-    "HOME": "/tmp",  # noqa: S108
-    "LANG": "C.UTF-8",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "JOBLIB_MULTIPROCESSING": "0",
-    "MALLOC_ARENA_MAX": "2",
-    "MLSERVER_PARALLEL_WORKERS": "0",
-}
-"""Variables of every image that is built, and of `homeport run`."""
 
 _REMOVE_TOOLS = (
     "rm -rf /usr/bin/apt /usr/bin/apt-* /usr/lib/apt /usr/bin/pip* /usr/local/bin/pip* /usr/share/python-wheels "
@@ -52,9 +46,9 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         pip: Variables that pip gets as build secrets.
     """
     requirements = ["", f"COPY {build.requirements} /build/requirements.txt"] if build.requirements else []
-    variables = VARIABLES | {"PATH": f"{LIBRARIES}/bin:/usr/local/bin:/usr/bin:/bin", "MLSERVER_MODEL_NAME": name}
+    variables = VARIABLES | {"PATH": f"{LIBRARIES}/bin:/usr/local/bin:/usr/bin:/bin", NAME_VARIABLE: name}
     if build.serve:
-        variables["HOMEPORT_SERVE"] = build.serve
+        variables[SERVE_VARIABLE] = build.serve
     lines = [
         f"FROM {base} AS system",
         "USER 0",
@@ -73,7 +67,7 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         # A layer for each, in the order that is stated: of large files only those are pushed that have changed.
         *(f"COPY --link --chmod=u=rwX,go=rX {source} {target}" for source, target in _files(build)),
         f"USER {UID}:{UID}",
-        "EXPOSE 8080 8082",
+        f"EXPOSE {SERVING_PORT} {METRICS_PORT}",
         f'CMD ["homeport-server", "{CODE}"]',
     ]
     return "\n".join(lines) + "\n"

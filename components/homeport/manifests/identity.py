@@ -1,19 +1,10 @@
 """Identity: who the model is (nobody to the cluster, somebody to the cloud), and who of its team may look at it."""
 
+from homeport.catalogue.identities import IDENTITY_ANNOTATIONS
 from homeport.manifests.names import Manifest, manifest
 from homeport.release import Release
 
 READ = ["get", "list", "watch"]
-
-CLOUD_ANNOTATIONS = {
-    # https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
-    "role_arn": "eks.amazonaws.com/role-arn",
-    # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
-    "service_account": "iam.gke.io/gcp-service-account",
-    # https://learn.microsoft.com/azure/aks/workload-identity-overview
-    "client_id": "azure.workload.identity/client-id",
-}
-"""How a ServiceAccount tells each identity. An EKS Pod Identity association names the ServiceAccount instead."""
 
 
 def identity(release: Release) -> list[Manifest]:
@@ -54,4 +45,4 @@ def identity_labels(release: Release) -> dict[str, str]:
 
 def _cloud_annotations(release: Release) -> dict[str, str]:
     fields = release.identity.model_dump(exclude_none=True) if release.identity else {}
-    return {CLOUD_ANNOTATIONS[field]: value for field, value in fields.items() if field in CLOUD_ANNOTATIONS}
+    return {IDENTITY_ANNOTATIONS[field]: value for field, value in fields.items() if field in IDENTITY_ANNOTATIONS}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks
+from homeport.catalogue.identities import GKE_METADATA_SERVER, POD_IDENTITY_AGENT
 from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, model_selector
 from homeport.release import Release
 from homeport.specs.model import Model
@@ -12,13 +13,6 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the cluster's name servers in kube-system, whatever program they are."""
-
-# Where a pod gets a token for its identity, as (network, TCP port). Link-local addresses are answered by the node.
-POD_IDENTITY_AGENT = [("169.254.170.23/32", 80)]
-"""https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
-GKE_METADATA_SERVER = [("169.254.169.252/32", 988), ("169.254.169.254/32", 80)]
-"""The second on GKE Dataplane V2.
-https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#metadata_server"""
 
 
 def network(release: Release) -> list[Manifest]:

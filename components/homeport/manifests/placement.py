@@ -1,9 +1,9 @@
 """Placement: on which nodes the pods of a model may stand, which they prefer, and how they spread over them."""
 
-from homeport.catalogue.gpus import Labels, Nodes, capacity
+from homeport.catalogue.gpus import Labels, Taint
 from homeport.manifests.names import Manifest, selector
+from homeport.nodes import Nodes, capacity
 from homeport.release import Release
-from homeport.specs.environment import Toleration
 
 NODE_LOSS_SECONDS = 30
 """How long a pod stays on a node that no longer answers, before another is started elsewhere.
@@ -26,7 +26,7 @@ def placement(release: Release) -> Manifest:
         if preferred := _preferred(kinds):
             affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
         fields["affinity"]["nodeAffinity"] = affinity
-    taints = dict.fromkeys(taint for nodes in [*kinds, purchase] for taint in nodes.tolerations)
+    taints = dict.fromkeys(taint for nodes in [*kinds, purchase] for taint in nodes.taints)
     fields["tolerations"] = [*map(_toleration, taints), *_patience()]
     if release.environment.priority_class:
         fields["priorityClassName"] = release.environment.priority_class
@@ -92,6 +92,6 @@ def _patience() -> list[Manifest]:
     return [{"key": f"node.kubernetes.io/{state}", **stays} for state in ("not-ready", "unreachable")]
 
 
-def _toleration(taint: Toleration) -> Manifest:
+def _toleration(taint: Taint) -> Manifest:
     match = {"operator": "Exists"} if taint.value is None else {"operator": "Equal", "value": taint.value}
     return {"key": taint.key, "effect": taint.effect, **match}

@@ -3,15 +3,10 @@
 A value is never looked at here: it is a Pulumi Output, or nobody knows it and the object has no data.
 """
 
+from homeport.catalogue.container import SECRETS, SECRETS_VARIABLE
 from homeport.manifests.names import Manifest, manifest
 from homeport.release import Release
 from homeport.specs.environment import ExternalSecret
-
-DIRECTORY = "/run/secrets/homeport"
-"""Folder with a file for each secret."""
-
-DIRECTORY_VARIABLE = "HOMEPORT_SECRETS"
-"""Tells the model that folder, which is another one where it does not run in a cluster."""
 
 VOLUME = "secrets"
 
@@ -38,12 +33,12 @@ def secret_volumes(release: Release) -> list[Manifest]:
 
 def secret_mounts(release: Release) -> list[Manifest]:
     """Where the volume is in the container."""
-    return [{"name": VOLUME, "mountPath": DIRECTORY, "readOnly": True}] if release.model.secrets else []
+    return [{"name": VOLUME, "mountPath": SECRETS, "readOnly": True}] if release.model.secrets else []
 
 
 def secret_variables(release: Release) -> dict[str, str]:
     """The folder; never a value."""
-    return {DIRECTORY_VARIABLE: DIRECTORY} if release.model.secrets else {}
+    return {SECRETS_VARIABLE: SECRETS} if release.model.secrets else {}
 
 
 def secret_annotations(release: Release) -> dict[str, str]:

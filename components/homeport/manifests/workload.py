@@ -3,6 +3,7 @@
 from math import ceil
 from typing import Any
 
+from homeport.catalogue.container import DRAIN_VARIABLE, NAME_VARIABLE, UID
 from homeport.manifests.identity import identity_labels
 from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
 from homeport.manifests.placement import gpu_requests, placement
@@ -10,9 +11,6 @@ from homeport.manifests.secrets import secret_annotations, secret_mounts, secret
 from homeport.manifests.weights import weights_mounts, weights_volumes
 from homeport.release import Release
 from homeport.specs.fields import byte_count, memory_quantity
-
-UID = 65532
-"""User and group of every pod: above 10000, so that it is nobody on the node; the `nonroot` of distroless images."""
 
 _NOBODY: Manifest = {
     "runAsNonRoot": True,
@@ -29,12 +27,6 @@ MIN_READY_SECONDS = 5
 """How long a new pod must stay ready before it counts, so that a crash right after readiness stops the update."""
 
 STARTUP_PERIOD_SECONDS = 2
-
-DRAIN_VARIABLE = "HOMEPORT_DRAIN_SECONDS"
-"""Tells the server how long requests may take that it has begun when it is asked to stop."""
-
-NAME_VARIABLE = "MLSERVER_MODEL_NAME"
-"""Names the model to MLServer, and to the server of this project, where no model-settings.json does."""
 
 _SHM: Manifest = {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108
 

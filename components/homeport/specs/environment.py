@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from homeport.catalogue.clouds import Cloud
+from homeport.catalogue.identities import IDENTITY_FIELDS
 from homeport.specs.documents import Document
 from homeport.specs.fields import (
     BASE_IMAGE,
@@ -28,8 +30,6 @@ from homeport.specs.fields import (
     Spec,
     Version,
 )
-
-Cloud = Literal["eks-karpenter", "eks-auto", "eks-managed", "gke", "aks", "aks-nap", "nvidia", "amd", "generic"]
 
 _CREDENTIALS = re.compile("password|secret|token|api_?key|access_?key", re.IGNORECASE)
 _CREDENTIALS_IN_URL = re.compile("://[^/@]*:[^/@]*@")
@@ -166,14 +166,6 @@ class Identity(Spec):
         if len(self.model_fields_set) != 1:
             raise ValueError(f"just one of {', '.join(type(self).model_fields)}")
         return self
-
-
-IDENTITY_FIELDS = {
-    "eks": ("role_arn", "pod_identity"),
-    "gke": ("service_account",),
-    "aks": ("client_id",),
-}
-"""Which identities a cloud knows, by the first part of its name."""
 
 
 class Trigger(Spec):

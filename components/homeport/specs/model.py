@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from homeport.catalogue.addresses import METADATA_NAMES, metadata_around
-from homeport.catalogue.servers import SERVERS, with_server
+from homeport.catalogue.container import CODE, LIBRARIES, METRICS_PORT, SERVING_PORT, TAKEN
+from homeport.catalogue.servers import SERVERS, Server
 from homeport.specs.documents import Document
 from homeport.specs.fields import (
     DNS_LABEL,
@@ -51,15 +52,6 @@ def _no_secret(name: str) -> str:
         raise ValueError("a name that does not promise a secret: values in `env` are stored and shown in plain text")
     return name
 
-
-_TAKEN = ("/tmp", "/run/secrets", "/var/run/secrets", "/proc", "/sys", "/dev", "/etc")  # noqa: S108
-"""Folders of the container that others fill, or that it cannot do without."""
-
-CODE = "/model"
-"""Folder of a built image that has the model's files."""
-
-LIBRARIES = "/opt/venv"
-"""Folder of a built image that has the Python environment."""
 
 EnvName = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_no_secret)]
 
@@ -339,7 +331,7 @@ class Weights(Spec):
     @field_validator("path")
     @classmethod
     def _beside_others(cls, found: str) -> str:
-        for taken in _TAKEN:
+        for taken in TAKEN:
             if _is_in(found, taken) or _is_in(taken, found):
                 raise ValueError(f"a folder neither in nor around {taken}, such as /weights")
         return found
@@ -428,7 +420,7 @@ class Model(Spec):
     @classmethod
     def _needs_of_the_server(cls, found: Any) -> Any:
         name = found.get("server") if isinstance(found, Mapping) else None
-        return with_server(found, SERVERS[name]) if isinstance(name, str) and name in SERVERS else found
+        return _with_server(found, SERVERS[name]) if isinstance(name, str) and name in SERVERS else found
 
     @field_validator("calls")
     @classmethod
@@ -488,7 +480,7 @@ class Model(Spec):
     @property
     def serving_port(self) -> int:
         """TCP port that takes inference requests."""
-        return self.port or 8080
+        return self.port or SERVING_PORT
 
     @property
     def health_paths(self) -> Health:
@@ -497,8 +489,8 @@ class Model(Spec):
 
     @property
     def metrics_endpoint(self) -> Metrics | None:
-        """Where Prometheus metrics are, or None. 8082 is MLServer's default."""
-        return self.metrics or (Metrics(port=8082) if self.as_mlserver else None)
+        """Where Prometheus metrics are, or None."""
+        return self.metrics or (Metrics(port=METRICS_PORT) if self.as_mlserver else None)
 
     @property
     def as_mlserver(self) -> bool:
@@ -518,3 +510,21 @@ class Model(Spec):
             SpecError: The file is missing, is not YAML or is not a model; names each problem's line and field.
         """
         return Document.read(Path(path)).validate(cls)
+
+
+def _with_server(found: Mapping[str, Any], server: Server) -> dict[str, Any]:
+    """What a model states, over what its server needs."""
+    spec = _over(server.spec, found)
+    if isinstance(spec["metrics"], Mapping):
+        spec["metrics"] = {"port": spec["port"], **spec["metrics"]}
+    return spec
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if above[key] is None:  # a field that was left empty says nothing
+            merged[key] = below[key]
+        if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
+            merged[key] = _over(below[key], above[key])
+    return merged

@@ -1,0 +1,97 @@
+"""Nodes: those of one environment that a pod may stand on, read from the catalogue and what the environment adds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from homeport.catalogue.clouds import KINDS, PLACES, Place
+from homeport.catalogue.gpus import (
+    GFD_ROWS,
+    MIG_PROFILES,
+    NVIDIA,
+    PRODUCT,
+    SHARED_RESOURCE,
+    SHARING,
+    TAINTS,
+    Labels,
+    Taint,
+)
+from homeport.specs.environment import Environment, Toleration
+from homeport.specs.model import Gpu
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes that a pod may stand on, and what it requests there."""
+
+    labels: Labels
+    without: Labels
+    taints: tuple[Taint, ...]
+    resource: str = NVIDIA
+
+
+def offered(environment: Environment, gpu: Gpu | None = None) -> dict[str, Nodes]:
+    """The nodes of an environment by kind of GPU: those with whole GPUs or, as `gpu` says, with slices or shares.
+
+    A kind is missing where no label and no resource would tell its nodes from others.
+    """
+    kinds = {kind: _part(environment, kind, nodes, gpu) for kind, nodes in _whole(environment).items()}
+    return {kind: nodes for kind, nodes in kinds.items() if nodes}
+
+
+def capacity(environment: Environment) -> Nodes:
+    """Nodes by what they cost: only spot capacity or, by default, any other."""
+    spot = PLACES[environment.cloud].spot
+    if spot is None:
+        return Nodes({}, {}, ())
+    return Nodes(spot.labels, {}, spot.taints) if environment.spot else Nodes({}, spot.labels, ())
+
+
+def _whole(environment: Environment) -> dict[str, Nodes]:
+    place, further = PLACES[environment.cloud], _taints(environment.gpu.tolerations)
+    rows = {**place.rows, **GFD_ROWS} if environment.gpu.discovery else place.rows
+    table = {
+        kind: Nodes(row.labels, {}, (TAINTS[row.resource], *place.taints, *further), row.resource)
+        for kind, row in rows.items()
+    }
+    return table | {
+        kind: Nodes(row.labels, {}, (*_taints(row.tolerations), *further), row.resource)
+        for kind, row in environment.accelerators.items()
+    }
+
+
+def _part(environment: Environment, kind: str, nodes: Nodes, gpu: Gpu | None) -> Nodes | None:
+    place = PLACES[environment.cloud]
+    if gpu and (gpu.mig or gpu.shared) and nodes.resource != NVIDIA:
+        return None
+    if gpu and gpu.mig:
+        if kind in KINDS and gpu.mig not in MIG_PROFILES.get(kind, ()):
+            return None
+        if place.slice_label:
+            return _own_labels(place, nodes, {place.slice_label: [gpu.mig]})
+        if environment.gpu.mig_strategy == "mixed":
+            return replace(nodes, resource=f"nvidia.com/mig-{gpu.mig}")
+        return _product(nodes, f"-MIG-{gpu.mig}", {})
+    if gpu and gpu.shared:
+        if place.share_labels:
+            return _own_labels(place, nodes, place.share_labels)
+        if environment.gpu.rename_shared:
+            return replace(nodes, resource=SHARED_RESOURCE)
+        return _product(nodes, "-SHARED", {SHARING: ["time-slicing"]})
+    return replace(nodes, without=place.whole) if nodes.resource == NVIDIA else nodes
+
+
+def _own_labels(place: Place, nodes: Nodes, labels: Labels) -> Nodes:
+    without = {key: values for key, values in place.whole.items() if key not in labels}
+    return replace(nodes, labels={**nodes.labels, **labels}, without=without)
+
+
+def _product(nodes: Nodes, suffix: str, labels: Labels) -> Nodes | None:
+    """Nodes whose product GPU Feature Discovery names with a suffix; None where it does not tell the product."""
+    if PRODUCT not in nodes.labels:
+        return None
+    products = [f"{product}{suffix}" for product in nodes.labels[PRODUCT]]
+    return replace(nodes, labels={**nodes.labels, PRODUCT: products, **labels})
+
+
+def _taints(stated: Sequence[Toleration]) -> list[Taint]:
+    return [Taint(each.key, each.value, each.effect) for each in stated]
