@@ -8,7 +8,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from homeport.catalogue.servers import SERVERS
-from homeport.specs.environment import Environment, LiveModels
+from homeport.specs.environment import Environment
+from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
 
 PAGES: dict[str, tuple[type[BaseModel], ...]] = {"model.md": (Model,), "environment.md": (Environment, LiveModels)}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from homeport.manifests import manifests
 from homeport.provenance import last_commit
 from homeport.release import Canary, Release
-from homeport.specs.documents import Problem, SpecError
 from homeport.specs.environment import Environment
 from homeport.specs.model import Model
+from homeport.specs.problems import Problem, SpecError
 from homeport.stack import Stack
 
 if TYPE_CHECKING:

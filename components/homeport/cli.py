@@ -26,8 +26,9 @@ from homeport.commands.pulumi_command import EngineError, stack_name
 from homeport.manifests import manifests
 from homeport.output.yaml import dump_all
 from homeport.specs import schemas
-from homeport.specs.documents import SpecError, parse
+from homeport.specs.documents import parse
 from homeport.specs.model import Model
+from homeport.specs.problems import SpecError
 from homeport.stack import MODELS_FILE, Stack
 
 FAILED = 1

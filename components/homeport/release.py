@@ -8,10 +8,12 @@ from typing import Any
 
 from homeport.catalogue.clouds import KINDS
 from homeport.nodes import Nodes, offered
-from homeport.specs.documents import Location
-from homeport.specs.environment import Claim, Environment, Identity, LiveWeights, SecretSource, Trigger
-from homeport.specs.fields import HOST_NAME, Demand, byte_count, millicores
+from homeport.specs.environment import Claim, Environment, Identity, SecretSource, Trigger
+from homeport.specs.fields import HOST_NAME, Demand
+from homeport.specs.live_models import LiveWeights
 from homeport.specs.model import CANARY_SUFFIX, Gpu, Model
+from homeport.specs.problems import Location
+from homeport.specs.quantities import byte_count, millicores
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from homeport.provenance import History
 from homeport.release import Canary, Release, repository
 from homeport.rules.cycles import cycles
 from homeport.rules.totals import total_violations
-from homeport.specs.documents import Document, Location, Problem, SpecError, dotted
-from homeport.specs.environment import CanaryVersion, Environment, LiveModels, LiveVersion
+from homeport.specs.documents import Document
+from homeport.specs.environment import Environment
 from homeport.specs.fields import Spec
+from homeport.specs.live_models import CanaryVersion, LiveModels, LiveVersion
 from homeport.specs.model import Model
+from homeport.specs.problems import Location, Problem, SpecError, dotted
 
 if TYPE_CHECKING:
     from homeport.components.model_service import ModelService

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeport import Release, manifests
-from homeport.specs.environment import LiveWeights
+from homeport.specs.live_models import LiveWeights
 from sandbox import Sandbox, archive
 from tests.cluster.probes import IMAGE, Probes, model, releases
 from tests.support import until

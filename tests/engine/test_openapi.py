@@ -14,8 +14,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from homeport import Canary, Environment, Model, Release, manifests
-from homeport.specs.environment import LiveWeights
 from homeport.specs.fields import Demand
+from homeport.specs.live_models import LiveWeights
 from tests.support import Cluster
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from homeport import Canary, Environment, Model, ModelServiceArgs, Release, SpecError, Stack, manifests
 from homeport.components.model_service import _child_name, release_args, release_of
 from homeport.manifests.routing import url
-from homeport.specs.environment import CanaryVersion
+from homeport.specs.live_models import CanaryVersion
 
 DIGESTS = {version: "sha256:" + version * 64 for version in "345"}
 MODEL: dict[str, Any] = {

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from docs import accelerators, fields
 from homeport import Environment, Model, Release
-from homeport.specs.environment import LiveModels
+from homeport.specs.live_models import LiveModels
 from tests.support import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from homeport import Model, SpecError
-from homeport.specs.fields import byte_count, cpu_quantity, memory_quantity, millicores
+from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores
 
 MINIMAL = """\
 name: iris

@@ -11,7 +11,7 @@ import pytest
 from nbformat import v3, v4
 
 from homeport.commands.notebook import Served, is_as_made, unnamed
-from homeport.specs.documents import SpecError
+from homeport.specs.problems import SpecError
 
 
 def code(source: str, *tags: str, **fields: Any) -> Any:

@@ -6,7 +6,7 @@ import pytest
 
 from homeport import Model
 from homeport.catalogue.servers import SERVERS
-from homeport.specs.fields import byte_count
+from homeport.specs.quantities import byte_count
 from tests.unit.test_manifests import objects, one, pod, release
 
 TMP, SHM = "/tmp", "/dev/shm"  # noqa: S108

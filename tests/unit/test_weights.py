@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from homeport import Canary, Environment, Model, Release, SpecError, Stack, manifests
 from homeport.components.model_service import release_args, release_of
-from homeport.specs.environment import LiveWeights
+from homeport.specs.live_models import LiveWeights
 from homeport.stack import MODELS_FILE
 
 DIGEST = "sha256:" + "7" * 64

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.manifests import manifests
-from homeport.specs.documents import Problem, SpecError
+from homeport.specs.problems import Problem, SpecError
 from homeport.stack import ENVIRONMENT_FILE, Stack
 
 

@@ -19,9 +19,10 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from homeport.commands.notebook import Served, is_as_made, unnamed
-from homeport.specs.documents import Document, SpecError
-from homeport.specs.environment import LiveModels
+from homeport.specs.documents import Document
+from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
+from homeport.specs.problems import SpecError
 from homeport.stack import MODELS_FILE
 
 NAME, OWNER, ENTRY = "my-model", "my-team", "model:predict"

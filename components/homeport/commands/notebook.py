@@ -14,7 +14,7 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any, Self
 
-from homeport.specs.documents import Problem, SpecError
+from homeport.specs.problems import Problem, SpecError
 
 TAG = "serve"
 """Tag of the cells that are served, among Jupyter's own cell tags (`metadata.tags`)."""

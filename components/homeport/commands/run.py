@@ -24,10 +24,11 @@ from homeport.catalogue.container import (
 from homeport.commands.run_environment import cache, environment
 from homeport.commands.run_limits import Limits, limits
 from homeport.images.build_context import missing
-from homeport.specs.documents import Document, Problem, SpecError
+from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults
-from homeport.specs.fields import byte_count, millicores
 from homeport.specs.model import Build, Model
+from homeport.specs.problems import Problem, SpecError
+from homeport.specs.quantities import byte_count, millicores
 
 HOST = "127.0.0.1"
 METRICS_ABOVE = METRICS_PORT - SERVING_PORT

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
-from homeport.specs.fields import byte_count, cpu_quantity, millicores
+from homeport.specs.quantities import byte_count, cpu_quantity, millicores
 
 _PROBE = 'group=/sys/fs/cgroup$(cut -d: -f3- /proc/self/cgroup); cat "$group/cpu.max" "$group/memory.max"'
 """What holds is read from the cgroup itself: systemd passes over a limit whose controller the user may not use."""

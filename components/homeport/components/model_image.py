@@ -12,9 +12,11 @@ import pulumi_docker_build as docker_build
 from homeport.images.build_context import BuildContext, missing, prepare
 from homeport.provenance import origin
 from homeport.release import Release, repository
-from homeport.specs.documents import Document, Problem, SpecError, dotted, parse
-from homeport.specs.environment import Environment, Images, LiveVersion, PipVariable
+from homeport.specs.documents import Document, parse
+from homeport.specs.environment import Environment, Images, PipVariable
+from homeport.specs.live_models import LiveVersion
 from homeport.specs.model import Build, Model
+from homeport.specs.problems import Problem, SpecError, dotted
 
 TYPE = "homeport:index:ModelImage"
 """Part of the URN of everything built, so it never changes."""

@@ -17,9 +17,11 @@ from homeport.manifests.routing import url
 from homeport.manifests.workload import rollout_seconds
 from homeport.provenance import UNKNOWN
 from homeport.release import Canary, Release
-from homeport.specs.documents import Problem, SpecError, dotted, parse
-from homeport.specs.environment import CONTEXT_VARIABLE, CanaryVersion, Environment, LiveVersion
+from homeport.specs.documents import parse
+from homeport.specs.environment import CONTEXT_VARIABLE, Environment
+from homeport.specs.live_models import CanaryVersion, LiveVersion
 from homeport.specs.model import CANARY_SUFFIX, Model
+from homeport.specs.problems import Problem, SpecError, dotted
 from homeport.stack import image_reference
 
 TYPE = "homeport:index:ModelService"

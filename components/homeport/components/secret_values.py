@@ -6,7 +6,7 @@ import pulumi
 from pulumi.runtime.config import is_config_secret
 
 from homeport.release import Release
-from homeport.specs.documents import Problem, SpecError, dotted
+from homeport.specs.problems import Problem, SpecError, dotted
 
 
 def secret_values(release: Release) -> dict[str, pulumi.Output[str]]:

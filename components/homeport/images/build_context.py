@@ -9,9 +9,9 @@ from pathlib import Path
 
 from homeport.images.dockerfile import dockerfile, ignored
 from homeport.provenance import revision
-from homeport.specs.documents import Location
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
+from homeport.specs.problems import Location
 
 GENERATED = ".homeport"
 """Folder in the model's folder for what is generated; git ignores it, and so do builds."""

@@ -5,7 +5,7 @@ from homeport.manifests.placement import gpu_requests
 from homeport.manifests.weights import weights
 from homeport.manifests.workload import ephemeral_storage
 from homeport.release import Release
-from homeport.specs.fields import byte_count, cpu_quantity, memory_quantity, millicores
+from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores
 
 POD_SECURITY = "restricted"
 """Strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""

@@ -10,7 +10,7 @@ from homeport.manifests.placement import gpu_requests, placement
 from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
 from homeport.manifests.weights import weights_mounts, weights_volumes
 from homeport.release import Release
-from homeport.specs.fields import byte_count, memory_quantity
+from homeport.specs.quantities import byte_count, memory_quantity
 
 _NOBODY: Manifest = {
     "runAsNonRoot": True,

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from homeport.release import Release, Violation
-from homeport.specs.documents import Location
 from homeport.specs.environment import TotalLimits
-from homeport.specs.fields import byte_count, cpu_quantity, memory_quantity, millicores
+from homeport.specs.problems import Location
+from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores
 
 SHOWN = 5
 """Models that a violation names one by one: those that use most."""

@@ -1,22 +1,11 @@
-"""The field types that both specs share: quantities, names, paths; each says what it accepts when it refuses.
+"""The field types that the specs share: quantities, names, paths; each says what it accepts when it refuses."""
 
-Quantities are kept in the form in which the Kubernetes API server stores them (`1000m` becomes `1`, `2048Mi` becomes
-`2Gi`), so what a manifest says is what the cluster answers.
-Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-"""
-
-import re
-from decimal import Decimal
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_NUMBER = r"(\d+(?:\.\d+)?)"
-_CPU = re.compile(rf"{_NUMBER}(m?)")
-_MEMORY = re.compile(rf"{_NUMBER}({'|'.join([*BINARY, *DECIMAL])})")
+from homeport.specs.quantities import CPU, MEMORY, cpu, memory
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label that starts with a letter, as the name of a Service must (RFC 1035)."""
@@ -71,48 +60,6 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def millicores(cpu: str) -> int:
-    """Thousandths of a core in a cpu quantity: `500m` is 500, `2` is 2000."""
-    return int(cpu[:-1]) if cpu.endswith("m") else int(cpu) * 1000
-
-
-def cpu_quantity(thousandths: int) -> str:
-    """The canonical quantity for thousandths of a core."""
-    return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
-
-
-def byte_count(memory: str) -> int:
-    """Bytes in a canonical memory quantity: `1Ki` is 1024, `1k` is 1000."""
-    digits = memory.rstrip("KMGTki")
-    unit = memory[len(digits) :]
-    return int(digits) * (BINARY | DECIMAL | {"": 1})[unit]
-
-
-def memory_quantity(count: int) -> str:
-    """The canonical quantity for a number of bytes: the largest unit that leaves a whole number."""
-    for units in (BINARY, DECIMAL):
-        for unit, size in reversed(units.items()):
-            if count % size == 0:
-                return f"{count // size}{unit}"
-    return str(count)
-
-
-def _cpu(found: Any) -> str:
-    match = _CPU.fullmatch(str(found)) if isinstance(found, int | float | str) and not isinstance(found, bool) else None
-    thousandths = Decimal(match[1]) * (1 if match[2] else 1000) if match else Decimal(0)
-    if not thousandths or thousandths % 1:
-        raise ValueError('cores above 0 in steps of 0.001, such as 2, 0.5 or "500m"')
-    return cpu_quantity(int(thousandths))
-
-
-def _memory(found: Any) -> str:
-    match = _MEMORY.fullmatch(found) if isinstance(found, str) else None
-    count = Decimal(match[1]) * (BINARY | DECIMAL)[match[2]] if match else Decimal(0)
-    if not count or count % 1:
-        raise ValueError("bytes above 0 with a unit, such as 512Mi or 4Gi")
-    return memory_quantity(int(count))
-
-
 def _version(found: Any) -> Any:
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
@@ -148,14 +95,14 @@ FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER)]
 
 Cpu = Annotated[
     str,
-    BeforeValidator(_cpu),
+    BeforeValidator(cpu),
     WithJsonSchema(
-        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^{_CPU.pattern}$"}]}
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^{CPU.pattern}$"}]}
     ),
 ]
 """Cores: `2`, `0.5` or `500m`."""
 
-Memory = Annotated[str, BeforeValidator(_memory), WithJsonSchema({"type": "string", "pattern": f"^{_MEMORY.pattern}$"})]
+Memory = Annotated[str, BeforeValidator(memory), WithJsonSchema({"type": "string", "pattern": f"^{MEMORY.pattern}$"})]
 """Bytes with a unit: `512Mi`, `4Gi`."""
 
 DnsLabel = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]

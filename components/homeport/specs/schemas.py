@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from homeport.specs.environment import Environment, LiveModels
+from homeport.specs.environment import Environment
+from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
 
 SPECS: Mapping[str, type[BaseModel]] = {"model": Model, "environment": Environment, "models": LiveModels}

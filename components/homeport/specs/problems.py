@@ -1,0 +1,37 @@
+"""Problems: what is wrong in what people wrote, and where."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+Location = tuple[str | int, ...]
+"""Where in a document: keys of mappings, indexes of lists."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in one place."""
+
+    message: str
+    file: Path | None = None
+    line: int | None = None
+    """Counted from 1; None where the file itself is the problem."""
+    field: str = ""
+
+    def __str__(self) -> str:
+        """`file:line: field: message`, without the parts that are unknown."""
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        return ": ".join(part for part in (place, self.field, self.message) if part)
+
+
+class SpecError(ValueError):
+    """What people wrote cannot be used; `problems` has all of it, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def dotted(location: Location) -> str:
+    """A place as people write it: `scale.max`, `egress[0].port`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
