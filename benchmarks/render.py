@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from benchmarks import fleet
 from benchmarks.peers import HELM, HELM_VERSION, KUSTOMIZE, KUSTOMIZE_VERSION
-from homeport import Stack, manifests
+from homeport import Stack, manifests, violations
 from homeport.commands.render import HEADER, render, write
 from homeport.output.yaml import text
 from sandbox import build
@@ -201,7 +201,7 @@ def _work(what: str, folder: Path) -> float:
     """What is measured in a process of its own: from specs in memory to objects, or to files."""
     stack = Stack.read(folder)
     begun = time.perf_counter()
-    if any(release.violations() for release in stack.releases):
+    if any(violations(release) for release in stack.releases):
         raise RuntimeError("the fleet is to be valid")
     if what == "make":
         objects = [manifests(release) for release in stack.releases]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from homeport.manifests import manifests
 from homeport.provenance import last_commit
 from homeport.release import Canary, Release
+from homeport.rules.one_release import violations
 from homeport.specs.environment import Environment
 from homeport.specs.model import Model
 from homeport.specs.problems import Problem, SpecError
@@ -16,7 +17,8 @@ from homeport.stack import Stack
 
 if TYPE_CHECKING:
     from homeport.components.model_image import ModelImage, ModelImageArgs
-    from homeport.components.model_service import ModelService, ModelServiceArgs, cluster_provider
+    from homeport.components.model_service import ModelService, ModelServiceArgs
+    from homeport.components.provider import cluster_provider
 
 __all__ = [
     "Canary",
@@ -33,6 +35,7 @@ __all__ = [
     "cluster_provider",
     "last_commit",
     "manifests",
+    "violations",
 ]
 
 _NEED_PULUMI = {
@@ -40,7 +43,7 @@ _NEED_PULUMI = {
     "ModelImageArgs": "homeport.components.model_image",
     "ModelService": "homeport.components.model_service",
     "ModelServiceArgs": "homeport.components.model_service",
-    "cluster_provider": "homeport.components.model_service",
+    "cluster_provider": "homeport.components.provider",
 }
 
 

@@ -1,20 +1,21 @@
-"""A stack: reads the files of an environment into releases, and deploys one ModelService for each."""
+"""A stack: the files of one environment, read into releases."""
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from homeport.images.build_context import missing
 from homeport.provenance import History
-from homeport.release import Canary, Release, repository
+from homeport.release import Canary, Release, image_reference
 from homeport.rules.cycles import cycles
+from homeport.rules.files import missing_files
+from homeport.rules.one_release import violations
 from homeport.rules.totals import total_violations
 from homeport.specs.documents import Document
 from homeport.specs.environment import Environment
 from homeport.specs.fields import Spec
-from homeport.specs.live_models import CanaryVersion, LiveModels, LiveVersion
+from homeport.specs.live_models import CanaryVersion, LiveModels
 from homeport.specs.model import Model
 from homeport.specs.problems import Location, Problem, SpecError, dotted
 
@@ -70,36 +71,10 @@ class Stack:
         Raises:
             SpecError: The stack's configuration lacks values of secrets; with all of them.
         """
-        # Imported here, for pulumi takes most of a second to import and only this needs it.
-        from pulumi import ResourceOptions  # noqa: PLC0415
+        # The one way from here to the components, taken when it is used: reading needs no Pulumi.
+        from homeport.components.deploy import deploy  # noqa: PLC0415
 
-        from homeport.components.model_service import ModelService, cluster_provider, release_args  # noqa: PLC0415
-        from homeport.components.secret_values import config_problems  # noqa: PLC0415
-
-        if problems := [problem for release in self.releases for problem in config_problems(release)]:
-            raise SpecError(problems)
-        options = ResourceOptions(providers=[cluster_provider(self.environment)])
-        return {
-            release.model.name: ModelService(release.model.name, release_args(self._with_image(release)), options)
-            for release in self.releases
-        }
-
-    def _with_image(self, release: Release) -> Release:
-        """The release with the image that is built from its folder, if one is."""
-        if release.built is None:
-            return release
-        from homeport.components.model_image import ModelImage, ModelImageArgs  # noqa: PLC0415
-
-        args = ModelImageArgs(
-            model=release.model,
-            environment=release.environment,
-            folder=str(self.folders[release.model.name]),
-            version=release.built.version,
-        )
-        image = ModelImage(release.model.name, args).ref
-        if release.canary and release.built.suffix:
-            return replace(release, canary=replace(release.canary, image=image))
-        return replace(release, image=image)
+        return deploy(self.environment, self.releases, self.folders)
 
 
 def _load(path: Path, spec: type[S], problems: list[Problem]) -> tuple[Document, S] | None:
@@ -170,21 +145,12 @@ def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
     return {name: list(found.values()) for name, found in peers.items()}
 
 
-def image_reference(model: Model, environment: Environment, live: LiveVersion) -> str:
-    """Image of a version: its tag for people and, where known, its digest, which decides."""
-    return f"{repository(model, environment)}:{live.version}" + (f"@{live.digest}" if live.digest else "")
-
-
 def _violations(release: Release, live: Document, model: Document) -> Iterator[Problem]:
-    place: Location
-    if release.built and release.model.build:
-        for location, message in missing(release.model.build, model.path.parent):
-            place = ("build", *location)
-            yield Problem(message, model.path, model.line(place), dotted((release.model.name, *place)))
-    for violation in release.violations():
+    build = release.model.build if release.built else None
+    files = missing_files(build, model.path.parent) if build else ()
+    for violation in (*files, *violations(release)):
         if violation.live:
-            place = ("models", release.model.name, *violation.field)
-            yield live.problem(place, violation.message)
+            yield live.problem(("models", release.model.name, *violation.field), violation.message)
         else:
             # Named, for the same file may be live in several environments, and its path need not tell whose it is.
             field = dotted((release.model.name, *violation.field))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from homeport import Environment, Model, Release
+from homeport import Environment, Model, Release, violations
 from homeport.manifests import manifests
 
 HERE = Path(__file__).parent
@@ -37,8 +37,8 @@ def objects(place: str) -> dict[str, Any]:
         version="1",
         image=f"registry.example.com/language/summarizer:1@sha256:{'0' * 64}",
     )
-    if violations := release.violations():
-        raise ValueError(violations)
+    if refused := violations(release):
+        raise ValueError(refused)
     return {_title(each): each for each in manifests(release)}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from homeport import manifests
+from homeport import manifests, violations
 from tests.audit.auditors import AUDITORS, Finding
 from tests.audit.examples import environment_files, examples
 from tests.support import ROOT
@@ -35,7 +35,7 @@ def test_every_environment_is_audited() -> None:
     folders = {path.relative_to(ROOT) for path in environment_files()}
     names = {str(path.parent) if path.name == "environment.yaml" else str(path.with_suffix("")) for path in folders}
     assert names | {"servers"} == {*EXAMPLES}
-    assert all(release.violations() == [] for releases in EXAMPLES.values() for release in releases)
+    assert all(violations(release) == [] for releases in EXAMPLES.values() for release in releases)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from homeport import Environment, Model, Release
+from homeport import Environment, Model, Release, violations
 from sandbox import Sandbox, build
 from tests.audit.parts import PROBE
 from tests.cluster.ask import Answer
@@ -67,7 +67,7 @@ def releases(models: Sequence[Model], **environment: Any) -> list[Release]:
     found = [
         Release(each, accepted, "1", IMAGE, peers=[peer for peer in models if peer is not each]) for each in models
     ]
-    assert [violation for release in found for violation in release.violations()] == []
+    assert [violation for release in found for violation in violations(release)] == []
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from homeport import Release, manifests
+from homeport import Release, manifests, violations
 from homeport.specs.live_models import LiveWeights
 from sandbox import Sandbox, archive
 from tests.cluster.probes import IMAGE, Probes, model, releases
@@ -28,7 +28,7 @@ def seer(version: str, secret: str) -> Release:
     spec = model("seer", weights={"image": REPOSITORY}, secrets=SECRETS)
     value = {"features": b64encode(secret.encode()).decode()}
     made = replace(BARE, model=spec, weights=LiveWeights(version=version), secret_values=value)
-    assert made.violations() == []
+    assert violations(made) == []
     return made
 
 

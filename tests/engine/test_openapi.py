@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from homeport import Canary, Environment, Model, Release, manifests
+from homeport import Canary, Environment, Model, Release, manifests, violations
 from homeport.specs.fields import Demand
 from homeport.specs.live_models import LiveWeights
 from tests.support import Cluster
@@ -175,7 +175,7 @@ def test_accepted_specs_give_accepted_objects(  # noqa: PLR0913, PLR0917
     release = Release(
         *accepted, version="1", image=image, peers=PEERS, canary=canary, weights=live, secret_values=values
     )
-    assume(not release.violations())
+    assume(not violations(release))
     for manifest in manifests(release):
         errors = schemas[manifest["apiVersion"]].of(manifest["kind"]).iter_errors(manifest)
         assert [f"{error.json_path}: {error.message}" for error in errors] == []

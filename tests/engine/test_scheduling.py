@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from homeport import Environment, Model, Release
+from homeport import Environment, Model, Release, violations
 from homeport.manifests import manifests
 from tests import nodes as world
 from tests.nodes import Node, Place
@@ -46,7 +46,7 @@ def deploy(cluster: Cluster) -> Iterator[Callable[[Release], None]]:
     namespaces: list[str] = []
 
     def apply(release: Release) -> None:
-        assert release.violations() == []
+        assert violations(release) == []
         namespaces.append(release.namespace)
         create(cluster, manifests(release))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from homeport import Environment, Model, Release, nodes
+from homeport import Environment, Model, Release, nodes, violations
 from homeport.catalogue.clouds import PLACES, Place
 from homeport.catalogue.gpus import MIG_PROFILES, TAINTS, Row, Taint
 from homeport.manifests.workload import workload
@@ -29,7 +29,7 @@ def release(environment: Mapping[str, Any], gpu: Mapping[str, Any] | None) -> Re
 
 def pod(environment: Mapping[str, Any], gpu: Mapping[str, Any] | None) -> dict[str, Any]:
     found = release(environment, gpu)
-    assert found.violations() == []
+    assert violations(found) == []
     spec: dict[str, Any] = workload(found)[0]["spec"]["template"]["spec"]
     return spec
 
@@ -182,17 +182,17 @@ REFUSED = [
 def test_what_cannot_be_placed_is_refused_with_what_can(
     environment: dict[str, Any], gpu: dict[str, Any], message: str
 ) -> None:
-    assert [violation.message for violation in release(environment, gpu).violations()] == [message]
+    assert [violation.message for violation in violations(release(environment, gpu))] == [message]
 
 
 def test_kinds_are_alternatives_of_which_those_offered_count() -> None:
     found = release({"cloud": "gke"}, {"kinds": ["a10g", "l4", "mi300x"]})
-    assert found.violations() == []
+    assert violations(found) == []
     assert list(found.gpu_nodes) == ["l4"]
 
 
 def test_kind_that_nobody_knows_is_an_error_beside_one_that_is_offered() -> None:
-    (violation,) = release({"cloud": "gke"}, {"kinds": ["l4", "l5"]}).violations()
+    (violation,) = violations(release({"cloud": "gke"}, {"kinds": ["l4", "l5"]}))
     assert violation.field[-1] == 1
     assert violation.message.startswith('found "l5", which no cloud and no environment knows, accepted: a100-40gb, ')
 
@@ -200,7 +200,7 @@ def test_kind_that_nobody_knows_is_an_error_beside_one_that_is_offered() -> None
 def test_kind_that_is_offered_but_not_allowed_does_not_count() -> None:
     limited = {"cloud": "eks-auto", "limits": {"gpu_kinds": ["t4"]}}
     assert list(release(limited, {"kinds": ["l4", "t4"]}).gpu_nodes) == ["t4"]
-    (violation,) = release(limited, {"kinds": ["l4"]}).violations()
+    (violation,) = violations(release(limited, {"kinds": ["l4"]}))
     assert violation.message == 'found "l4", accepted: t4 (limits.gpu_kinds)'
 
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from homeport import Environment, Model, Release, manifests
+from homeport import Environment, Model, Release, manifests, violations
 from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks, metadata_around
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
@@ -97,7 +97,7 @@ def test_destination_that_is_refused(mistake: str) -> None:
 
 
 def test_host_name_is_refused_where_nothing_enforces_it() -> None:
-    (violation,) = release({"host": "features.example.com"}).violations()
+    (violation,) = violations(release({"host": "features.example.com"}))
     assert violation.field == ("egress", 0, "host")
     assert violation.message == (
         'found "features.example.com", accepted: a `cidr`: NetworkPolicy knows no names, only a plugin that the '
@@ -107,7 +107,7 @@ def test_host_name_is_refused_where_nothing_enforces_it() -> None:
 
 def cilium(**environment: Any) -> Any:
     made = release({"host": "features.example.com"}, **CILIUM, **environment)
-    assert made.violations() == []
+    assert violations(made) == []
     (policy,) = (each for each in manifests(made) if each["kind"] == "CiliumNetworkPolicy")
     return policy
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from pydantic import ValidationError
 
-from homeport import Canary, Environment, Model, ModelServiceArgs, Release, SpecError, Stack, manifests
+from homeport import Canary, Environment, Model, ModelServiceArgs, Release, SpecError, Stack, manifests, violations
 from homeport.components.model_service import _child_name, release_args, release_of
 from homeport.manifests.routing import url
 from homeport.specs.live_models import CanaryVersion
@@ -36,7 +36,7 @@ def release(canary: Canary | None = CANARY, model: Any = None, environment: Any 
 
 
 def objects(made: Release) -> dict[tuple[str, str], Any]:
-    assert made.violations() == []
+    assert violations(made) == []
     return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
 
 
@@ -300,7 +300,7 @@ def test_mistake_in_a_gateway_is_named(gateway: Any, message: str) -> None:
 def test_host_that_a_name_makes_too_long_is_an_error() -> None:
     host = "models-of-the-team-{model}.example.com"
     made = release(None, {"name": "m" * 50}, {"gateway": GATEWAY | {"host": host}})
-    (violation,) = made.violations()
+    (violation,) = violations(made)
     assert violation.field == ("name",)
     assert violation.message == (
         f'found "{"m" * 50}", accepted: at most 63 characters in each part of host '

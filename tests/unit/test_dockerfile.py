@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from homeport.images.build_context import GENERATED, missing, prepare
+from homeport.images.build_context import GENERATED, prepare
 from homeport.images.dockerfile import dockerfile, ignored
+from homeport.rules.files import missing_files
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
 
@@ -95,9 +96,9 @@ def test_of_a_whole_folder_the_build_does_not_see_what_is_hidden_or_named() -> N
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.py").touch()
     build = Build(requirements="requirements.txt", files=["model.py", "model.onnx"])
-    assert dict(missing(build, tmp_path)) == {
-        ("requirements",): f'found "requirements.txt", accepted: path of a file in {tmp_path} (no such file)',
-        ("files", 1): f'found "model.onnx", accepted: path of a file in {tmp_path} (no such file)',
+    assert {each.field: each.message for each in missing_files(build, tmp_path)} == {
+        ("build", "requirements"): f'found "requirements.txt", accepted: path of a file in {tmp_path} (no such file)',
+        ("build", "files", 1): f'found "model.onnx", accepted: path of a file in {tmp_path} (no such file)',
     }
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from docs import accelerators, fields
-from homeport import Environment, Model, Release
+from homeport import Environment, Model, Release, violations
 from homeport.specs.live_models import LiveModels
 from tests.support import ROOT
 
@@ -46,7 +46,7 @@ def test_readme_shows_what_check_says() -> None:
     line = next(number for number, row in enumerate(text.splitlines(), 1) if "max: 8," in row)
     model = Model.model_validate(YAML(typ="safe").load(text))
     environment = Environment.load(ROOT / "stacks" / "dev" / "environment.yaml")
-    (violation,) = Release(model, environment, "1", "image").violations()
+    (violation,) = violations(Release(model, environment, "1", "image"))
     said = f"examples/iris/model.yaml:{line}: iris.scale.max: {violation.message}"
     assert said in (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeport import Environment, Model, Release, SpecError
+from homeport import Environment, Model, Release, SpecError, violations
 
 CLUSTER = {"context": "prod", "identifier": "prod"}
 
@@ -14,15 +14,15 @@ def model(**fields: Any) -> Model:
     return Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/ds/iris"} | fields)
 
 
-def violations(fields: dict[str, Any], environment: dict[str, Any], **release: Any) -> list[tuple[str, str]]:
+def refused(fields: dict[str, Any], environment: dict[str, Any], **release: Any) -> list[tuple[str, str]]:
     here = Environment.model_validate({"cluster": CLUSTER} | environment)
     image = release.pop("image", "registry.example.com/ds/iris:1")
-    found = Release(model(**fields), here, "1", image, **release).violations()
+    found = violations(Release(model(**fields), here, "1", image, **release))
     return [(".".join(map(str, violation.field)), violation.message) for violation in found]
 
 
 def test_nothing_is_limited_unless_stated() -> None:
-    assert violations({"scale": {"max": 1000}, "resources": {"cpu": 500}}, {}) == []
+    assert refused({"scale": {"max": 1000}, "resources": {"cpu": 500}}, {}) == []
 
 
 CEILINGS = [
@@ -95,18 +95,18 @@ CEILINGS = [
 def test_violation_names_field_value_and_ceiling(
     fields: dict[str, Any], environment: dict[str, Any], violation: tuple[str, str]
 ) -> None:
-    assert violations(fields, environment) == [violation]
+    assert refused(fields, environment) == [violation]
 
 
 def test_ceilings_may_be_reached() -> None:
     fields = {"resources": {"cpu": 8, "memory": "8Gi"}, "scale": {"min": 2, "max": 8}}
     limits = {"cpu": 64, "memory": "64Gi", "replicas": 8, "registries": ["registry.example.com/ds"]}
-    assert violations(fields, {"limits": limits, "require": {"min_replicas": 2}}) == []
+    assert refused(fields, {"limits": limits, "require": {"min_replicas": 2}}) == []
 
 
 def test_digest_satisfies_the_requirement() -> None:
     image = "registry.example.com/ds/iris:1@sha256:" + "0" * 64
-    assert violations({}, {"require": {"digest": True}}, image=image) == []
+    assert refused({}, {"require": {"digest": True}}, image=image) == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeport import Environment, Model, Release, manifests
+from homeport import Environment, Model, Release, manifests, violations
 
 MODEL: dict[str, Any] = {
     "name": "fraud-score",
@@ -30,7 +30,7 @@ def release(model: dict[str, Any] | None = None, environment: dict[str, Any] | N
 
 def objects(*arguments: Any, **named: Any) -> dict[tuple[str, str], Any]:
     made = release(*arguments, **named)
-    assert made.violations() == []
+    assert violations(made) == []
     return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from homeport import Canary, Environment, Model, Release, manifests
+from homeport import Canary, Environment, Model, Release, manifests, violations
 from homeport.components.model_service import LAST
-from homeport.release import Violation
+from homeport.rules.violation import Violation
 
 MODEL: dict[str, Any] = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 QUERY = 'sum(rate(requests_total{service="{namespace}-{instance}"}[1m]))'
@@ -33,7 +33,7 @@ def release(scale: dict[str, Any], canary: Canary | None = None, **environment: 
 
 def objects(*arguments: Any, **environment: Any) -> dict[tuple[str, str], Any]:
     made = release(*arguments, **environment)
-    assert made.violations() == []
+    assert violations(made) == []
     return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
 
 
@@ -211,4 +211,4 @@ ONLY = {"concurrency": KEDA["triggers"]["concurrency"]}
 def test_what_cannot_be_watched_is_a_violation(
     scale: dict[str, Any], environment: dict[str, Any], field: tuple[str, ...], message: str
 ) -> None:
-    assert release(scale, **environment).violations() == [Violation(field, message)]
+    assert violations(release(scale, **environment)) == [Violation(field, message)]

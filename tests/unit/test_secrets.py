@@ -10,7 +10,7 @@ import pytest
 from pulumi.runtime import config as configuration
 from pydantic import ValidationError
 
-from homeport import Environment, Model, Release, Stack, manifests
+from homeport import Environment, Model, Release, Stack, manifests, violations
 from homeport.commands.render import rendered
 from homeport.components.secret_values import config_problems, secret_values
 
@@ -33,7 +33,7 @@ def release(sources: Any = SOURCES, model: Any = None, values: Any = None) -> Re
 
 
 def objects(made: Release) -> dict[tuple[str, str], Any]:
-    assert made.violations() == []
+    assert violations(made) == []
     return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
 
 
@@ -109,7 +109,7 @@ def test_value_is_not_in_what_is_said_of_a_release() -> None:
 
 
 def test_secret_that_the_environment_does_not_give_is_named() -> None:
-    (first, second) = release({}).violations()
+    (first, second) = violations(release({}))
     assert (first.field, first.message) == (
         ("secrets", 0, "name"),
         'found "features", accepted: none (secrets.seer of the environment)',
@@ -119,7 +119,7 @@ def test_secret_that_the_environment_does_not_give_is_named() -> None:
 
 def test_secret_of_another_model_is_not_given() -> None:
     other = release().model.model_copy(update={"name": "other"})
-    assert len(replace(release(), model=other).violations()) == 2
+    assert len(violations(replace(release(), model=other))) == 2
 
 
 @pytest.mark.parametrize(

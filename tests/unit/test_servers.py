@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 
-from homeport import Model
+from homeport import Model, violations
 from homeport.catalogue.servers import SERVERS
 from homeport.specs.quantities import byte_count
 from tests.unit.test_manifests import objects, one, pod, release
@@ -120,7 +120,7 @@ def test_mlserver_is_told_the_name_of_its_model() -> None:
 
 
 def test_shared_memory_is_a_part_of_the_memory() -> None:
-    (violation,) = release({"resources": {"memory": "1Gi", "shm": "1Gi"}}).violations()
+    (violation,) = violations(release({"resources": {"memory": "1Gi", "shm": "1Gi"}}))
     assert violation.field == ("resources", "shm")
     assert violation.message == "found 1Gi, accepted: less than the 1Gi of memory that it is a part of"
     quota = one("ResourceQuota", {"resources": {"memory": "1Gi"}})["spec"]["hard"]

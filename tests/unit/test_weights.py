@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from homeport import Canary, Environment, Model, Release, SpecError, Stack, manifests
+from homeport import Canary, Environment, Model, Release, SpecError, Stack, manifests, violations
 from homeport.components.model_service import release_args, release_of
 from homeport.specs.live_models import LiveWeights
 from homeport.stack import MODELS_FILE
@@ -28,7 +28,7 @@ def release(weights: Any, live: LiveWeights | None = None, **environment: Any) -
 
 
 def objects(made: Release) -> dict[tuple[str, str], Any]:
-    assert made.violations() == []
+    assert violations(made) == []
     return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
 
 
@@ -45,7 +45,7 @@ def mounted(made: Release) -> tuple[Any, Any]:
 
 
 def said(made: Release) -> list[tuple[str, str]]:
-    return [(".".join(map(str, each.field)), each.message) for each in made.violations()]
+    return [(".".join(map(str, each.field)), each.message) for each in violations(made)]
 
 
 def test_weights_in_an_image_are_a_volume_of_that_image() -> None:
@@ -190,7 +190,7 @@ def test_mistake_in_the_weights_is_named(weights: Any, message: str) -> None:
 
 def test_folder_with_a_name_like_another_is_free() -> None:
     for path in ("/etcetera", "/home/nonroot/.cache/huggingface", "/run/weights"):
-        assert release({"claim": "corpus", "path": path}, claims=CLAIMS).violations() == []
+        assert violations(release({"claim": "corpus", "path": path}, claims=CLAIMS)) == []
 
 
 @pytest.mark.parametrize("path", ["/model", "/opt", "/opt/venv", "/opt/venv/lib"])

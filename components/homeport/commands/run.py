@@ -23,7 +23,7 @@ from homeport.catalogue.container import (
 )
 from homeport.commands.run_environment import cache, environment
 from homeport.commands.run_limits import Limits, limits
-from homeport.images.build_context import missing
+from homeport.rules.files import missing_files
 from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults
 from homeport.specs.model import Build, Model
@@ -91,7 +91,7 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     document = Document.read(folder / "model.yaml")
     model = document.validate(Model)
     build = _build(model, folder)
-    problems = [document.problem(("build", *field), message) for field, message in missing(build, folder)]
+    problems = [document.problem(each.field, each.message) for each in missing_files(build, folder)]
     if problems := [*problems, *_missing_secrets(model, document)]:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):

@@ -9,9 +9,11 @@ from urllib.parse import quote
 import pulumi
 import pulumi_docker_build as docker_build
 
-from homeport.images.build_context import BuildContext, missing, prepare
+from homeport.images.build_context import BuildContext, prepare
 from homeport.provenance import origin
 from homeport.release import Release, repository
+from homeport.rules.files import missing_files
+from homeport.rules.images import build_violations
 from homeport.specs.documents import Document, parse
 from homeport.specs.environment import Environment, Images, PipVariable
 from homeport.specs.live_models import LiveVersion
@@ -85,7 +87,7 @@ def _read(args: ModelImageArgs) -> tuple[Model, Build, Images, Release]:
     model, environment = parse(Model, args["model"], "model"), parse(Environment, args["environment"], "environment")
     version = parse(LiveVersion, {"version": args["version"]}, "args").version
     release = Release(model, environment, version, f"{repository(model, environment)}:{version}")
-    problems = [Problem(each.message, field=dotted((model.name, *each.field))) for each in release.build_violations()]
+    problems = [Problem(each.message, field=dotted((model.name, *each.field))) for each in build_violations(release)]
     build, images, folder = model.build, environment.images, Path(args["folder"])
     if not folder.is_dir():
         message = f'found "{folder}", accepted: the folder of the model (no such folder: {folder.resolve()})'
@@ -93,8 +95,9 @@ def _read(args: ModelImageArgs) -> tuple[Model, Build, Images, Release]:
     elif build is None:
         problems.append(Problem("missing, accepted: how the image is built", field=f"{model.name}.build"))
     else:
-        found = missing(build, folder)
-        problems += [Problem(message, field=dotted((model.name, "build", *field))) for field, message in found]
+        problems += [
+            Problem(each.message, field=dotted((model.name, *each.field))) for each in missing_files(build, folder)
+        ]
     problems += [
         Problem(f'found "{os.environ[variable]}", accepted: path of a file (no such file)', field=variable)
         for variable in (images.pip if images else ())

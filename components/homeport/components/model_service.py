@@ -1,6 +1,5 @@
 """ModelService: the Pulumi component, thin over the manifests: each object becomes the typed resource of its kind."""
 
-import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -8,21 +7,22 @@ from dataclasses import replace
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi_kubernetes import Provider, apiextensions, apps, autoscaling, core, networking, policy, rbac
+from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking, policy, rbac
 
+from homeport.components.provider import context
 from homeport.components.secret_values import secret_values
 from homeport.manifests import Manifest, manifests
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
 from homeport.manifests.routing import url
 from homeport.manifests.workload import rollout_seconds
 from homeport.provenance import UNKNOWN
-from homeport.release import Canary, Release
+from homeport.release import Canary, Release, image_reference
+from homeport.rules.one_release import violations
 from homeport.specs.documents import parse
-from homeport.specs.environment import CONTEXT_VARIABLE, Environment
+from homeport.specs.environment import Environment
 from homeport.specs.live_models import CanaryVersion, LiveVersion
 from homeport.specs.model import CANARY_SUFFIX, Model
 from homeport.specs.problems import Problem, SpecError, dotted
-from homeport.stack import image_reference
 
 TYPE = "homeport:index:ModelService"
 """Part of the URN of everything deployed, so it never changes."""
@@ -149,28 +149,6 @@ def logs_command(deployment: Manifest, context: str | None) -> str:
     return shlex.join(["kubectl", "logs", *there, *which, "--tail=20", "--prefix"])
 
 
-def context(environment: Environment) -> str | None:
-    """Context of the kubeconfig that leads to an environment's cluster; None: its current one.
-
-    The variable HOMEPORT_CONTEXT names another one, for a cluster of one's own.
-    """
-    return os.environ.get(CONTEXT_VARIABLE) or environment.cluster.context
-
-
-def cluster_provider(environment: Environment) -> Provider:
-    """The Kubernetes provider for the cluster that an environment, or the variable HOMEPORT_CONTEXT, names."""
-    override = os.environ.get(CONTEXT_VARIABLE)
-    # The identifier alone tells whether it is another cluster: without it a moved kubeconfig would replace everything.
-    return Provider(
-        "cluster",
-        context=context(environment),
-        cluster_identifier=override or environment.cluster.identifier,
-        enable_server_side_apply=True,
-        # Otherwise a new value means that the Secret is gone for a moment, in which no pod could start.
-        enable_secret_mutable=True,
-    )
-
-
 def release_args(release: Release) -> ModelServiceArgs:
     """The arguments that make a ModelService of a release."""
     return ModelServiceArgs(
@@ -209,8 +187,8 @@ def release_of(args: ModelServiceArgs) -> Release:
             f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
         )
         raise SpecError([Problem(message, field="args.canary.image" if release.built.suffix else "args.image")])
-    if violations := release.violations():
-        raise SpecError(Problem(each.message, field=dotted((model.name, *each.field))) for each in violations)
+    if refused := violations(release):
+        raise SpecError(Problem(each.message, field=dotted((model.name, *each.field))) for each in refused)
     return release
 
 

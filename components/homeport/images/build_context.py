@@ -1,8 +1,7 @@
-"""The build context: what of a model's folder a build needs, is there and sees, and which commit it is."""
+"""The build context: what of a model's folder a build sees, and which commit it is."""
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -11,7 +10,6 @@ from homeport.images.dockerfile import dockerfile, ignored
 from homeport.provenance import revision
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
-from homeport.specs.problems import Location
 
 GENERATED = ".homeport"
 """Folder in the model's folder for what is generated; git ignores it, and so do builds."""
@@ -25,16 +23,6 @@ class BuildContext:
     dockerfile: Path
     revision: str
     """Commit that last changed what is built."""
-
-
-def missing(build: Build, folder: Path) -> Iterator[tuple[Location, str]]:
-    """What a build needs of the folder and does not find: the field that names it, and the problem."""
-    named: list[tuple[Location, str | None]] = [(("requirements",), build.requirements)]
-    named += [(("files", index), file) for index, file in enumerate(build.files)]
-    named.append((("dockerfile",), build.dockerfile))
-    for field, name in named:
-        if name and not (folder / name).exists():
-            yield field, f'found "{name}", accepted: path of a file in {folder} (no such file)'
 
 
 def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildContext:

@@ -17,7 +17,7 @@ __all__ = ["Manifest", "manifests"]
 def manifests(release: Release) -> list[Manifest]:
     """All objects of a release, in an order in which they can be created: the walls stand before anyone moves in.
 
-    The release must have no `violations()`.
+    The release must have no `violations`.
     """
     concerns = (isolation, identity, network, routing, scaling, weights, secrets, workload, scaled_objects, routes)
     return [manifest for concern in concerns for manifest in concern(release)]

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from homeport.release import Release, Violation
+from homeport.release import Release
+from homeport.rules.violation import Violation
 from homeport.specs.environment import TotalLimits
 from homeport.specs.problems import Location
 from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores

@@ -1,0 +1,90 @@
+"""What an environment refuses of a release's images: where they come from, how they are named and how one is built."""
+
+from homeport.release import Release, is_built, repository
+from homeport.rules.violation import Violation, listed
+from homeport.specs.problems import Location
+
+
+def image_violations(release: Release) -> list[Violation]:
+    """Images from elsewhere or without the digest that the environment requires, and what cannot be built."""
+    return [*_image(release), *build_violations(release), *_weights(release)]
+
+
+def build_violations(release: Release) -> list[Violation]:
+    """What the environment does not allow of building the image from the model's folder."""
+    build, images, built = release.model.build, release.environment.images, release.built
+    if build is None:
+        return []
+    if images is None:
+        message = "found it, accepted: `image`, for the environment builds no images and keeps none (images)"
+        return [Violation(("build",), message)]
+    if built is None:
+        return []
+    found: list[Violation] = []
+    if release.canary and all(map(is_built, release.tracks)):
+        message = (
+            f'found "{release.version}" without a digest beside canary "{release.canary.version}", accepted: sha256:... '
+            "of its image, for the model's folder has one content, and the canary is it"
+        )
+        found.append(Violation(("stable", "digest"), message, live=True))
+    if not images.bases:
+        message = (
+            f'found "{built.version}" without a digest, accepted: sha256:... of an image, for none is built here '
+            "(images.bases)"
+        )
+        return [*found, Violation((_entry(built), "digest"), message, live=True)]
+    if not build.dockerfile and images.base(build.base) is None:
+        asked = f'"{build.base}"' if build.base else "none"
+        message = f"found {asked}, accepted: {listed(images.bases)} (images.bases)"
+        found.append(Violation(("build", "base"), message))
+    for index, package in enumerate(build.packages):
+        if package not in images.packages:
+            message = f'found "{package}", accepted: {listed(images.packages)} (images.packages)'
+            found.append(Violation(("build", "packages", index), message))
+    return found
+
+
+def _image(release: Release) -> list[Violation]:
+    found = _registry(
+        release, ("build" if release.model.build else "image",), repository(release.model, release.environment)
+    )
+    for track in release.tracks if release.environment.require.digest else ():
+        if isinstance(track.image, str) and "@" not in track.image and not is_built(track):
+            message = (
+                f'found image "{track.image}" without a digest, accepted: sha256:... of the image (require.digest)'
+            )
+            found.append(Violation((_entry(track), "digest"), message, live=True))
+    return found
+
+
+def _weights(release: Release) -> list[Violation]:
+    weights = release.model.weights
+    image, claim = (weights.image, weights.claim) if weights else (None, None)
+    found = _registry(release, ("weights", "image"), image) if image else []
+    if claim and claim not in release.claims:
+        accepted = f"{listed(release.claims)} (claims.{release.model.name} of the environment)"
+        found.append(Violation(("weights", "claim"), f'found "{claim}", accepted: {accepted}'))
+    for track in release.tracks:
+        place: Location = ("canary" if track.suffix else "stable", "weights")
+        if image and track.weights is None:
+            message = f"found nothing, accepted: the version of {image}, which the model takes its weights from"
+            found.append(Violation(place, message, live=True))
+        elif track.weights and not image:
+            message = f'found version "{track.weights.version}", accepted: none, for the model has no `weights.image`'
+            found.append(Violation(place, message, live=True))
+        elif track.weights and release.environment.require.digest and not track.weights.digest:
+            message = f'found version "{track.weights.version}" without a digest, accepted: sha256:... of the image'
+            found.append(Violation((*place, "digest"), f"{message} (require.digest)", live=True))
+    return found
+
+
+def _registry(release: Release, place: Location, repository: str) -> list[Violation]:
+    registries = release.environment.limits.registries
+    if registries is None or any(repository.startswith(f"{registry.rstrip('/')}/") for registry in registries):
+        return []
+    message = f'found "{repository}", accepted: an image of {listed(registries)} (limits.registries)'
+    return [Violation(place, message)]
+
+
+def _entry(track: Release) -> str:
+    return "canary" if track.suffix else "stable"

@@ -1,0 +1,174 @@
+"""What an environment refuses of one release: bounds exceeded, requirements not met, needs that it cannot serve."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from homeport.catalogue.clouds import KINDS
+from homeport.nodes import offered
+from homeport.release import Release
+from homeport.rules.images import image_violations
+from homeport.rules.violation import Violation, listed
+from homeport.specs.fields import HOST_NAME
+from homeport.specs.model import Gpu
+from homeport.specs.problems import Location
+from homeport.specs.quantities import byte_count, millicores
+
+
+def violations(release: Release) -> list[Violation]:
+    """What the environment does not allow: bounds exceeded, requirements not met, needs that it cannot serve."""
+    return [violation for rule in _RULES for violation in rule(release)]
+
+
+def _names(release: Release) -> list[Violation]:
+    length, host = len(release.namespace), release.environment.host_of(release.model.name)
+    found: list[Violation] = []
+    if length > 63:
+        message = (
+            f'found "{release.model.name}", accepted: at most 63 characters as namespace {release.namespace} ({length})'
+        )
+        found.append(Violation(("name",), message))
+    if host and (len(host) > 253 or not re.fullmatch(HOST_NAME, host)):
+        message = (
+            f'found "{release.model.name}", accepted: at most 63 characters in each part of host {host}, 253 in all'
+        )
+        found.append(Violation(("name",), message))
+    return found
+
+
+def _ceilings(release: Release) -> list[Violation]:
+    limits, (least, most) = release.environment.limits, release.replicas
+    required = release.environment.require.min_replicas
+    cpu, memory, gpus = release.cpu, release.memory, release.gpu.count if release.gpu else 0
+    shm = release.model.resources.shm
+    found: list[Violation] = []
+    if limits.replicas is not None and most > limits.replicas:
+        message = f"found {most} replicas, accepted: {limits.replicas} or fewer (limits.replicas)"
+        found.append(Violation(("scale", "max"), message))
+    if least < required:
+        message = f"found {least} replicas, accepted: {required} or more (require.min_replicas)"
+        found.append(Violation(("scale", "min"), message))
+    if limits.cpu is not None and millicores(cpu) * most > millicores(limits.cpu):
+        found.append(Violation(("resources", "cpu"), _at_most(cpu, most, limits.cpu, "cpu")))
+    if limits.memory is not None and byte_count(memory) * most > byte_count(limits.memory):
+        found.append(Violation(("resources", "memory"), _at_most(memory, most, limits.memory, "memory")))
+    if limits.gpus is not None and gpus * most > limits.gpus:
+        found.append(Violation(("resources", "gpu", "count"), _at_most(gpus, most, limits.gpus, "gpus")))
+    if shm and byte_count(shm) >= byte_count(memory):
+        message = f"found {shm}, accepted: less than the {memory} of memory that it is a part of"
+        found.append(Violation(("resources", "shm"), message))
+    return found
+
+
+def _scale(release: Release) -> list[Violation]:
+    counted = release.environment.keda.triggers if release.environment.keda else {}
+    hint = " (keda.triggers)" if counted else ": only KEDA can watch others, and the environment names none (keda)"
+    found = [
+        Violation(
+            ("scale", "target", target),
+            f"found {number}, accepted: targets {listed(['cpu', 'memory', *counted])}{hint}",
+        )
+        for target, number in release.model.scale.target.demand.items()
+        if target not in counted
+    ]
+    if release.replicas[0] == 0 and not found and not any(each.from_zero for each in release.triggers.values()):
+        waking = listed(target for target, each in counted.items() if each.from_zero)
+        other = f"0 with a target that is counted while none runs, here {waking} (keda.triggers, from_zero)"
+        found.append(Violation(("scale", "min"), f"found 0 replicas, accepted: 1 or more; {other}"))
+    return found
+
+
+def _gpus(release: Release) -> list[Violation]:
+    if release.gpu is None:
+        return []
+    known = KINDS | set(release.environment.accelerators)
+    unknown = [
+        Violation(
+            ("resources", "gpu", "kinds", index),
+            f'found "{kind}", which no cloud and no environment knows, accepted: {listed(sorted(known))}',
+        )
+        for index, kind in enumerate(release.gpu.kinds)
+        if kind not in known
+    ]
+    if unknown:
+        return unknown
+    place: Location = ("resources", "gpu", "kinds")
+    found = ", ".join(f'"{kind}"' for kind in release.gpu.kinds)
+    nodes, allowed = offered(release.environment, release.gpu), release.environment.limits.gpu_kinds
+    if not set(release.gpu.kinds) & set(nodes):
+        part = _part(release.gpu)
+        hint = f" (as whole GPUs: {listed(offered(release.environment))})" if part else ""
+        message = f"found {found}{part}, which no node here is known to have, accepted: {listed(nodes)}{hint}"
+        return [Violation(place, message)]
+    if not release.gpu_nodes:
+        return [Violation(place, f"found {found}, accepted: {listed(allowed or [])} (limits.gpu_kinds)")]
+    resources = dict.fromkeys(each.resource for each in release.gpu_nodes.values())
+    if len(resources) > 1:
+        message = f"found kinds of {listed(resources)}, accepted: kinds of one of them, as a pod requests just one"
+        return [Violation(place, message)]
+    return []
+
+
+def _secrets(release: Release) -> list[Violation]:
+    accepted = f"{listed(release.secret_sources)} (secrets.{release.model.name} of the environment)"
+    return [
+        Violation(("secrets", index, "name"), f'found "{secret.name}", accepted: {accepted}')
+        for index, secret in enumerate(release.model.secrets)
+        if secret.name not in release.secret_sources
+    ]
+
+
+def _calls(release: Release) -> list[Violation]:
+    if not release.model.calls:
+        return []
+    known = sorted(peer.name for peer in release.peers)
+    return [
+        Violation(("calls", index), f'found "{name}", which is not live here, accepted: {listed(known)}')
+        for index, name in enumerate(release.model.calls)
+        if name not in known
+    ]
+
+
+def _hosts(release: Release) -> list[Violation]:
+    if release.environment.network.plugin:
+        return []
+    reason = "a `cidr`: NetworkPolicy knows no names, only a plugin that the environment names (network.plugin) does"
+    return [
+        Violation(("egress", index, "host"), f'found "{egress.host}", accepted: {reason}')
+        for index, egress in enumerate(release.model.egress)
+        if egress.host
+    ]
+
+
+def _canary(release: Release) -> list[Violation]:
+    found: list[Violation] = []
+    if release.canary and release.environment.host_of(release.model.name) is None:
+        reason = "a Gateway divides the requests, and the environment names none (gateway.name, gateway.host)"
+        message = f'found version "{release.canary.version}", accepted: no canary, for {reason}'
+        found.append(Violation(("canary",), message, live=True))
+    if release.canary and (release.canary.version, release.canary.weights) == (release.version, release.weights):
+        message = f'found "{release.version}", accepted: another version than that of `stable`'
+        message += " or of its weights" if release.weights else ""
+        found.append(Violation(("canary", "version"), message, live=True))
+    return found
+
+
+def _at_most(each: str | int, replicas: int, limit: str | int, name: str) -> str:
+    return f"found {each} for each of {replicas} replicas, accepted: {limit} or less in all (limits.{name})"
+
+
+def _part(gpu: Gpu) -> str:
+    return f" in slices of {gpu.mig}" if gpu.mig else " in time-sliced shares" if gpu.shared else ""
+
+
+_RULES: Sequence[Callable[[Release], list[Violation]]] = (
+    _names,
+    _ceilings,
+    _scale,
+    _gpus,
+    image_violations,
+    _secrets,
+    _calls,
+    _hosts,
+    _canary,
+)
+"""Each asks one question; problems are told in this order."""
