@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from homeport import Environment, Model, Release, nodes, violations
 from homeport.catalogue.clouds import PLACES, Place
 from homeport.catalogue.gpus import MIG_PROFILES, TAINTS, Row, Taint
-from homeport.manifests.workload import workload
+from homeport.manifests.pod import pod_template
 from homeport.specs.model import Gpu
 from tests import nodes as world
 from tests.nodes import Node
@@ -30,7 +30,7 @@ def release(environment: Mapping[str, Any], gpu: Mapping[str, Any] | None) -> Re
 def pod(environment: Mapping[str, Any], gpu: Mapping[str, Any] | None) -> dict[str, Any]:
     found = release(environment, gpu)
     assert violations(found) == []
-    spec: dict[str, Any] = workload(found)[0]["spec"]["template"]["spec"]
+    spec: dict[str, Any] = pod_template(found)["spec"]
     return spec
 
 

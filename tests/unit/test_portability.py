@@ -4,7 +4,7 @@ import pytest
 
 from examples.portability import compare
 from homeport import Environment, Model, Release
-from homeport.manifests.workload import workload
+from homeport.manifests.pod import pod_template
 from tests import nodes as world
 
 NODES = {"eks": "eks-karpenter", "gke": "gke", "aks": "aks", "on-prem": "nvidia"}
@@ -42,7 +42,7 @@ def test_the_readme_says_what_the_manifests_say() -> None:
 def test_the_model_file_finds_its_nodes_everywhere(name: str) -> None:
     environment = Environment.load(compare.HERE / "environments" / f"{name}.yaml")
     release = Release(Model.load(compare.HERE / "model.yaml"), environment, "1", "registry.example.com/summarizer:1")
-    pod = workload(release)[0]["spec"]["template"]["spec"]
+    pod = pod_template(release)["spec"]
     place = world.place(NODES[name])
     fitting = {(node.kind, node.part, node.spot) for node in place.nodes if world.fits(pod, node)}
     assert fitting == {("h100", None, False), ("a100-80gb", None, False)}

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from homeport import Canary, Environment, Model, Release, manifests, violations
-from homeport.components.model_service import LAST
 from homeport.rules.violation import Violation
 
 MODEL: dict[str, Any] = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
@@ -157,7 +156,6 @@ def test_fixed_number_has_no_scaled_object() -> None:
 def test_scaled_object_comes_after_the_deployment_that_it_scales() -> None:
     kinds = [each["kind"] for each in manifests(release({"target": {"concurrency": 4}}, keda=KEDA, gateway=GATEWAY))]
     assert kinds[-3:] == ["Deployment", "ScaledObject", "HTTPRoute"]
-    assert set(LAST) == {"ScaledObject", "HTTPRoute"}
 
 
 def test_team_may_see_what_scales_its_model() -> None:

@@ -11,17 +11,16 @@ from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking
 
 from homeport.components.provider import context
 from homeport.components.secret_values import secret_values
-from homeport.manifests import Manifest, manifests
+from homeport.manifests import Manifest, Resource, Stage, resources
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
 from homeport.manifests.routing import url
-from homeport.manifests.workload import rollout_seconds
 from homeport.provenance import UNKNOWN
 from homeport.release import Canary, Release, image_reference
 from homeport.rules.one_release import violations
 from homeport.specs.documents import parse
 from homeport.specs.environment import Environment
 from homeport.specs.live_models import CanaryVersion, LiveVersion
-from homeport.specs.model import CANARY_SUFFIX, Model
+from homeport.specs.model import Model
 from homeport.specs.problems import Problem, SpecError, dotted
 
 TYPE = "homeport:index:ModelService"
@@ -42,10 +41,6 @@ RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.v2.HorizontalPodAutoscaler,
     ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
 }
-
-
-LAST = ("ScaledObject", "HTTPRoute")
-"""Kinds that wait until the Deployments serve: a replica that is not there is not scaled, and gets no requests."""
 
 
 class ModelServiceArgs(TypedDict):
@@ -95,41 +90,34 @@ class ModelService(pulumi.ComponentResource):
         release = release_of(args)
         release = replace(release, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
-        children = self._children(name, release)
-        self.namespace = children["Namespace"].metadata["name"]
-        self.service_account = children["ServiceAccount"].metadata["name"]
-        # Taken from the Deployment and its route, so that whoever uses them waits until the model serves.
-        self.version = children["Deployment"].metadata.apply(lambda _: release.version)
+        made = self._children(name, release)
+        children = {resource.name: child for resource, child in made}
+        workload = next(child for resource, child in made if resource.stage is Stage.WORKLOAD)
+        self.namespace = children["namespace"].metadata["name"]
+        self.service_account = children["serviceaccount"].metadata["name"]
+        # Taken from what serves and its route, so that whoever uses them waits until the model serves.
+        self.version = workload.metadata.apply(lambda _: release.version)
         self.image = pulumi.Output.from_input(release.image)
         self.canary_image = pulumi.Output.from_input(release.canary.image if release.canary else None)
-        serving = children.get("HTTPRoute", children["Deployment"])
-        self.url = serving.metadata.apply(lambda _: url(release))
+        self.url = children.get("httproute", workload).metadata.apply(lambda _: url(release))
         self.register_outputs({output: getattr(self, output) for output in ModelService.__annotations__})
 
-    def _children(self, name: str, release: Release) -> dict[str, Any]:
-        """The resources by kind, each waiting for the walls around it; the first of a kind stands for it."""
-        namespace: list[pulumi.Resource] = []
-        walls: list[pulumi.Resource] = []
-        served: list[pulumi.Resource] = []
-        children: dict[str, Any] = {}
-        for manifest in manifests(release):
-            kind, child_name = manifest["kind"], _child_name(name, release, manifest)
-            waits = walls if kind == "Deployment" else [*walls, *served] if kind in LAST else namespace
+    def _children(self, name: str, release: Release) -> list[tuple[Resource, Any]]:
+        """The objects of a release in the order of their creation, each with the Pulumi resource that it becomes."""
+        made: list[tuple[Resource, Any]] = []
+        for resource in resources(release):
+            waits = [child for earlier, child in made if resource.waits_for(earlier)]
             options = pulumi.ResourceOptions(parent=self, depends_on=waits)
-            if kind == "Namespace":
+            if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
-            if kind == "Deployment":
-                limit = f"{rollout_seconds(release)}s"
+            if resource.stage is Stage.WORKLOAD:
+                command = logs_command(resource.manifest, context(release.environment))
+                options.hooks = self._on_failure(f"{name}-{resource.name}-logs", command)
+            if resource.seconds is not None:
+                limit = f"{resource.seconds}s"
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
-                command = logs_command(manifest, context(release.environment))
-                options.hooks = self._on_failure(f"{child_name}-logs", command)
-            child = _resource(child_name, manifest, options)
-            children.setdefault(kind, child)
-            # Versions come up side by side; what comes last waits for all of them.
-            (served if kind == "Deployment" else walls).append(child)
-            if kind == "Namespace":
-                namespace.append(child)
-        return children
+            made.append((resource, _typed(f"{name}-{resource.name}", resource.manifest, options)))
+        return made
 
     def _on_failure(self, name: str, command: str) -> pulumi.ResourceHookBinding:
         def tell(failed: pulumi.ErrorHookArgs) -> bool:
@@ -140,9 +128,9 @@ class ModelService(pulumi.ComponentResource):
         return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(name, tell)])
 
 
-def logs_command(deployment: Manifest, context: str | None) -> str:
+def logs_command(workload: Manifest, context: str | None) -> str:
     """Shows the last log lines of the pods of a version."""
-    metadata = deployment["metadata"]
+    metadata = workload["metadata"]
     labels = {key: metadata["labels"][key] for key in (INSTANCE_LABEL, VERSION_LABEL)}
     there = [f"--context={context}"] if context else []
     which = [f"--namespace={metadata['namespace']}", "--selector=" + ",".join(map("=".join, labels.items()))]
@@ -200,19 +188,12 @@ def _canary(model: Model, environment: Environment, args: Mapping[str, Any] | No
     return Canary(live.version, args.get("image", image_reference(model, environment, live)), live.weight, live.weights)
 
 
-def _resource(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
+def _typed(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
     content = {_snake_case(key): value for key, value in manifest.items()}
-    if resource := RESOURCES.get((manifest["apiVersion"], manifest["kind"])):
+    if typed := RESOURCES.get((manifest["apiVersion"], manifest["kind"])):
         del content["api_version"], content["kind"]
-        return resource(name, **content, opts=options)
+        return typed(name, **content, opts=options)
     return apiextensions.CustomResource(name, **content, opts=options)
-
-
-def _child_name(name: str, release: Release, manifest: Manifest) -> str:
-    """Logical name: the component's, the kind's and, where there are several of the kind, what tells them apart."""
-    suffix = manifest["metadata"]["name"].removeprefix(release.model.name)
-    several = manifest["kind"] in {"NetworkPolicy", "Secret", "ExternalSecret"} or suffix == CANARY_SUFFIX
-    return f"{name}-{manifest['kind'].lower()}{suffix if several else ''}"
 
 
 def _snake_case(text: str) -> str:

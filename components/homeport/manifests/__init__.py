@@ -1,17 +1,43 @@
 """Manifests: pure functions from a release to Kubernetes objects, one module a concern."""
 
+from collections.abc import Callable, Sequence
+
+from homeport.manifests.deployment import deployment
 from homeport.manifests.identity import identity
 from homeport.manifests.isolation import isolation
 from homeport.manifests.names import Manifest
 from homeport.manifests.network import network
+from homeport.manifests.resource import Resource, Stage
 from homeport.manifests.routing import routes, routing
 from homeport.manifests.scaling import scaled_objects, scaling
 from homeport.manifests.secrets import secrets
 from homeport.manifests.weights import weights
-from homeport.manifests.workload import workload
 from homeport.release import Release
 
-__all__ = ["Manifest", "manifests"]
+__all__ = ["Manifest", "Resource", "Stage", "manifests", "resources"]
+
+CONCERNS: Sequence[Callable[[Release], list[Resource]]] = (
+    isolation,
+    identity,
+    network,
+    routing,
+    scaling,
+    weights,
+    secrets,
+    deployment,
+    scaled_objects,
+    routes,
+)
+"""What a release is made of. Stages decide the order of creation, and within a stage this order does."""
+
+
+def resources(release: Release) -> list[Resource]:
+    """All objects of a release in the order of their creation, each with its name and its stage.
+
+    The release must have no `violations`.
+    """
+    found = [resource for concern in CONCERNS for resource in concern(release)]
+    return sorted(found, key=lambda resource: resource.stage)
 
 
 def manifests(release: Release) -> list[Manifest]:
@@ -19,5 +45,4 @@ def manifests(release: Release) -> list[Manifest]:
 
     The release must have no `violations`.
     """
-    concerns = (isolation, identity, network, routing, scaling, weights, secrets, workload, scaled_objects, routes)
-    return [manifest for concern in concerns for manifest in concern(release)]
+    return [resource.manifest for resource in resources(release)]

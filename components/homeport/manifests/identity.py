@@ -1,13 +1,14 @@
 """Identity: who the model is (nobody to the cluster, somebody to the cloud), and who of its team may look at it."""
 
 from homeport.catalogue.identities import IDENTITY_ANNOTATIONS
-from homeport.manifests.names import Manifest, manifest
+from homeport.manifests.names import manifest
+from homeport.manifests.resource import Resource
 from homeport.release import Release
 
 READ = ["get", "list", "watch"]
 
 
-def identity(release: Release) -> list[Manifest]:
+def identity(release: Release) -> list[Resource]:
     """The model's ServiceAccount, which may do nothing, and a read-only Role for the team if it is known here."""
     name, team = release.model.name, release.environment.teams.get(release.model.owner)
     # No token is mounted and nothing is bound to it: the model cannot speak to the cluster at all.
@@ -15,7 +16,7 @@ def identity(release: Release) -> list[Manifest]:
     account = manifest(release, "v1", "ServiceAccount", name, automountServiceAccountToken=False)
     account["metadata"]["annotations"] |= _cloud_annotations(release)
     if team is None:
-        return [account]
+        return [Resource(account)]
     rules = [
         {"apiGroups": [""], "resources": ["pods", "pods/log", "events", "services"], "verbs": READ},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": READ},
@@ -34,7 +35,7 @@ def identity(release: Release) -> list[Manifest]:
         roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": f"{name}-team"},
         subjects=[{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": team.group}],
     )
-    return [account, role, binding]
+    return [Resource(account), Resource(role), Resource(binding)]
 
 
 def identity_labels(release: Release) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from homeport.manifests.names import Manifest, manifest
 from homeport.manifests.placement import gpu_requests
+from homeport.manifests.pod import ephemeral_storage
+from homeport.manifests.resource import Resource, Stage
 from homeport.manifests.weights import weights
-from homeport.manifests.workload import ephemeral_storage
 from homeport.release import Release
 from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores
 
@@ -11,9 +12,13 @@ POD_SECURITY = "restricted"
 """Strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
 
 
-def isolation(release: Release) -> list[Manifest]:
+def isolation(release: Release) -> list[Resource]:
     """The Namespace, its ResourceQuota and its LimitRange."""
-    return [_namespace(release), _quota(release), _limit_range(release)]
+    return [
+        Resource(_namespace(release), Stage.NAMESPACE),
+        Resource(_quota(release)),
+        Resource(_limit_range(release)),
+    ]
 
 
 def _namespace(release: Release) -> Manifest:

@@ -5,6 +5,7 @@ from typing import Any
 from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks
 from homeport.catalogue.identities import GKE_METADATA_SERVER, POD_IDENTITY_AGENT
 from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, model_selector
+from homeport.manifests.resource import Resource
 from homeport.release import Release
 from homeport.specs.model import Model
 
@@ -15,7 +16,7 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the cluster's name servers in kube-system, whatever program they are."""
 
 
-def network(release: Release) -> list[Manifest]:
+def network(release: Release) -> list[Resource]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
     pods = {"matchLabels": model_selector(release)}
     return [
@@ -26,8 +27,10 @@ def network(release: Release) -> list[Manifest]:
     ]
 
 
-def _policy(release: Release, suffix: str, spec: Manifest) -> Manifest:
-    return manifest(release, "networking.k8s.io/v1", "NetworkPolicy", f"{release.model.name}-{suffix}", spec=spec)
+def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
+    name = f"{release.model.name}-{suffix}"
+    policy = manifest(release, "networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
+    return Resource(policy, suffix=f"-{suffix}")
 
 
 def _ingress(release: Release) -> list[Manifest]:
@@ -68,7 +71,7 @@ def _tokens(release: Release) -> list[Manifest]:
     return [{"to": [_block(endpoint or "0.0.0.0/0")], "ports": [_port(443)]}]
 
 
-def _hosts(release: Release) -> list[Manifest]:
+def _hosts(release: Release) -> list[Resource]:
     """What lets the model reach hosts by name: Cilium reads the answers of the name server, and so sees the questions.
 
     https://docs.cilium.io/en/stable/security/policy/language/#dns-based
@@ -94,7 +97,8 @@ def _hosts(release: Release) -> list[Manifest]:
     if not (release.identity and (release.identity.pod_identity or release.identity.service_account)):
         # Whoever owns a name may let it point to any address; a denial wins over everything that is allowed.
         spec["egressDeny"] = [{"toCIDR": list(METADATA_NETWORKS)}]
-    return [manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", f"{release.model.name}-egress-hosts", spec=spec)]
+    name = f"{release.model.name}-egress-hosts"
+    return [Resource(manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", name, spec=spec))]
 
 
 def _cilium_labels(labels: dict[str, str]) -> dict[str, str]:

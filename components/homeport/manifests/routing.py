@@ -1,18 +1,19 @@
 """Routing: the addresses under which a model is reached, and which version answers there."""
 
 from homeport.manifests.names import Manifest, manifest, selector
+from homeport.manifests.resource import Resource, Stage
 from homeport.release import Release
 
 PORT = 80
 GATEWAY_API = "gateway.networking.k8s.io"
 
 
-def routing(release: Release) -> list[Manifest]:
+def routing(release: Release) -> list[Resource]:
     """A Service in front of the pods of each version."""
-    return [_service(track) for track in release.tracks]
+    return [Resource(_service(track), suffix=track.suffix) for track in release.tracks]
 
 
-def routes(release: Release) -> list[Manifest]:
+def routes(release: Release) -> list[Resource]:
     """The HTTPRoute that divides requests from outside among versions, where the environment names a Gateway.
 
     Last of all objects: a version gets requests when it is ready to take them, and none before.
@@ -36,7 +37,8 @@ def routes(release: Release) -> list[Manifest]:
             }
         ],
     }
-    return [manifest(release, f"{GATEWAY_API}/v1", "HTTPRoute", release.model.name, spec=spec)]
+    route = manifest(release, f"{GATEWAY_API}/v1", "HTTPRoute", release.model.name, spec=spec)
+    return [Resource(route, Stage.SERVING)]
 
 
 def url(release: Release) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from homeport.manifests.names import Manifest, manifest, selector
+from homeport.manifests.resource import Resource, Stage
 from homeport.release import Release
 from homeport.specs.environment import Trigger
 
@@ -14,19 +15,23 @@ POLLING_SECONDS = 15
 """How often KEDA looks whether a replica is needed when there is none: as often as Kubernetes' own autoscaler looks."""
 
 
-def scaling(release: Release) -> list[Manifest]:
+def scaling(release: Release) -> list[Resource]:
     """The disruption budget of each version and, unless the number of replicas is fixed, its autoscaler."""
-    found = [_budget(track) for track in release.tracks]
-    return found if _fixed(release) or release.triggers else [*found, *map(_autoscaler, release.tracks)]
+    budgets = [Resource(_budget(track), suffix=track.suffix) for track in release.tracks]
+    if _fixed(release) or release.triggers:
+        return budgets
+    return [*budgets, *(Resource(_autoscaler(track), suffix=track.suffix) for track in release.tracks)]
 
 
-def scaled_objects(release: Release) -> list[Manifest]:
+def scaled_objects(release: Release) -> list[Resource]:
     """The autoscaler of each version in an environment with KEDA, where the model states what only that can watch.
 
     After the Deployment, without which KEDA refuses it; and the first replica has started then, so that a version is
     tried before there may be none.
     """
-    return [] if _fixed(release) or not release.triggers else [_scaled_object(track) for track in release.tracks]
+    if _fixed(release) or not release.triggers:
+        return []
+    return [Resource(_scaled_object(track), Stage.SERVING, track.suffix) for track in release.tracks]
 
 
 def _fixed(release: Release) -> bool:

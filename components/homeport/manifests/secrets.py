@@ -5,6 +5,7 @@ A value is never looked at here: it is a Pulumi Output, or nobody knows it and t
 
 from homeport.catalogue.container import SECRETS, SECRETS_VARIABLE
 from homeport.manifests.names import Manifest, manifest
+from homeport.manifests.resource import Resource
 from homeport.release import Release
 from homeport.specs.environment import ExternalSecret
 
@@ -14,12 +15,9 @@ MODE = 0o440
 """For the user and the group of the pod, and for nobody to write."""
 
 
-def secrets(release: Release) -> list[Manifest]:
+def secrets(release: Release) -> list[Resource]:
     """A Secret for each value from Pulumi's configuration, an ExternalSecret for each from a store."""
-    return [
-        _external_secret(release, name, source.external) if source.external else _secret(release, name, source.config)
-        for name, source in ((secret.name, release.secret_sources[secret.name]) for secret in release.model.secrets)
-    ]
+    return [Resource(_object(release, secret.name), suffix=f"-{secret.name}") for secret in release.model.secrets]
 
 
 def secret_volumes(release: Release) -> list[Manifest]:
@@ -46,6 +44,13 @@ def secret_annotations(release: Release) -> dict[str, str]:
     versions = {secret.name: release.secret_sources[secret.name].version for secret in release.model.secrets}
     told = ", ".join(f"{name}={version}" for name, version in versions.items() if version)
     return {"homeport/secret-versions": told} if told else {}
+
+
+def _object(release: Release, name: str) -> Manifest:
+    source = release.secret_sources[name]
+    return (
+        _external_secret(release, name, source.external) if source.external else _secret(release, name, source.config)
+    )
 
 
 def _object_name(release: Release, name: str) -> str:

@@ -1,12 +1,13 @@
 """Weights: large files of a model, mounted read-only from an image of their own or from a volume of the platform."""
 
 from homeport.manifests.names import Manifest, manifest
+from homeport.manifests.resource import Resource
 from homeport.release import Release
 
 VOLUME = "weights"
 
 
-def weights(release: Release) -> list[Manifest]:
+def weights(release: Release) -> list[Resource]:
     """The PersistentVolumeClaim by which a volume of the platform comes into the model's namespace, if there is one."""
     if release.model.weights is None or release.model.weights.claim is None:
         return []
@@ -18,7 +19,7 @@ def weights(release: Release) -> list[Manifest]:
         "volumeName": release.claims[release.model.weights.claim].volume,
         "resources": {"requests": {"storage": "1Mi"}},
     }
-    return [manifest(release, "v1", "PersistentVolumeClaim", release.model.weights.claim, spec=spec)]
+    return [Resource(manifest(release, "v1", "PersistentVolumeClaim", release.model.weights.claim, spec=spec))]
 
 
 def weights_volumes(release: Release) -> list[Manifest]:

@@ -1,11 +1,11 @@
-"""Workload: the Deployment whose pods serve the model, hardened, and replaced without losing a request."""
+"""The pod that serves a model: hardened, and withdrawn without losing a request, whatever kind of object makes it."""
 
 from math import ceil
 from typing import Any
 
 from homeport.catalogue.container import DRAIN_VARIABLE, NAME_VARIABLE, UID
 from homeport.manifests.identity import identity_labels
-from homeport.manifests.names import Manifest, annotations, labels, manifest, selector
+from homeport.manifests.names import Manifest, annotations, labels
 from homeport.manifests.placement import gpu_requests, placement
 from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
 from homeport.manifests.weights import weights_mounts, weights_volumes
@@ -23,53 +23,14 @@ _NOBODY: Manifest = {
 LOG_BYTES = 256 * 2**20
 """Room for a container's log, which counts as ephemeral storage like /tmp does."""
 
-MIN_READY_SECONDS = 5
-"""How long a new pod must stay ready before it counts, so that a crash right after readiness stops the update."""
-
 STARTUP_PERIOD_SECONDS = 2
 
 _SHM: Manifest = {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108
 
 
-def workload(release: Release) -> list[Manifest]:
-    """The Deployments of the stable version and of its canary."""
-    return [_deployment(track) for track in release.tracks]
-
-
-def _deployment(release: Release) -> Manifest:
-    least, most = release.replicas
-    spec: Manifest = {
-        "selector": {"matchLabels": selector(release)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": _pace(release)},
-        "minReadySeconds": MIN_READY_SECONDS,
-        "progressDeadlineSeconds": progress_seconds(release),
-        "revisionHistoryLimit": 3,
-        "template": {"metadata": _pod_metadata(release), "spec": _pod(release)},
-    }
-    if least == most:  # otherwise the autoscaler owns the number: stating it here would reset it at every update
-        spec["replicas"] = least
-    return manifest(release, "apps/v1", "Deployment", release.instance, spec=spec)
-
-
-def _pace(release: Release) -> Manifest:
-    # Where no GPU is spare a new pod would wait for ever for the old one to go.
-    add_first, take_first = {"maxSurge": 1, "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": 1}
-    return take_first if release.updates_in_place else add_first
-
-
-def progress_seconds(release: Release) -> int:
-    """Most seconds until the next new pod is available: a node and an image, start-up, proof of stability."""
-    return release.environment.provision_seconds + _replacement_seconds(release)
-
-
-def rollout_seconds(release: Release) -> int:
-    """Most seconds until an update is complete: its pods are replaced one after another."""
-    return release.environment.provision_seconds + _replacement_seconds(release) * release.replicas[1]
-
-
-def _replacement_seconds(release: Release) -> int:
-    drain = grace_seconds(release) if release.updates_in_place else 0
-    return drain + release.model.startup_seconds + MIN_READY_SECONDS
+def pod_template(release: Release) -> Manifest:
+    """Metadata and spec of a pod, for the object that makes pods of it."""
+    return {"metadata": _metadata(release), "spec": _spec(release)}
 
 
 def grace_seconds(release: Release) -> int:
@@ -82,13 +43,13 @@ def ephemeral_storage(release: Release) -> str:
     return memory_quantity(byte_count(release.model.resources.tmp) + LOG_BYTES)
 
 
-def _pod_metadata(release: Release) -> Manifest:
+def _metadata(release: Release) -> Manifest:
     # Whatever stands here restarts every pod when it changes: the commit, which changes without the model, stays out.
     audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
     return {"labels": labels(release) | identity_labels(release), "annotations": audit | secret_annotations(release)}
 
 
-def _pod(release: Release) -> Manifest:
+def _spec(release: Release) -> Manifest:
     model, environment = release.model, release.environment
     # Where a node has AppArmor the runtime confines every container anyway; asking for it makes other nodes refuse them.
     apparmor = {} if "apparmor" in environment.relaxations else {"appArmorProfile": {"type": "RuntimeDefault"}}

@@ -1,0 +1,195 @@
+"""The order in which objects are created and the names that Pulumi knows them by: both are parts of what is deployed."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks, settings
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.proto.resource_pb2 import RegisterResourceResponse
+
+from homeport import Canary, Environment, Model, ModelService, Release, violations
+from homeport.components.model_service import release_args
+from homeport.manifests import CONCERNS, Stage, manifests, resources
+from homeport.manifests.names import manifest
+from homeport.manifests.resource import Resource
+
+MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
+CLUSTER = {"cluster": {"identifier": "prod"}}
+GATEWAY = CLUSTER | {"gateway": {"name": "public", "namespace": "gateway", "host": "{model}.example.com"}}
+TRIGGER = {"type": "prometheus", "metadata": {"query": "{model}", "threshold": "{target}"}}
+SOURCES = {"token": {"config": "token"}, "canary": {"external": {"store": "vault", "key": "iris"}}}
+EVERYTHING = GATEWAY | {
+    "namespace": "ml-{model}",
+    "protect": True,
+    "teams": {"ds": {"group": "oidc:ds"}},
+    "network": {"plugin": "cilium"},
+    "claims": {"iris": {"corpus": {"volume": "corpus"}}},
+    "secrets": {"iris": SOURCES},
+}
+HEAVY = MODEL | {
+    "scale": {"min": 2, "max": 2},
+    "egress": [{"host": "features.example.com", "port": 443, "reason": "features"}],
+    "weights": {"claim": "corpus"},
+    "secrets": [{"name": name, "reason": "it asks"} for name in SOURCES],
+}
+
+WALLS = (
+    "resourcequota",
+    "limitrange",
+    "serviceaccount",
+    "networkpolicy-default-deny",
+    "networkpolicy-ingress",
+    "networkpolicy-egress",
+    "service",
+    "poddisruptionbudget",
+)
+Expected = tuple[set[str], set[str], list[str]]
+"""Names of the walls, of the workloads and of what waits until they serve, in its order."""
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
+    "alone": (MODEL, CLUSTER, False, ({*WALLS, "horizontalpodautoscaler"}, {"deployment"}, [])),
+    "gateway": (MODEL, GATEWAY, False, ({*WALLS, "horizontalpodautoscaler"}, {"deployment"}, ["httproute"])),
+    "canary": (
+        MODEL,
+        GATEWAY,
+        True,
+        (
+            {
+                *WALLS,
+                "service-canary",
+                "poddisruptionbudget-canary",
+                "horizontalpodautoscaler",
+                "horizontalpodautoscaler-canary",
+            },
+            {"deployment", "deployment-canary"},
+            ["httproute"],
+        ),
+    ),
+    "KEDA and canary": (
+        MODEL | {"scale": {"max": 5, "target": {"concurrency": 3}}},
+        GATEWAY | {"keda": {"triggers": {"concurrency": TRIGGER}}},
+        True,
+        (
+            {*WALLS, "service-canary", "poddisruptionbudget-canary"},
+            {"deployment", "deployment-canary"},
+            ["scaledobject", "scaledobject-canary", "httproute"],
+        ),
+    ),
+    "team, host, volume, secrets": (
+        HEAVY,
+        EVERYTHING,
+        False,
+        (
+            {
+                *WALLS,
+                "role",
+                "rolebinding",
+                "ciliumnetworkpolicy",
+                "persistentvolumeclaim",
+                "secret-token",
+                "externalsecret-canary",
+            },
+            {"deployment"},
+            ["httproute"],
+        ),
+    ),
+}
+
+
+def release(model: dict[str, Any], environment: dict[str, Any], canary: bool) -> Release:
+    tried = Canary("2", "registry.example.com/iris:2", 10) if canary else None
+    spec, place = Model.model_validate(model), Environment.model_validate(environment)
+    made = Release(spec, place, "1", "registry.example.com/iris:1", canary=tried)
+    assert violations(made) == []
+    return made
+
+
+def waits(expected: Expected) -> dict[str, set[str]]:
+    """What each object waits for, by name."""
+    walls, workloads, serving = expected
+    found = {"namespace": set[str]()}
+    found |= {name: {"namespace"} for name in walls} | {name: {"namespace", *walls} for name in workloads}
+    for name in serving:
+        found[name] = set(found)
+    return found
+
+
+@pytest.mark.parametrize(("model", "environment", "canary", "expected"), CASES.values(), ids=CASES)
+def test_each_object_has_its_name_and_its_place(
+    model: dict[str, Any], environment: dict[str, Any], canary: bool, expected: Expected
+) -> None:
+    found = resources(release(model, environment, canary))
+    before = {
+        each.name: {other.name for other in found[:index] if each.waits_for(other)} for index, each in enumerate(found)
+    }
+    assert before == waits(expected)
+    assert len(found) == len(before)
+    assert manifests(release(model, environment, canary)) == [each.manifest for each in found]
+
+
+def test_a_concern_is_one_line_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    def monitoring(release: Release) -> list[Resource]:
+        return [Resource(manifest(release, "monitoring.coreos.com/v1", "PodMonitor", release.model.name, spec={}))]
+
+    def stateful(release: Release) -> list[Resource]:
+        return [Resource(manifest(release, "apps/v1", "StatefulSet", release.model.name, spec={}), Stage.WORKLOAD)]
+
+    # The package, which `homeport.manifests`, the function, hides.
+    monkeypatch.setattr(sys.modules["homeport.manifests"], "CONCERNS", (stateful, *CONCERNS, monitoring))
+    names = [each.name for each in resources(release(MODEL, GATEWAY, canary=False))]
+    assert names[0] == "namespace"
+    assert names[-4:] == ["podmonitor", "statefulset", "deployment", "httproute"]
+
+
+class Recorder(mocks.MockMonitor):
+    """Keeps what the engine is asked for, and answers that it is so."""
+
+    def __init__(self) -> None:
+        super().__init__(cast("mocks.Mocks", None))
+        self.asked: dict[str, Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # the name of the call
+        self.asked[request.name] = request
+        urn = self.make_urn(request.parent, request.type, request.name)
+        return RegisterResourceResponse(urn=urn, id=f"{request.name}-id", object=request.object)
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    found = Recorder()
+    mocks.set_mocks(found.mocks, project="shop", stack="prod", preview=False, monitor=found)
+    set_all_config({"shop:token": "open sesame"}, ["shop:token"])
+    # The mocks have nothing that calls hooks back.
+    monkeypatch.setattr(ModelService, "_on_failure", lambda *_: None)
+    yield found
+    settings.reset_options()
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.parametrize(("model", "environment", "canary", "expected"), CASES.values(), ids=CASES)
+def test_pulumi_is_told_the_names_and_the_order(
+    recorder: Recorder, model: dict[str, Any], environment: dict[str, Any], canary: bool, expected: Expected
+) -> None:
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def deploy() -> None:
+        ModelService("home", release_args(release(model, environment, canary)))
+
+    deploy()
+    assert recorder.asked["home"].type == "homeport:index:ModelService"
+    children = {name: asked for name, asked in recorder.asked.items() if name.startswith("home-")}
+    assert {
+        name.removeprefix("home-"): {urn.rpartition("::home-")[2] for urn in asked.dependencies}
+        for name, asked in children.items()
+    } == waits(expected)
+    assert {asked.parent.rpartition("::")[2] for asked in children.values()} == {"home"}
+    protected = {name for name, asked in children.items() if asked.protect}
+    assert protected == ({"home-namespace"} if environment.get("protect") else set())
+    limited = {name for name, asked in children.items() if asked.customTimeouts.update}
+    assert limited == {f"home-{name}" for name in expected[1]}
