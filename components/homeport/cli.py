@@ -4,16 +4,14 @@ Results go to standard output, errors to standard error. Nothing here imports Pu
 told of a stack or done to it is asked of the `pulumi` command.
 """
 
-import json
 import os
 import sys
-import textwrap
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -22,17 +20,14 @@ from homeport.commands import history as histories
 from homeport.commands import init as beginning
 from homeport.commands import recover as recovery
 from homeport.commands import render as rendering
-from homeport.commands.pulumi_command import EngineError, stack_name
-from homeport.manifests import manifests
-from homeport.output.yaml import dump_all
+from homeport.commands.errors import CommandError, UsageError
+from homeport.commands.stacks import chosen, read
+from homeport.output.text import Line
 from homeport.specs import schemas
-from homeport.specs.documents import parse
-from homeport.specs.model import Model
 from homeport.specs.problems import SpecError
-from homeport.stack import MODELS_FILE, Stack
 
 FAILED = 1
-"""Problems were found in what people wrote."""
+"""Exit code: problems were found in what people wrote, or it could not be done."""
 
 app = typer.Typer(
     help="A home on Kubernetes for machine-learning models. `pulumi up` deploys; of the commands here only `recover` "
@@ -135,33 +130,10 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
     if not notebook and (serve or force):
         hint = "--serve" if serve else "--force"
         raise typer.BadParameter("found it without --notebook, accepted: both", param_hint=hint)
-    if not name and not notebook:
-        raise typer.BadParameter("missing, accepted: name of the model", param_hint="NAME")
-    name = name or beginning.default_name(notebook or Path())
-    for hint, field, value in (("NAME", "name", name), ("--owner", "owner", owner)):
-        _accept(hint, field, value)
-    folder = folder or Path(name)
-    target = beginning.Target(name, owner, folder)
-    try:
-        live = beginning.live_models(name, folder, stack) if stack else None
-        if notebook:
-            made = beginning.from_notebook(notebook, target, entry=serve, force=force)
-        else:
-            made = beginning.scaffold(kind or beginning.Kind.FUNCTION, target)
-        _lines(f"{path}: written" for path in made.written)
-        for line in made.hints:
-            typer.echo(_colored(line, "yellow"), err=True)
-    except (beginning.InitError, SpecError) as error:
-        _fail([str(error)])
-    if stack and live:
-        (stack / MODELS_FILE).write_text(live, encoding="utf-8")
-        typer.echo(f"{stack / MODELS_FILE}: {name} added")
-    if kind is not beginning.Kind.DOCKER:
-        typer.echo(f"\nServe it here:\n  homeport run {folder}")
-    if not stack:
-        place = Path("stacks", "dev")
-        entry = textwrap.indent(beginning.live_entry(name, folder, place), "  ")
-        typer.echo(f"\nMake it live, below `models` in {place / MODELS_FILE}:\n{entry}", nl=False)
+    with _exit_codes():
+        target = beginning.target(name, owner, folder=folder, stack=stack, notebook=notebook)
+        kind = kind or beginning.Kind.FUNCTION
+        _print(beginning.init(target, kind, notebook, entry=serve, force=force))
 
 
 @app.command(
@@ -191,11 +163,9 @@ def run(
     from homeport.commands import run as running  # noqa: PLC0415
     from homeport.commands import run_environment  # noqa: PLC0415
 
-    try:
+    with _exit_codes():
         serving = running.prepare(folder, port, server or run_environment.server_package())
-    except (SpecError, running.RunError, run_environment.EnvironmentFailedError) as error:
-        _fail([str(error)])
-    _lines(serving.lines)
+        _print(map(Line, serving.lines))
     serving.serve()
 
 
@@ -212,18 +182,11 @@ def check(
 
     Exit codes: 0 all is right, 1 problems were found, 2 the command was used wrongly.
     """
-    found = [checking.check(folder) for folder in _folders(names, stacks)]
-    match output or (Output.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Output.TEXT):
-        case Output.JSON:
-            typer.echo(checking.as_json(found))
-        case Output.GITHUB:
-            _lines(checking.github(found))
-        case Output.TEXT:
-            for problem, where in checking.by_problem(found).items():
-                typer.echo(_colored(checking.shown(problem, where), "red"))
-            for stack in found:
-                typer.echo(_colored(checking.summary(stack), None if stack.problems else "green"))
-                _lines(_colored(line, "yellow") for line in checking.relaxations(stack))
+    default = Output.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Output.TEXT
+    shown = {Output.TEXT: checking.as_text, Output.JSON: checking.as_json, Output.GITHUB: checking.as_github}
+    with _exit_codes():
+        found = [checking.check(folder) for folder in chosen(names, stacks)]
+    _print(shown[output or default](found))
     if any(stack.problems for stack in found):
         raise typer.Exit(FAILED)
 
@@ -246,21 +209,12 @@ def render(
     """
     if out and stdout:
         raise typer.BadParameter("found it together with --stdout, accepted: one of them", param_hint="--out")
-    read = _read(_folders(names, stacks))
-    if stdout:
-        objects = (each for stack in read.values() for release in stack.releases for each in manifests(release))
-        typer.echo(dump_all(objects), nl=False)
-        return
-    for name, stack in read.items():
-        folder = (out or Path("rendered")) / name
-        try:
-            done = rendering.write(rendering.render(stack), folder)
-        except rendering.ForeignFileError as error:
-            _fail([str(error)])
-        except OSError as error:
-            raise typer.BadParameter(f"cannot write {error.filename}: {error.strerror}", param_hint="--out") from None
-        counts = {"written": done.written, "unchanged": done.unchanged, "removed": done.removed}
-        typer.echo(f"{folder}: {', '.join(f'{len(paths)} {what}' for what, paths in counts.items())}")
+    with _exit_codes():
+        found = read(chosen(names, stacks))
+        if stdout:
+            typer.echo(rendering.objects(found.values()), nl=False)
+        else:
+            _print(rendering.write_all(found, out or Path("rendered")))
 
 
 @app.command(epilog="Examples: `homeport history iris --stack prod`, `homeport history iris --output json`.")
@@ -277,17 +231,9 @@ def history(
     Reads the stack's history from Pulumi's backend, and `models.yaml` at each commit from git. Exit codes: 0 listed,
     1 there is no such history, 2 the command was used wrongly.
     """
-    try:
-        name = stack_name(stack)
-        read = histories.at_commits(stacks / name.rpartition("/")[2])
-        found = histories.events(model, histories.updates(name), read)
-        found = histories.with_built(model, found, histories.outputs(name))
-    except (EngineError, histories.HistoryError) as error:
-        _fail([str(error)])
-    if output is Table.JSON:
-        typer.echo(json.dumps([asdict(event) for event in found], indent=2))
-    else:
-        _lines(histories.text(found))
+    with _exit_codes():
+        found = histories.history(model, stack, stacks)
+    _print(map(Line, [histories.as_json(found)] if output is Table.JSON else histories.text(found)))
 
 
 @app.command(epilog="Examples: `homeport recover`, `homeport recover prod --yes`, `homeport recover dev --destroy`.")
@@ -312,10 +258,8 @@ def recover(
     """
     if not yes and not sys.stdin.isatty():
         raise typer.BadParameter("found none and nobody to ask, accepted: --yes, or a terminal", param_hint="--yes")
-    try:
+    with _exit_codes():
         recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
-    except (EngineError, recovery.RecoveryError) as error:
-        _fail([str(error)])
 
 
 @app.command(epilog="Example: `homeport schema model > model.schema.json`.")
@@ -324,52 +268,20 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which file the schema is o
     typer.echo(schemas.schema(kind), nl=False)
 
 
-def _accept(hint: str, field: str, value: str) -> None:
-    """End unless a field of `model.yaml` may have a value."""
-    content = {"name": "any", "owner": "any", "image": "registry.example.com/any"} | {field: value}
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Ends the command with a code and the reason, where it cannot go on."""
     try:
-        parse(Model, content, field)
-    except SpecError as error:
-        raise typer.BadParameter(error.problems[0].message, param_hint=hint) from None
+        yield
+    except UsageError as error:
+        raise typer.BadParameter(str(error), param_hint=error.parameter) from None
+    except (CommandError, SpecError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from None
 
 
-def _folders(names: list[str] | None, stacks: Path) -> list[Path]:
-    found = {folder.name: folder for folder in checking.find_stacks(stacks)}
-    if not found:
-        raise typer.BadParameter(
-            f"found no {stacks}/*/environment.yaml, accepted: a folder of stacks", param_hint="--stacks"
-        )
-    for name in names or ():
-        if name not in found:
-            raise typer.BadParameter(f'found "{name}", accepted: {", ".join(found)} (in {stacks})', param_hint="STACK")
-    return [found[name] for name in dict.fromkeys(names or found)]
-
-
-def _read(folders: list[Path]) -> dict[str, Stack]:
-    """The stacks, or an end with all problems of all of them."""
-    stacks: dict[str, Stack] = {}
-    failed: list[checking.Checked] = []
-    for folder in folders:
-        try:
-            stacks[folder.name] = Stack.read(folder)
-        except SpecError as error:
-            failed.append(checking.Checked(folder.name, error.problems))
-    if failed:
-        _fail(checking.shown(problem, where) for problem, where in checking.by_problem(failed).items())
-    return stacks
-
-
-def _fail(lines: Iterable[str]) -> NoReturn:
+def _print(lines: Iterable[Line]) -> None:
     for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(FAILED)
-
-
-def _lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line)
-
-
-def _colored(line: str, color: str | None) -> str:
-    # `echo` takes colors away where the output is no terminal, but does not know https://no-color.org.
-    return line if color is None or os.environ.get("NO_COLOR") else typer.style(line, fg=color)
+        # `echo` takes colors away where the output is no terminal, but does not know https://no-color.org.
+        plain = line.color is None or os.environ.get("NO_COLOR")
+        typer.echo(line.text if plain else typer.style(line.text, fg=line.color), err=line.error)

@@ -1,15 +1,17 @@
 """Checks stacks: everything that people wrote, all at once, and shown for people, for programs or for GitHub."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from homeport.commands.stacks import by_problem, shown
 from homeport.manifests import manifests
+from homeport.output import github
+from homeport.output.text import Line, count
 from homeport.specs.problems import Problem, SpecError
-from homeport.stack import ENVIRONMENT_FILE, Stack
+from homeport.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,6 @@ class Checked:
     problems."""
 
 
-def find_stacks(folder: Path) -> list[Path]:
-    """The stacks of a folder: every folder in it that has an `environment.yaml`."""
-    return sorted(path.parent for path in folder.glob(f"*/{ENVIRONMENT_FILE}"))
-
-
 def check(folder: Path) -> Checked:
     """Read one stack and make its objects."""
     try:
@@ -48,21 +45,12 @@ def check(folder: Path) -> Checked:
     return Checked(folder.name, (), stack.files, models, objects, stack.environment.relaxations, in_place)
 
 
-def by_problem(stacks: Iterable[Checked]) -> dict[Problem, list[str]]:
-    """Each problem once, with the stacks that have it: a `model.yaml` may be live in several."""
-    found: dict[Problem, list[str]] = {}
-    for stack in stacks:
-        for problem in stack.problems:
-            found.setdefault(problem, []).append(stack.name)
-    return found
-
-
 def summary(stack: Checked) -> str:
     """One line on a stack."""
     if stack.problems:
-        return f"{stack.name}: {_count(len(stack.problems), 'problem')}"
+        return f"{stack.name}: {count(len(stack.problems), 'problem')}"
     models, files = stack.models or {}, len(stack.files)
-    return f"{stack.name}: ok, {_count(len(models), 'model')}, {stack.objects} objects, from {_count(files, 'file')}"
+    return f"{stack.name}: ok, {count(len(models), 'model')}, {stack.objects} objects, from {count(files, 'file')}"
 
 
 def relaxations(stack: Checked) -> list[str]:
@@ -75,43 +63,33 @@ def _during_update(least: int) -> str:
     return "is down during each update" if least == 1 else f"serves with {least - 1} of {least} replicas during updates"
 
 
-def shown(problem: Problem, stacks: Iterable[str]) -> str:
-    """One line on a problem and the stacks that have it."""
-    return f"{problem} [{', '.join(stacks)}]"
-
-
-def as_json(stacks: Sequence[Checked]) -> str:
-    """For programs."""
-    return json.dumps({"ok": not any(stack.problems for stack in stacks), "stacks": [*map(_plain, stacks)]}, indent=2)
-
-
-def github(stacks: Sequence[Checked]) -> Iterator[str]:
-    """For a run of GitHub Actions: each problem as an annotation of its line, then a line on each stack.
-
-    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message
-    """
-    for problem, names in by_problem(stacks).items():
-        place = {"file": problem.file and _in_workspace(problem.file), "line": problem.line, "title": ", ".join(names)}
-        properties = ",".join(f"{key}={_property(str(value))}" for key, value in place.items() if value is not None)
-        message = ": ".join(filter(None, [problem.field, problem.message]))
-        yield f"::error {properties}::{_escaped(message)}"
+def as_text(stacks: Sequence[Checked]) -> Iterator[Line]:
+    """For people."""
+    for problem, names in _by_problem(stacks):
+        yield Line(shown(problem, names), "red")
     for stack in stacks:
-        yield from (f"::notice::{_escaped(line)}" for line in relaxations(stack))
-        yield summary(stack)
+        yield Line(summary(stack), None if stack.problems else "green")
+        yield from (Line(line, "yellow") for line in relaxations(stack))
 
 
-def _in_workspace(path: Path) -> str:
-    """The path from the root of the repository, by which GitHub finds the line."""
-    root = os.environ.get("GITHUB_WORKSPACE")
-    return os.path.relpath(path.resolve(), root) if root else str(path)
+def as_github(stacks: Sequence[Checked]) -> Iterator[Line]:
+    """For a run of GitHub Actions: each problem as an annotation of its line, then a line on each stack."""
+    for problem, names in _by_problem(stacks):
+        message = ": ".join(filter(None, [problem.field, problem.message]))
+        yield Line(github.error(message, title=", ".join(names), file=problem.file, line=problem.line))
+    for stack in stacks:
+        yield from (Line(github.notice(line)) for line in relaxations(stack))
+        yield Line(summary(stack))
 
 
-def _property(value: str) -> str:
-    return _escaped(value).replace(":", "%3A").replace(",", "%2C")
+def as_json(stacks: Sequence[Checked]) -> Iterator[Line]:
+    """For programs."""
+    ok = not any(stack.problems for stack in stacks)
+    yield Line(json.dumps({"ok": ok, "stacks": [*map(_plain, stacks)]}, indent=2))
 
 
-def _escaped(value: str) -> str:
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def _by_problem(stacks: Iterable[Checked]) -> Iterable[tuple[Problem, list[str]]]:
+    return by_problem({stack.name: stack.problems for stack in stacks}).items()
 
 
 def _plain(stack: Checked) -> dict[str, Any]:
@@ -133,7 +111,3 @@ def _plain(stack: Checked) -> dict[str, Any]:
             for problem in stack.problems
         ],
     }
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -8,7 +8,7 @@ digest of an image that was built, the stack's outputs tell of what is live.
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from homeport.commands import pulumi_command
+from homeport.commands.errors import CommandError
+from homeport.output.text import table
 from homeport.provenance import DIRTY, UNKNOWN
 from homeport.stack import MODELS_FILE
 
@@ -23,7 +25,7 @@ ReadFile = Callable[[str], str | None]
 """What `models.yaml` said at a commit, or None if it was not there."""
 
 
-class HistoryError(Exception):
+class HistoryError(CommandError):
     """There is none of such a model."""
 
 
@@ -51,11 +53,23 @@ class Event:
     """succeeded, failed or in-progress."""
 
 
+def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
+    """What became of a model in a stack (None: the selected one), the newest first.
+
+    Raises:
+        PulumiError: There is no pulumi, or it knows no such stack.
+        HistoryError: The model was never live.
+    """
+    name = pulumi_command.stack_name(stack)
+    read = at_commits(stacks / name.rpartition("/")[2])
+    return with_built(model, events(model, updates(name), read), outputs(name))
+
+
 def updates(stack: str) -> list[Any]:
     """The updates of a stack, the newest first, as Pulumi tells them.
 
     Raises:
-        EngineError: There is no pulumi, or it knows no such stack.
+        PulumiError: There is no pulumi, or it knows no such stack.
     """
     told = pulumi_command.ask("stack", "history", "--json", "--page-size=0", f"--stack={stack}").strip()
     found: list[Any] = json.loads(told or "[]")
@@ -66,7 +80,7 @@ def outputs(stack: str) -> dict[str, Any]:
     """The outputs of a stack, without its secrets.
 
     Raises:
-        EngineError: There is no pulumi, or it knows no such stack.
+        PulumiError: There is no pulumi, or it knows no such stack.
     """
     found: dict[str, Any] = json.loads(pulumi_command.ask("stack", "output", "--json", f"--stack={stack}"))
     return found
@@ -121,12 +135,15 @@ def with_built(model: str, found: Sequence[Event], outputs: Mapping[str, Any]) -
     return [replace(newest, digest=digest or None), *found[1:]]
 
 
+def as_json(found: Sequence[Event]) -> str:
+    """For programs."""
+    return json.dumps([asdict(event) for event in found], indent=2)
+
+
 def text(found: Sequence[Event]) -> list[str]:
     """Lines of a table for people."""
     head = ("TIME", "VERSION", "CANARY", "RESULT", "COMMIT", "AUTHOR", "DIGEST")
-    rows = [head, *map(_row, found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return table([head, *map(_row, found)])
 
 
 def _row(event: Event) -> tuple[str, ...]:

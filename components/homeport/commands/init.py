@@ -7,7 +7,8 @@ overwritten but a `model.py` that was made from a notebook.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -18,8 +19,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from homeport.commands.errors import CommandError, UsageError
 from homeport.commands.notebook import Served, is_as_made, unnamed
-from homeport.specs.documents import Document
+from homeport.output.text import Line
+from homeport.specs.documents import Document, parse
 from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
 from homeport.specs.problems import SpecError
@@ -42,7 +45,7 @@ class Kind(StrEnum):
     DOCKER = "docker"
 
 
-class InitError(ValueError):
+class InitError(CommandError):
     """The folder cannot be written; the text says why and what would help."""
 
 
@@ -53,6 +56,8 @@ class Target:
     name: str
     owner: str
     folder: Path
+    stack: Path | None
+    """Folder of the stack in which it becomes live, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,47 @@ class Made:
 
     written: tuple[Path, ...]
     hints: tuple[str, ...] = ()
+
+
+def target(name: str | None, owner: str, *, folder: Path | None, stack: Path | None, notebook: Path | None) -> Target:
+    """What is to be written, from what the user says and, where that is less, from the notebook's name.
+
+    Raises:
+        UsageError: No name is said, or name or owner is none that a `model.yaml` may have.
+    """
+    if not name and not notebook:
+        raise UsageError("NAME", "missing, accepted: name of the model")
+    name = name or default_name(notebook or Path())
+    for parameter, field, value in (("NAME", "name", name), ("--owner", "owner", owner)):
+        content = {"name": "any", "owner": "any", "image": "registry.example.com/any"} | {field: value}
+        try:
+            parse(Model, content, field)
+        except SpecError as error:
+            raise UsageError(parameter, error.problems[0].message) from None
+    return Target(name, owner, folder or Path(name), stack)
+
+
+def init(target: Target, kind: Kind, notebook: Path | None, *, entry: str | None, force: bool) -> Iterator[Line]:
+    """Write a model's folder, and make it live in a stack where one is named; tells what was done and what comes next.
+
+    Raises:
+        InitError: Something is in the way.
+        SpecError: The notebook cannot be served, or a file that is there is not as it should be.
+    """
+    name, folder, stack = target.name, target.folder, target.stack
+    live = live_models(name, folder, stack) if stack else None
+    made = from_notebook(notebook, target, entry=entry, force=force) if notebook else scaffold(kind, target)
+    yield from (Line(f"{path}: written") for path in made.written)
+    yield from (Line(hint, "yellow", error=True) for hint in made.hints)
+    if stack and live:
+        (stack / MODELS_FILE).write_text(live, encoding="utf-8")
+        yield Line(f"{stack / MODELS_FILE}: {name} added")
+    if notebook or kind is not Kind.DOCKER:
+        yield Line(f"\nServe it here:\n  homeport run {folder}")
+    if not stack:
+        place = Path("stacks", "dev")
+        entry_lines = textwrap.indent(live_entry(name, folder, place), "  ").removesuffix("\n")
+        yield Line(f"\nMake it live, below `models` in {place / MODELS_FILE}:\n{entry_lines}")
 
 
 def scaffold(kind: Kind, target: Target) -> Made:

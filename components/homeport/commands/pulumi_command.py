@@ -1,11 +1,13 @@
-"""The Pulumi engine, asked by its command line. Where the library itself is not to import Pulumi."""
+"""The `pulumi` command: what commands here ask of it, because they do not import Pulumi."""
 
 import json
 import subprocess
 from typing import Any
 
+from homeport.commands.errors import CommandError
 
-class EngineError(Exception):
+
+class PulumiError(CommandError):
     """There is no pulumi, or it said no."""
 
 
@@ -13,11 +15,11 @@ def ask(*arguments: str, stdin: str | None = None) -> str:
     """What a command of pulumi prints.
 
     Raises:
-        EngineError: There is no pulumi, or it fails.
+        PulumiError: There is no pulumi, or it fails.
     """
     done = _run([*arguments, "--non-interactive"], input=stdin, capture_output=True, text=True)
     if done.returncode != 0:
-        raise EngineError(f"pulumi {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        raise PulumiError(f"pulumi {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
     return str(done.stdout)
 
 
@@ -25,18 +27,18 @@ def show(*arguments: str) -> None:
     """Let a command of pulumi talk to the user.
 
     Raises:
-        EngineError: There is no pulumi, or it fails, or the user said no.
+        PulumiError: There is no pulumi, or it fails, or the user said no.
     """
     done = _run(arguments)
     if done.returncode != 0:
-        raise EngineError(f"pulumi {' '.join(arguments)} ended with exit code {done.returncode}")
+        raise PulumiError(f"pulumi {' '.join(arguments)} ended with exit code {done.returncode}")
 
 
 def stack_name(stack: str | None) -> str:
     """Name of a stack as Pulumi says it; None: the selected one.
 
     Raises:
-        EngineError: None is selected.
+        PulumiError: None is selected.
     """
     return stack or ask("stack", "--show-name").strip()
 
@@ -45,7 +47,7 @@ def state(stack: str) -> Any:
     """The state of a stack, its secrets encrypted as they are in the backend.
 
     Raises:
-        EngineError: There is no such stack.
+        PulumiError: There is no such stack.
     """
     return json.loads(ask("stack", "export", f"--stack={stack}"))
 
@@ -54,4 +56,4 @@ def _run(arguments: Any, **options: Any) -> "subprocess.CompletedProcess[Any]":
     try:
         return subprocess.run(["pulumi", *arguments], check=False, **options)
     except FileNotFoundError:
-        raise EngineError("found no pulumi on PATH, accepted: the pulumi that deploys the stack") from None
+        raise PulumiError("found no pulumi on PATH, accepted: the pulumi that deploys the stack") from None

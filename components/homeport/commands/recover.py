@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.commands import pulumi_command
+from homeport.commands.errors import CommandError
 
 LEAVING_SECONDS = 600
 """How long an object may take to go: as long as Pulumi itself waits for a deletion."""
@@ -27,7 +28,7 @@ _POLL_SECONDS = 2
 Say = Callable[[str], None]
 
 
-class RecoveryError(Exception):
+class RecoveryError(CommandError):
     """The stack cannot be recovered now."""
 
 
@@ -63,7 +64,7 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
         say: Is told what is done.
 
     Raises:
-        EngineError: There is no pulumi, or one of its commands failed, or the user said no.
+        PulumiError: There is no pulumi, or one of its commands failed, or the user said no.
         RecoveryError: Another update runs, or something is left that only people can decide.
     """
     name = pulumi_command.stack_name(stack)
@@ -155,7 +156,7 @@ def _unlock(stack: str, force: bool, say: Say) -> None:
         say(f"breaking the lock of {', '.join(map(str, held)) or 'the stack'}")
         try:
             pulumi_command.ask("cancel", "--yes", f"--stack={stack}")
-        except pulumi_command.EngineError as error:
+        except pulumi_command.PulumiError as error:
             say(str(error))  # there may be nothing to cancel; Pulumi does not go on where there still is
 
 

@@ -1,11 +1,13 @@
 """Renders a stack: the very objects that `pulumi up` creates, as YAML files, one a model."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from homeport.commands.errors import CommandError, UsageError
 from homeport.manifests import manifests
+from homeport.output.text import Line
 from homeport.output.yaml import dump_all
 from homeport.release import Release
 from homeport.stack import Stack
@@ -14,7 +16,7 @@ HEADER = "# Rendered by homeport: do not edit, `homeport render` writes this fil
 """First line of every rendered file: only what begins with it is ever overwritten or removed."""
 
 
-class ForeignFileError(Exception):
+class ForeignFileError(CommandError):
     """A file stands where one is to be rendered, and homeport did not write it."""
 
     def __init__(self, path: Path) -> None:
@@ -34,6 +36,27 @@ class Written:
 def render(stack: Stack) -> dict[str, str]:
     """Names of files and their content, by name of the model."""
     return {f"{each.model.name}.yaml": rendered(each) for each in sorted(stack.releases, key=_name)}
+
+
+def objects(stacks: Iterable[Stack]) -> str:
+    """All objects of stacks, in one text."""
+    return dump_all(each for stack in stacks for release in stack.releases for each in manifests(release))
+
+
+def write_all(stacks: Mapping[str, Stack], out: Path) -> Iterator[Line]:
+    """Write the files of stacks, each into the folder of its name.
+
+    Raises:
+        ForeignFileError: One of them was written by somebody else.
+        UsageError: The folder cannot be written.
+    """
+    for name, stack in stacks.items():
+        try:
+            done = write(render(stack), out / name)
+        except OSError as error:
+            raise UsageError("--out", f"cannot write {error.filename}: {error.strerror}") from None
+        counts = {"written": done.written, "unchanged": done.unchanged, "removed": done.removed}
+        yield Line(f"{out / name}: {', '.join(f'{len(paths)} {what}' for what, paths in counts.items())}")
 
 
 def rendered(release: Release) -> str:

@@ -21,6 +21,7 @@ from homeport.catalogue.container import (
     SERVING_PORT,
     VARIABLES,
 )
+from homeport.commands.errors import CommandError
 from homeport.commands.run_environment import cache, environment
 from homeport.commands.run_limits import Limits, limits
 from homeport.rules.files import missing_files
@@ -35,7 +36,7 @@ METRICS_ABOVE = METRICS_PORT - SERVING_PORT
 """The metrics' port is this much above the server's, as in a container."""
 
 
-class RunError(RuntimeError):
+class RunError(CommandError):
     """The model cannot be served here; the text says why and what would help."""
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from homeport.commands.errors import CommandError
 from homeport.images.build_context import has_hashes
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
@@ -26,7 +27,7 @@ _RECIPE = 1
 """Grows when this module makes an environment differently from the same inputs."""
 
 
-class EnvironmentFailedError(RuntimeError):
+class EnvironmentFailedError(CommandError):
     """The environment cannot be made; the text says why and what would help."""
 
 

@@ -1,0 +1,55 @@
+"""The stacks that a command is asked for: their folders, what is read of them, and the problems of all of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from homeport.commands.errors import CommandError, UsageError
+from homeport.specs.problems import Problem, SpecError
+from homeport.stack import ENVIRONMENT_FILE, Stack
+
+
+def chosen(names: Sequence[str] | None, stacks: Path) -> list[Path]:
+    """The folders of the stacks with these names, or of all: every folder that has an `environment.yaml`.
+
+    Raises:
+        UsageError: There are none, or none of a name.
+    """
+    found = {path.parent.name: path.parent for path in sorted(stacks.glob(f"*/{ENVIRONMENT_FILE}"))}
+    if not found:
+        raise UsageError("--stacks", f"found no {stacks}/*/{ENVIRONMENT_FILE}, accepted: a folder of stacks")
+    for name in names or ():
+        if name not in found:
+            raise UsageError("STACK", f'found "{name}", accepted: {", ".join(found)} (in {stacks})')
+    return [found[name] for name in dict.fromkeys(names or found)]
+
+
+def read(folders: Iterable[Path]) -> dict[str, Stack]:
+    """The stacks by name.
+
+    Raises:
+        CommandError: With all problems of all of them.
+    """
+    stacks: dict[str, Stack] = {}
+    failed: dict[str, Sequence[Problem]] = {}
+    for folder in folders:
+        try:
+            stacks[folder.name] = Stack.read(folder)
+        except SpecError as error:
+            failed[folder.name] = error.problems
+    if failed:
+        raise CommandError("\n".join(shown(problem, names) for problem, names in by_problem(failed).items()))
+    return stacks
+
+
+def by_problem(problems: Mapping[str, Iterable[Problem]]) -> dict[Problem, list[str]]:
+    """Each problem once, with the stacks that have it: a `model.yaml` may be live in several."""
+    found: dict[Problem, list[str]] = {}
+    for name, of_stack in problems.items():
+        for problem in of_stack:
+            found.setdefault(problem, []).append(name)
+    return found
+
+
+def shown(problem: Problem, names: Iterable[str]) -> str:
+    """One line on a problem and the stacks that have it."""
+    return f"{problem} [{', '.join(names)}]"

@@ -1,0 +1,33 @@
+"""Workflow commands of GitHub Actions, by which a run shows errors at their lines.
+
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message
+"""
+
+import os
+from pathlib import Path
+
+
+def error(message: str, *, title: str, file: Path | None = None, line: int | None = None) -> str:
+    """An annotation of a line of a file."""
+    place = {"file": file and _in_workspace(file), "line": line, "title": title}
+    properties = ",".join(f"{key}={_property(str(value))}" for key, value in place.items() if value is not None)
+    return f"::error {properties}::{_escaped(message)}"
+
+
+def notice(message: str) -> str:
+    """An annotation of the run."""
+    return f"::notice::{_escaped(message)}"
+
+
+def _in_workspace(path: Path) -> str:
+    """The path from the root of the repository, by which GitHub finds the line."""
+    root = os.environ.get("GITHUB_WORKSPACE")
+    return os.path.relpath(path.resolve(), root) if root else str(path)
+
+
+def _property(value: str) -> str:
+    return _escaped(value).replace(":", "%3A").replace(",", "%2C")
+
+
+def _escaped(value: str) -> str:
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
