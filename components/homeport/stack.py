@@ -72,7 +72,7 @@ class Stack:
             SpecError: The stack's configuration lacks values of secrets; with all of them.
         """
         # The one way from here to the components, taken when it is used: reading needs no Pulumi.
-        from homeport.components.deploy import deploy  # noqa: PLC0415
+        from homeport.components.deploy import deploy
 
         return deploy(self.environment, self.releases, self.folders)
 
