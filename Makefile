@@ -1,6 +1,6 @@
 # The whole development interface; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-audit test-engine test-cluster test-slow bench schemas lint types format build clean
+.PHONY: help demo demo-down test test-unit test-audit test-engine test-cluster test-slow bench generate released lint types format build clean
 
 CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
@@ -42,8 +42,11 @@ test-slow: .venv/synced ## Run the tests that take longest, with a real engine a
 bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)
 	@$(RUN) python -m benchmarks.render
 
-schemas: .venv/synced ## Write the JSON Schemas of what people write into schemas/
-	@for kind in model environment models; do $(RUN) homeport schema $$kind > schemas/$$kind.schema.json; done
+generate: .venv/synced ## Write every generated file: schemas/, tables of docs/, tests/golden/
+	@$(RUN) python -m tests.generated
+
+released: .venv/synced ## With a release: take the golden files for those by which the next one is measured
+	@$(RUN) python -m tests.upgrade
 
 lint: .venv/synced ## Check style and format
 	$(RUN) ruff check
