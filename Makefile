@@ -6,6 +6,8 @@ CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen
 PYTEST := $(RUN) pytest
+# Whatever the shell is set up for: these variables override what files say.
+BY_FILES_ALONE := env -u HOMEPORT_CONTEXT -u HOMEPORT_REGISTRY
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,10 +45,10 @@ bench: .venv/synced ## Measure a thousand models side by side with Helm and Kust
 	@$(RUN) python -m benchmarks.render
 
 generate: .venv/synced ## Write every generated file: schemas/, tables of docs/, tests/golden/
-	@$(RUN) python -m tests.generated
+	@$(BY_FILES_ALONE) $(RUN) python -m tests.generated
 
-released: .venv/synced ## With a release: take the golden files for those by which the next one is measured
-	@$(RUN) python -m tests.upgrade
+released: .venv/synced ## When a release is made: take its pods as those that the next one is compared with
+	@$(BY_FILES_ALONE) $(RUN) python -m tests.upgrade
 
 lint: .venv/synced ## Check style and format
 	$(RUN) ruff check

@@ -4,17 +4,16 @@ Among them `tests/golden/<stack>/rendered/`: what `homeport render` writes for s
 that each change of an object is seen in a diff.
 """
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import unified_diff
+from functools import cache
 from pathlib import Path
 
 from docs import accelerators, fields
 from examples.portability import compare
 from homeport import Stack
 from homeport.commands.render import render
-from homeport.specs.environment import REGISTRY_VARIABLE
 from homeport.specs.schemas import SPECS, schema
 from homeport.stack import ENVIRONMENT_FILE
 from tests.support import ROOT
@@ -36,7 +35,8 @@ def generated() -> dict[Path, str]:
     }
 
 
-def stacks(folder: Path) -> dict[str, Stack]:
+@cache
+def stacks(folder: Path) -> Mapping[str, Stack]:
     """The stacks in a folder by name, as they are in every checkout."""
     return {
         path.parent.name: _anywhere(Stack.read(path.parent)) for path in sorted(folder.glob(f"*/{ENVIRONMENT_FILE}"))
@@ -86,5 +86,4 @@ def _differences() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    os.environ.pop(REGISTRY_VARIABLE, None)
     write()
