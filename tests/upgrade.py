@@ -1,4 +1,4 @@
-"""What a release of homeport changes in the pods of models that nobody touched, which restarts them.
+"""What a release of homeport changes in the pods of models that did not change, which restarts them.
 
 Two versions of homeport over the same files: `tests/released/` has the golden stacks as the last release read them, and in
 each of them the pods that it made. `make released` takes the golden stacks of now, when a release is made.

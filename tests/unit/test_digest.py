@@ -44,7 +44,7 @@ class LaterModel(Model):
 
     priority: int = 5
     resources: LaterResources = LaterResources()
-    egress: list[LaterEgress] = Field(default=[])  # type: ignore[assignment]  # pydantic reads fields, nobody writes them
+    egress: list[LaterEgress] = Field(default=[])  # type: ignore[assignment]  # fields are only read
 
 
 def _later(model: Model) -> Model:

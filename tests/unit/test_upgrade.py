@@ -1,4 +1,4 @@
-"""A new homeport restarts no pods of models that nobody touched, unless CHANGELOG.md says so."""
+"""A new homeport restarts no pods of models that did not change, unless CHANGELOG.md says so."""
 
 import re
 from importlib import import_module
@@ -18,7 +18,7 @@ def test_changelog_says_what_restarts_pods() -> None:
     if unsaid := [change for change in changes if change.field not in said]:
         lines = [f"- `{field}`: why" for field in dict.fromkeys(change.field for change in unsaid)]
         pytest.fail(
-            "An update to the homeport of now restarts the pods of models that nobody touched:\n"
+            "An update to the homeport of now restarts the pods of models that did not change:\n"
             + "\n".join(map(str, unsaid))
             + "\nIf it must, say so in CHANGELOG.md, in `### Restarts pods` of `## Unreleased`:\n"
             + "\n".join(lines)
