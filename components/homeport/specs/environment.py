@@ -373,6 +373,16 @@ class Relax(Spec):
             raise ValueError("the reason why")
         return found
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The controls that do not hold, by name, and the reason that is given for each."""
+        return {name: reason for name, reason in self if reason is not None}
+
+    @property
+    def without_gpus(self) -> Self:
+        """What of it concerns models that have no GPUs."""
+        return self.model_copy(update={"gpu_downtime": None})
+
 
 class Claim(Spec):
     """What stands behind a claim of a model."""
@@ -550,11 +560,6 @@ class Environment(Spec):
         if twice := next((volume for volume in volumes if volumes.count(volume) > 1), None):
             raise ValueError(f"each volume once, for a PersistentVolume is bound to one claim (not {twice} twice)")
         return found
-
-    @property
-    def relaxations(self) -> dict[str, str]:
-        """The controls that do not hold here, by name, and the reason that is given for each."""
-        return {name: reason for name, reason in self.relax if reason is not None}
 
     def namespace_of(self, model: str) -> str:
         """Name of a model's namespace."""
