@@ -111,10 +111,10 @@ def write_program(folder: Path, name: str, program: str = PROGRAM, /, **specs: A
     return folder
 
 
-def live_entry(stable: str, canary: str = "", weight: int = 0, spec: str = "model.yaml") -> dict[str, Any]:
-    """Of `models.yaml`, what it says of one model: the version that serves and, with its weight, the one that is tried."""
+def live_entry(stable: str, canary: str = "", percent: int = 0, spec: str = "model.yaml") -> dict[str, Any]:
+    """Of `models.yaml`, what it says of one model: the version that serves and, with its percent, the one that is tried."""
     entry: dict[str, Any] = {"spec": spec, "stable": {"version": stable}}
-    return entry | ({"canary": {"version": canary, "weight": weight}} if canary else {})
+    return entry | ({"canary": {"version": canary, "percent": percent}} if canary else {})
 
 
 @contextmanager

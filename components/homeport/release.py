@@ -19,8 +19,8 @@ class Canary:
     version: str
     image: Any
     """Full reference of the image: text, or a Pulumi Output of it."""
-    weight: int
-    """Percent of the requests, 1 to 99."""
+    percent: int
+    """How much of the requests it takes, 1 to 99 percent."""
     weights: LiveWeights | None = None
     """Version of its weights, if they are in an image of their own."""
 

@@ -126,7 +126,7 @@ def _releases(
 def _canary(model: Model, environment: Environment, live: CanaryVersion | None) -> Canary | None:
     if live is None:
         return None
-    return Canary(live.version, image_reference(model, environment, live), live.weight, live.weights)
+    return Canary(live.version, image_reference(model, environment, live), live.percent, live.weights)
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:

@@ -31,9 +31,9 @@ def model(name: str) -> dict[str, Any]:
     return {"name": name, "owner": "ds", "image": f"registry.example.com/{name}", "scale": {"min": 1, "max": 2}}
 
 
-def live(stable: str, canary: str = "", weight: int = 0) -> Live:
+def live(stable: str, canary: str = "", percent: int = 0) -> Live:
     """The model that changes, and one that does not."""
-    return {**UNTOUCHED, "interrupted": live_entry(stable, canary, weight, "interrupted.yaml")}
+    return {**UNTOUCHED, "interrupted": live_entry(stable, canary, percent, "interrupted.yaml")}
 
 
 UNTOUCHED: Live = {"untouched": {"spec": "untouched.yaml", "stable": {"version": "1"}}}
@@ -41,7 +41,7 @@ OPERATIONS = (
     Operation("create", live("1")),
     Operation("update", live("2")),
     Operation("canary", live("2", "3", 10)),
-    Operation("weight", live("2", "3", 50)),
+    Operation("percent", live("2", "3", 50)),
     Operation("promotion", live("3")),
     Operation("destroy", live("3"), command="destroy"),
     Operation("destroy, finished", live("3"), command="destroy", recovery=("--destroy",)),

@@ -43,8 +43,8 @@ class Event:
     """Version of its weights, if they are in an image of their own."""
     canary: str | None
     """Version of the canary."""
-    weight: int | None
-    """Percent of the requests that the canary took."""
+    percent: int | None
+    """How much of the requests the canary took."""
     commit: str
     """Commit the update was run from; ends in `-dirty` if not all was committed, so that the rest may differ."""
     author: str
@@ -149,7 +149,7 @@ def text(found: Sequence[Event]) -> list[str]:
 def _row(event: Event) -> tuple[str, ...]:
     commit = event.commit.removesuffix(DIRTY)
     short = commit[:12] + event.commit[len(commit) :]
-    canary = f"{event.canary} ({event.weight}%)" if event.canary else "-"
+    canary = f"{event.canary} ({event.percent}%)" if event.canary else "-"
     version = f"{event.version} (weights {event.weights})" if event.weights else event.version or "-"
     return event.time, version, canary, event.result, short, event.author, event.digest or "-"
 
@@ -164,7 +164,7 @@ def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
         digest=_optional(stable.get("digest")),
         weights=_optional((stable.get("weights") or {}).get("version")),
         canary=_optional(canary.get("version")),
-        weight=canary.get("weight"),
+        percent=canary.get("percent"),
         commit=commit + dirty,
         author=str(environment.get("git.author", UNKNOWN)),
         result=str(update["result"]),

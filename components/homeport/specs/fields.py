@@ -1,5 +1,6 @@
 """The field types that the specs share: quantities, names, paths; each says what it accepts when it refuses."""
 
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
@@ -53,6 +54,13 @@ class Spec(BaseModel):
     """Base of everything that people write: unknown fields are errors and a read spec never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class AlsoCalled:
+    """Beside a field's type: another word that people write for the field, so that the error names the field."""
+
+    word: str
 
 
 def _version(found: Any) -> Any:
