@@ -113,7 +113,7 @@ def providers(process: "subprocess.Popen[bytes]") -> list[int]:
 def recover(program: Program, *arguments: str, fails: bool = False, killed_after: float | None = None) -> str:
     """What `homeport recover` prints; killed with all that it runs after some seconds, if it takes so long."""
     with subprocess.Popen(
-        ["homeport", "recover", program.stack, "--yes", *arguments],
+        ["homeport", "recover", f"--stack={program.stack}", "--yes", *arguments],
         cwd=program.folder,
         env=program.environment,
         stdout=subprocess.PIPE,

@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
+from homeport.commands.stacks import stack_folder
 from homeport.output.text import table
 from homeport.provenance import DIRTY, UNKNOWN
 from homeport.stack import MODELS_FILE
@@ -61,7 +62,7 @@ def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
         HistoryError: The model was never live.
     """
     name = pulumi_command.stack_name(stack)
-    read = at_commits(stacks / name.rpartition("/")[2])
+    read = at_commits(stack_folder(name, stacks))
     return with_built(model, events(model, updates(name), read), outputs(name))
 
 
