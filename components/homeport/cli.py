@@ -165,15 +165,15 @@ def run(
 ) -> None:
     """Serve a model on this machine with the server, libraries, variables and limits that it has when deployed.
 
-    Its libraries are installed once into an environment in the cache. Ctrl-C answers what is in flight and ends it.
+    Its libraries are installed once into a virtual environment in the cache. Ctrl-C answers what is in flight and ends it.
     Exit codes: that of the server, 1 the model cannot be served here, 2 the command was used wrongly.
     """
     # Imported here, for it needs what Windows does not have.
     from homeport.commands import run as running  # noqa: PLC0415
-    from homeport.commands import run_environment  # noqa: PLC0415
+    from homeport.commands import virtualenv  # noqa: PLC0415
 
     with _exit_codes():
-        serving = running.prepare(folder, port, server or run_environment.server_package())
+        serving = running.prepare(folder, port, server or virtualenv.server_package())
         _print(map(Line, serving.lines))
     serving.serve()
 

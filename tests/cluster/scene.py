@@ -136,7 +136,7 @@ class Scene:
         path = f"/api/v1/namespaces/{NAME}/pods/{pod}/eviction"
         done = subprocess.run(
             ["kubectl", "create", f"--raw={path}", "--filename=-"],
-            env=self.cluster.environment,
+            env=self.cluster.variables,
             input=json.dumps(body),
             capture_output=True,
             text=True,

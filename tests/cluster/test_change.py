@@ -137,7 +137,7 @@ def try_bad(scene: Scene, version: str) -> None:
 
 
 def shell(scene: Scene, command: list[str]) -> str:
-    done = subprocess.run(command, env=scene.cluster.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=scene.cluster.variables, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 

@@ -97,7 +97,7 @@ def start(program: Program, command: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         ["pulumi", command, "--yes", "--skip-preview", "--non-interactive", f"--stack={program.stack}"],
         cwd=program.folder,
-        env=program.environment,
+        env=program.variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -115,7 +115,7 @@ def recover(program: Program, *arguments: str, fails: bool = False, killed_after
     with subprocess.Popen(
         ["homeport", "recover", f"--stack={program.stack}", "--yes", *arguments],
         cwd=program.folder,
-        env=program.environment,
+        env=program.variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

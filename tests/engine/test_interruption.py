@@ -124,7 +124,7 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     # And the command that is there for it.
     shown = interruption.recover(program)
     assert "looking for what was being created: kubernetes:apps/v1:Deployment interrupted-deployment-canary" in shown
-    assert f"ending a provider whose engine is gone (pid {provider})" in shown
+    assert f"ending a provider whose pulumi is gone (pid {provider})" in shown
     assert interruption.problems(cluster, program.folder, program) == []
     assert "unchanged" in interruption.recover(program)
 

@@ -156,8 +156,8 @@ def _row(event: Event) -> tuple[str, ...]:
 
 
 def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
-    environment = update.get("environment", {})
-    dirty = DIRTY if environment.get("git.dirty") == "true" else ""
+    source = update.get("environment", {})  # as Pulumi calls what it knows of git
+    dirty = DIRTY if source.get("git.dirty") == "true" else ""
     stable, canary = entry.get("stable") or {}, entry.get("canary") or {}
     return Event(
         time=str(update["startTime"]).replace(".000Z", "Z"),
@@ -167,7 +167,7 @@ def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
         canary=_optional(canary.get("version")),
         percent=canary.get("percent"),
         commit=commit + dirty,
-        author=str(environment.get("git.author", UNKNOWN)),
+        author=str(source.get("git.author", UNKNOWN)),
         result=str(update["result"]),
     )
 

@@ -69,13 +69,13 @@ class Cluster(Spec):
     )
 
 
-class Peer(Spec):
+class AllowedNamespace(Spec):
     """A namespace from which every model may be reached."""
 
     namespace: DnsLabel = Field(description="Name of the namespace.")
 
 
-class Gateway(Peer):
+class Gateway(AllowedNamespace):
     """Where requests from outside come from; with a `name`, which of them go to which version of a model."""
 
     name: DnsLabel | None = Field(
@@ -456,7 +456,7 @@ class Environment(Spec):
     gateway: Gateway | None = Field(
         default=None, description="Where requests from outside come from. Default: none do."
     )
-    monitoring: Peer | None = Field(
+    monitoring: AllowedNamespace | None = Field(
         default=None, description="Where metrics are collected from. Default: they are not."
     )
     keda: Keda | None = Field(
