@@ -100,7 +100,7 @@ class Release:
         """Where the secrets come from that the model may have, by name."""
         return self.environment.secrets.get(self.model.name, {})
 
-    @property
+    @cached_property
     def relax(self) -> Relax:
         """The controls that do not hold for this model."""
         return self.environment.relax if self.gpu else self.environment.relax.without_gpus
