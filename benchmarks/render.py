@@ -193,8 +193,8 @@ def _times(measured: Measured, times: int) -> Measured:
 
 def _environment() -> dict[str, str]:
     # Compiled modules are kept, as they are on everyone's machine.
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    return environment | {"PYTHONPATH": str(ROOT)}
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return variables | {"PYTHONPATH": str(ROOT)}
 
 
 def _work(what: str, folder: Path) -> float:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from homeport.catalogue.clouds import PLACES, Place
-from homeport.catalogue.gpus import MIG_PROFILES, TAINTS, Labels, Taint
+from homeport.catalogue.clouds import CLOUDS, Cloud
+from homeport.catalogue.gpus import MIG_PROFILES, Labels, Taint
 
 PAGE = Path(__file__).with_suffix(".md")
 
@@ -18,9 +18,9 @@ def page() -> str:
 
 
 def _tables() -> Iterator[str]:
-    for cloud, place in PLACES.items():
-        yield f"\n### {cloud}\n"
-        yield from _place(place)
+    for name, cloud in CLOUDS.items():
+        yield f"\n### {name}\n"
+        yield from _cloud(cloud)
     yield "\n### MIG profiles\n"
     yield "| kind | profiles |\n|---|---|"
     for kind, profiles in MIG_PROFILES.items():
@@ -28,27 +28,27 @@ def _tables() -> Iterator[str]:
     yield ""
 
 
-def _place(place: Place) -> Iterator[str]:
-    if not place.rows:
+def _cloud(cloud: Cloud) -> Iterator[str]:
+    if not cloud.gpus:
         yield "Nothing is known: the environment's `accelerators` say all."
         return
     yield "| kind | labels | resource |\n|---|---|---|"
-    for kind, row in place.rows.items():
-        yield f"| {kind} | {_labels(row.labels)} | `{row.resource}` |"
-    resources = dict.fromkeys(row.resource for row in place.rows.values())
-    taints = [_taint(TAINTS[resource]) for resource in resources] + [_taint(each) for each in place.taints]
+    for kind, row in cloud.gpus.items():
+        yield f"| {kind} | {_labels(row.labels)} | `{row.resource.name}` |"
+    resources = dict.fromkeys(row.resource for row in cloud.gpus.values())
+    taints = [_taint(resource.taint) for resource in resources] + [_taint(each) for each in cloud.taints]
     yield f"\n- Tolerated: {', '.join(dict.fromkeys(taints))}."
-    if place.whole:
-        yield f"- Whole GPUs are not on nodes with {_labels(place.whole)}."
-    if place.slice_label:
-        yield f"- A MIG slice is on nodes with `{place.slice_label}=<profile>`."
-    if place.share_labels:
-        yield f"- A share is on nodes with {_labels(place.share_labels)}."
-    sources = dict.fromkeys(row.source for row in place.rows.values())
-    if place.spot:
-        sources[place.spot.source] = None
-        taint = f", tolerated: {', '.join(_taint(each) for each in place.spot.taints)}" if place.spot.taints else ""
-        yield f"- Spot capacity: {_labels(place.spot.labels)}{taint}."
+    if cloud.whole:
+        yield f"- Whole GPUs are not on nodes with {_labels(cloud.whole)}."
+    if cloud.slice_label:
+        yield f"- A MIG slice is on nodes with `{cloud.slice_label}=<profile>`."
+    if cloud.share_labels:
+        yield f"- A share is on nodes with {_labels(cloud.share_labels)}."
+    sources = dict.fromkeys(row.source for row in cloud.gpus.values())
+    if cloud.spot:
+        sources[cloud.spot.source] = None
+        taint = f", tolerated: {', '.join(_taint(each) for each in cloud.spot.taints)}" if cloud.spot.taints else ""
+        yield f"- Spot capacity: {_labels(cloud.spot.labels)}{taint}."
     yield f"- Sources: {'; '.join(sources)}."
 
 

@@ -180,7 +180,7 @@ def _next_steps() -> str:
     if CONTEXT_VARIABLE not in os.environ:
         steps[:0] = [
             ('eval "$(.venv/bin/python -m sandbox env)"', "homeport, pulumi and kubectl for this shell"),
-            (f"homeport init fraud-score --stack stacks/{STACK}", "begins a model of your own"),
+            (f"homeport init fraud-score --stack {STACK}", "begins a model of your own"),
         ]
     return "\n[bold]Try next[/bold]\n" + "\n".join(f"  {command:<51} # {what}" for command, what in steps)
 

@@ -28,15 +28,15 @@ Stack.read(".").deploy()
 
 
 class Cluster:
-    """A cluster that `environment` leads to."""
+    """A cluster that variables of a process lead to."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-        self.environment = {**os.environ, **environment, "PATH": path}
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        path = os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])
+        self.variables = {**os.environ, **variables, "PATH": path}
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         done = subprocess.run(
-            ["kubectl", *arguments], env=self.environment, input=stdin, capture_output=True, text=True, check=False
+            ["kubectl", *arguments], env=self.variables, input=stdin, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
@@ -63,12 +63,12 @@ class Program:
         state.mkdir(parents=True)
         self.folder, self.stack = folder, stack
         context = cluster.kubectl("config", "current-context").strip()
-        self.environment = cluster.environment | {
+        self.variables = cluster.variables | {
             "HOMEPORT_CONTEXT": context,
             "PULUMI_BACKEND_URL": f"file://{state}",
             "PULUMI_CONFIG_PASSPHRASE": "test",
         }
-        self.environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+        self.variables.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
         self("stack", "init", stack)
 
     def __call__(self, *arguments: str, fails: bool = False) -> str:
@@ -76,7 +76,7 @@ class Program:
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=self.folder,
-            env=self.environment,
+            env=self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -111,10 +111,10 @@ def write_program(folder: Path, name: str, program: str = PROGRAM, /, **specs: A
     return folder
 
 
-def live_entry(stable: str, canary: str = "", weight: int = 0, spec: str = "model.yaml") -> dict[str, Any]:
-    """Of `models.yaml`, what it says of one model: the version that serves and, with its weight, the one that is tried."""
+def live_entry(stable: str, canary: str = "", percent: int = 0, spec: str = "model.yaml") -> dict[str, Any]:
+    """Of `models.yaml`, what it says of one model: the version that serves and, with its percent, the one that is tried."""
     entry: dict[str, Any] = {"spec": spec, "stable": {"version": stable}}
-    return entry | ({"canary": {"version": canary, "weight": weight}} if canary else {})
+    return entry | ({"canary": {"version": canary, "percent": percent}} if canary else {})
 
 
 @contextmanager

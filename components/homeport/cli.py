@@ -21,7 +21,7 @@ from homeport.commands import init as beginning
 from homeport.commands import recover as recovery
 from homeport.commands import render as rendering
 from homeport.commands.errors import CommandError, UsageError
-from homeport.commands.stacks import chosen, read
+from homeport.commands.stacks import chosen, read, stack_folder
 from homeport.output.text import Line
 from homeport.specs import schemas
 from homeport.specs.problems import SpecError
@@ -63,6 +63,10 @@ class Kind(StrEnum):
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="STACK", help="Names of stacks. Default: all.")]
 Folder = Annotated[Path, typer.Option("--stacks", metavar="DIR", help="Folder that has a folder for each stack.")]
+Selected = Annotated[
+    str | None,
+    typer.Option("--stack", "-s", metavar="NAME", help="Pulumi's name of the stack. Default: the selected one."),
+]
 
 
 def main() -> None:
@@ -86,7 +90,7 @@ def _options(
 
 
 @app.command(
-    epilog="Examples: `homeport init fraud-score`, `homeport init flowers --from sklearn --stack stacks/dev`, "
+    epilog="Examples: `homeport init fraud-score`, `homeport init flowers --from sklearn --stack dev`, "
     "`homeport init --notebook fraud-score.ipynb`."
 )
 def init(  # noqa: PLR0913, PLR0917  # one for each option
@@ -118,8 +122,12 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
     owner: Annotated[str, typer.Option(metavar="TEAM", help="Team that answers for the model.")] = beginning.OWNER,
     folder: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: ./NAME.")] = None,
     stack: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Add the model to models.yaml of this stack, such as stacks/dev.")
+        str | None,
+        typer.Option(
+            "--stack", "-s", metavar="NAME", help="Add the model to models.yaml of this stack. Default: none."
+        ),
     ] = None,
+    stacks: Folder = Path("stacks"),
 ) -> None:
     """Begin a model: write a folder that `homeport run` serves at once. What is there already is not overwritten.
 
@@ -131,7 +139,8 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
         hint = "--serve" if serve else "--force"
         raise typer.BadParameter("found it without --notebook, accepted: both", param_hint=hint)
     with _exit_codes():
-        target = beginning.target(name, owner, folder=folder, stack=stack, notebook=notebook)
+        place = stack_folder(stack, stacks) if stack else None
+        target = beginning.target(name, owner, folder=folder, stack=place, notebook=notebook)
         kind = kind or beginning.Kind.FUNCTION
         _print(beginning.init(target, kind, notebook, entry=serve, force=force))
 
@@ -156,15 +165,15 @@ def run(
 ) -> None:
     """Serve a model on this machine with the server, libraries, variables and limits that it has when deployed.
 
-    Its libraries are installed once into an environment in the cache. Ctrl-C answers what is in flight and ends it.
+    Its libraries are installed once into a virtual environment in the cache. Ctrl-C answers what is in flight and ends it.
     Exit codes: that of the server, 1 the model cannot be served here, 2 the command was used wrongly.
     """
     # Imported here, for it needs what Windows does not have.
     from homeport.commands import run as running  # noqa: PLC0415
-    from homeport.commands import run_environment  # noqa: PLC0415
+    from homeport.commands import virtualenv  # noqa: PLC0415
 
     with _exit_codes():
-        serving = running.prepare(folder, port, server or run_environment.server_package())
+        serving = running.prepare(folder, port, server or virtualenv.server_package())
         _print(map(Line, serving.lines))
     serving.serve()
 
@@ -220,9 +229,7 @@ def render(
 @app.command(epilog="Examples: `homeport history iris --stack prod`, `homeport history iris --output json`.")
 def history(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
-    stack: Annotated[
-        str | None, typer.Option(metavar="STACK", help="Pulumi's name of the stack. Default: the selected one.")
-    ] = None,
+    stack: Selected = None,
     stacks: Folder = Path("stacks"),
     output: Annotated[Table, typer.Option("--output", "-o", help="Format.")] = Table.TEXT,
 ) -> None:
@@ -236,11 +243,11 @@ def history(
     _print(map(Line, [histories.as_json(found)] if output is Table.JSON else histories.text(found)))
 
 
-@app.command(epilog="Examples: `homeport recover`, `homeport recover prod --yes`, `homeport recover dev --destroy`.")
+@app.command(
+    epilog="Examples: `homeport recover`, `homeport recover --stack prod --yes`, `homeport recover --stack dev --destroy`."
+)
 def recover(
-    stack: Annotated[
-        str | None, typer.Argument(metavar="STACK", help="Pulumi's name of the stack. Default: the selected one.")
-    ] = None,
+    stack: Selected = None,
     destroy: Annotated[
         bool, typer.Option("--destroy", help="Bring the stack to nothing: finish a `pulumi destroy`.")
     ] = False,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from homeport.catalogue.clouds import KINDS, PLACES, Place
+from homeport.catalogue.clouds import CLOUDS, KINDS, Cloud
 from homeport.catalogue.gpus import (
     GFD_ROWS,
     MIG_PROFILES,
@@ -11,7 +11,6 @@ from homeport.catalogue.gpus import (
     PRODUCT,
     SHARED_RESOURCE,
     SHARING,
-    TAINTS,
     Labels,
     Taint,
 )
@@ -26,7 +25,7 @@ class Nodes:
     labels: Labels
     without: Labels
     taints: tuple[Taint, ...]
-    resource: str = NVIDIA
+    resource: str = NVIDIA.name
 
 
 def offered(environment: Environment, gpu: Gpu | None = None) -> dict[str, Nodes]:
@@ -40,17 +39,17 @@ def offered(environment: Environment, gpu: Gpu | None = None) -> dict[str, Nodes
 
 def capacity(environment: Environment) -> Nodes:
     """Nodes by what they cost: only spot capacity or, by default, any other."""
-    spot = PLACES[environment.cloud].spot
+    spot = CLOUDS[environment.cloud].spot
     if spot is None:
         return Nodes({}, {}, ())
     return Nodes(spot.labels, {}, spot.taints) if environment.spot else Nodes({}, spot.labels, ())
 
 
 def _whole(environment: Environment) -> dict[str, Nodes]:
-    place, further = PLACES[environment.cloud], _taints(environment.gpu.tolerations)
-    rows = {**place.rows, **GFD_ROWS} if environment.gpu.discovery else place.rows
+    cloud, further = CLOUDS[environment.cloud], _taints(environment.gpu.tolerations)
+    rows = {**cloud.gpus, **GFD_ROWS} if environment.gpu.discovery else cloud.gpus
     table = {
-        kind: Nodes(row.labels, {}, (TAINTS[row.resource], *place.taints, *further), row.resource)
+        kind: Nodes(row.labels, {}, (row.resource.taint, *cloud.taints, *further), row.resource.name)
         for kind, row in rows.items()
     }
     return table | {
@@ -60,28 +59,28 @@ def _whole(environment: Environment) -> dict[str, Nodes]:
 
 
 def _part(environment: Environment, kind: str, nodes: Nodes, gpu: Gpu | None) -> Nodes | None:
-    place = PLACES[environment.cloud]
-    if gpu and (gpu.mig or gpu.shared) and nodes.resource != NVIDIA:
+    cloud = CLOUDS[environment.cloud]
+    if gpu and (gpu.mig or gpu.shared) and nodes.resource != NVIDIA.name:
         return None
     if gpu and gpu.mig:
         if kind in KINDS and gpu.mig not in MIG_PROFILES.get(kind, ()):
             return None
-        if place.slice_label:
-            return _own_labels(place, nodes, {place.slice_label: [gpu.mig]})
+        if cloud.slice_label:
+            return _own_labels(cloud, nodes, {cloud.slice_label: [gpu.mig]})
         if environment.gpu.mig_strategy == "mixed":
             return replace(nodes, resource=f"nvidia.com/mig-{gpu.mig}")
         return _product(nodes, f"-MIG-{gpu.mig}", {})
     if gpu and gpu.shared:
-        if place.share_labels:
-            return _own_labels(place, nodes, place.share_labels)
+        if cloud.share_labels:
+            return _own_labels(cloud, nodes, cloud.share_labels)
         if environment.gpu.rename_shared:
             return replace(nodes, resource=SHARED_RESOURCE)
         return _product(nodes, "-SHARED", {SHARING: ["time-slicing"]})
-    return replace(nodes, without=place.whole) if nodes.resource == NVIDIA else nodes
+    return replace(nodes, without=cloud.whole) if nodes.resource == NVIDIA.name else nodes
 
 
-def _own_labels(place: Place, nodes: Nodes, labels: Labels) -> Nodes:
-    without = {key: values for key, values in place.whole.items() if key not in labels}
+def _own_labels(cloud: Cloud, nodes: Nodes, labels: Labels) -> Nodes:
+    without = {key: values for key, values in cloud.whole.items() if key not in labels}
     return replace(nodes, labels={**nodes.labels, **labels}, without=without)
 
 

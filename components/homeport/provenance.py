@@ -20,8 +20,8 @@ def last_commit(files: Sequence[str | Path], part: tuple[Path, Lines] | None = N
     Ends in `-dirty` if any of it differs from what is committed. `unknown` without git or outside a repository.
     A part is looked at by its lines, so that what others change in the same file is not taken for a change here.
     """
-    history = History(files, part[0] if part else None)
-    return history.last_commit(files, part[1] if part else None)
+    commits = Commits(files, part[0] if part else None)
+    return commits.last_commit(files, part[1] if part else None)
 
 
 def revision(folder: Path, paths: Sequence[str]) -> str:
@@ -46,7 +46,7 @@ def origin(folder: Path) -> str | None:
     return re.sub(r"^(\w+://)[^/@]*@", r"\1", address)
 
 
-class History:
+class Commits:
     """What git tells of some files, asked once for all of them: a process of git for each question takes longest."""
 
     def __init__(self, files: Sequence[str | Path], divided: Path | None = None) -> None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from homeport.nodes import Nodes, offered
-from homeport.specs.environment import Claim, Environment, Identity, SecretSource, Trigger
+from homeport.specs.environment import Claim, Environment, Identity, Relax, SecretSource, Trigger
 from homeport.specs.fields import Demand
 from homeport.specs.live_models import LiveVersion, LiveWeights
 from homeport.specs.model import CANARY_SUFFIX, Gpu, Model
@@ -19,8 +19,8 @@ class Canary:
     version: str
     image: Any
     """Full reference of the image: text, or a Pulumi Output of it."""
-    weight: int
-    """Percent of the requests, 1 to 99."""
+    percent: int
+    """How much of the requests it takes, 1 to 99 percent."""
     weights: LiveWeights | None = None
     """Version of its weights, if they are in an image of their own."""
 
@@ -100,16 +100,15 @@ class Release:
         """Where the secrets come from that the model may have, by name."""
         return self.environment.secrets.get(self.model.name, {})
 
-    @property
-    def relaxations(self) -> dict[str, str]:
-        """The environment's relaxations, but those that do not concern this model."""
-        relaxed = self.environment.relaxations
-        return relaxed if self.gpu else {name: reason for name, reason in relaxed.items() if name != "gpu_downtime"}
+    @cached_property
+    def relax(self) -> Relax:
+        """The controls that do not hold for this model."""
+        return self.environment.relax if self.gpu else self.environment.relax.without_gpus
 
     @property
     def updates_in_place(self) -> bool:
         """Whether an update stops a replica before it starts a new one."""
-        return "gpu_downtime" in self.relaxations
+        return self.relax.gpu_downtime is not None
 
     @cached_property
     def replicas(self) -> tuple[int, int]:

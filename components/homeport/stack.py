@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from homeport.provenance import History
+from homeport.provenance import Commits
 from homeport.release import Canary, Release, image_reference
 from homeport.rules.cycles import cycles
 from homeport.rules.files import missing_files
@@ -108,7 +108,7 @@ def _releases(
 ) -> Iterator[Release]:
     peers = _peers({name: model for name, (_, model) in models.items()})
     shared = environment[0].path
-    history = History([shared, *(document.path for document, _ in models.values())], live[0].path)
+    commits = Commits([shared, *(document.path for document, _ in models.values())], live[0].path)
     for name, (document, model) in models.items():
         entry = live[1].models[name]
         yield Release(
@@ -116,7 +116,7 @@ def _releases(
             environment=environment[1],
             version=entry.stable.version,
             image=image_reference(model, environment[1], entry.stable),
-            commit=history.last_commit([document.path, shared], live[0].lines(("models", name))),
+            commit=commits.last_commit([document.path, shared], live[0].lines(("models", name))),
             peers=peers[name],
             canary=_canary(model, environment[1], entry.canary),
             weights=entry.stable.weights,
@@ -126,7 +126,7 @@ def _releases(
 def _canary(model: Model, environment: Environment, live: CanaryVersion | None) -> Canary | None:
     if live is None:
         return None
-    return Canary(live.version, image_reference(model, environment, live), live.weight, live.weights)
+    return Canary(live.version, image_reference(model, environment, live), live.percent, live.weights)
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:

@@ -44,7 +44,7 @@ def _declared(release: Release) -> Iterator[Connection]:
     for egress in model.egress:
         yield name, _ranges([str(egress.cidr)]), f"{egress.protocol} {egress.port}"
     if identity := release.identity:
-        if identity.service_account:
+        if identity.kind.name == "service_account":
             yield name, _ranges(["169.254.169.252/32"]), "TCP 988"
             yield name, _ranges(["169.254.169.254/32"]), "TCP 80"
         else:

@@ -61,11 +61,11 @@ class Scene:
     rows: list[Row] = field(default_factory=list)
 
     def deploy(
-        self, stable: str, canary: str = "", weight: int = 0, *, short: bool = False, fails: bool = False
+        self, stable: str, canary: str = "", percent: int = 0, *, short: bool = False, fails: bool = False
     ) -> str:
         """What pulumi says to an update."""
         model, environment = SHORT if short else ({}, {})
-        live = {NAME: live_entry(stable, canary, weight), BYSTANDER: live_entry("1", spec="bystander.yaml")}
+        live = {NAME: live_entry(stable, canary, percent), BYSTANDER: live_entry("1", spec="bystander.yaml")}
         written = {
             "models.yaml": {"models": live},
             "model.yaml": MODEL | model,
@@ -136,7 +136,7 @@ class Scene:
         path = f"/api/v1/namespaces/{NAME}/pods/{pod}/eviction"
         done = subprocess.run(
             ["kubectl", "create", f"--raw={path}", "--filename=-"],
-            env=self.cluster.environment,
+            env=self.cluster.variables,
             input=json.dumps(body),
             capture_output=True,
             text=True,

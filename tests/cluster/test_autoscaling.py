@@ -89,7 +89,7 @@ class Scene:
         seen = self.scratch / f"replicas-{time.monotonic()}"
         with (
             seen.open("w") as file,
-            subprocess.Popen(watch, env=self.cluster.environment, stdout=file) as process,
+            subprocess.Popen(watch, env=self.cluster.variables, stdout=file) as process,
         ):
             try:
                 yield

@@ -137,7 +137,7 @@ def try_bad(scene: Scene, version: str) -> None:
 
 
 def shell(scene: Scene, command: list[str]) -> str:
-    done = subprocess.run(command, env=scene.cluster.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=scene.cluster.variables, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
@@ -187,26 +187,26 @@ def share(scene: Scene, door: str, requests: int = REQUESTS) -> float:
 def test_canary_gets_its_share_and_no_change_of_it_costs_a_request(scene: Scene, door: str) -> None:
     shares: dict[int, float] = {}
 
-    def weigh(weight: int) -> None:
-        scene.deploy("1", "2", weight)
+    def give(percent: int) -> None:
+        scene.deploy("1", "2", percent)
         time.sleep(2)  # the Gateway takes up changes every other second
-        shares[weight] = share(scene, door)
+        shares[percent] = share(scene, door)
 
     def settle(stable: str) -> None:
         scene.deploy(stable)
         scene.settle()
 
-    scene.no_failure_during("canary start, weight 10", lambda: weigh(10), door, HOST)
+    scene.no_failure_during("canary start, 10 percent", lambda: give(10), door, HOST)
     pods = scene.lives(NAME)
-    scene.no_failure_during("weight 10 to 50", lambda: weigh(50), door, HOST)
-    assert scene.lives(NAME) == pods, "a weight restarts nobody"
+    scene.no_failure_during("10 to 50 percent", lambda: give(50), door, HOST)
+    assert scene.lives(NAME) == pods, "a change of the share restarts nobody"
     scene.no_failure_during("abort", lambda: settle("1"), door, HOST)
     assert scene.lives(NAME).items() < pods.items(), "only the canary goes"
-    weigh(20)
+    give(20)
     scene.no_failure_during("promotion", lambda: settle("2"), door, HOST)
     assert scene.versions() == {"2"}
     settle("1")
-    assert all(abs(found - weight) < 3 for weight, found in shares.items()), shares
+    assert all(abs(found - percent) < 3 for percent, found in shares.items()), shares
     assert share(scene, door, 500) == 0
 
 

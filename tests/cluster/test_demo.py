@@ -10,11 +10,11 @@ NAMESPACE = "namespace/iris"
 
 def demo(cluster: Cluster, command: str) -> str:
     context = cluster.kubectl("config", "current-context").strip()
-    environment = cluster.environment | {"HOMEPORT_CONTEXT": context, "NO_COLOR": "1"}
+    variables = cluster.variables | {"HOMEPORT_CONTEXT": context, "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "sandbox.demo", command],
         cwd=ROOT,
-        env=environment,
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -67,7 +67,7 @@ def test_model_cannot_write_but_to_tmp_and_is_nobody(cluster: Cluster, deployed:
     probe = "import os; print(os.getuid()); open('/tmp/a', 'w'); open('/a', 'w')"
     done = subprocess.run(
         ["kubectl", "exec", "--namespace=iris", "deployment/iris", "--", "python3", "-c", probe],
-        env=cluster.environment,
+        env=cluster.variables,
         capture_output=True,
         text=True,
         check=False,
@@ -79,7 +79,7 @@ def test_model_cannot_write_but_to_tmp_and_is_nobody(cluster: Cluster, deployed:
 def test_privileged_pod_is_refused_in_the_namespace(cluster: Cluster, deployed: Program) -> None:
     done = subprocess.run(
         ["kubectl", "run", "intruder", "--namespace=iris", f"--image={image(deployed)}", "--privileged"],
-        env=cluster.environment,
+        env=cluster.variables,
         capture_output=True,
         text=True,
         check=False,
@@ -99,7 +99,7 @@ def test_pod_that_declares_no_call_gets_no_answer(cluster: Cluster, deployed: Pr
     arguments = ["run", "stranger", f"--image={image(deployed)}", "--restart=Never", "--attach", "--rm", "--quiet"]
     done = subprocess.run(
         ["kubectl", *arguments, "--command", "--", "python3", "-c", dial],
-        env=cluster.environment,
+        env=cluster.variables,
         capture_output=True,
         text=True,
         check=False,

@@ -33,7 +33,7 @@ def allowed(cluster: Cluster, release: Release, *who: str) -> list[str]:
 
 def refused(cluster: Cluster, *arguments: str, stdin: str = "") -> str:
     done = subprocess.run(
-        ["kubectl", *arguments], env=cluster.environment, input=stdin, capture_output=True, text=True, check=False
+        ["kubectl", *arguments], env=cluster.variables, input=stdin, capture_output=True, text=True, check=False
     )
     assert done.returncode != 0, done.stdout
     return done.stderr
@@ -99,7 +99,7 @@ def test_the_team_may_look_and_no_more(cluster: Cluster, standing: Release) -> N
     def may(what: str, where: str) -> bool:
         done = subprocess.run(
             ["kubectl", "auth", "can-i", *what.split(), where, *team],
-            env=cluster.environment,
+            env=cluster.variables,
             capture_output=True,
             text=True,
             check=False,

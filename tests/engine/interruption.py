@@ -97,7 +97,7 @@ def start(program: Program, command: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         ["pulumi", command, "--yes", "--skip-preview", "--non-interactive", f"--stack={program.stack}"],
         cwd=program.folder,
-        env=program.environment,
+        env=program.variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -113,9 +113,9 @@ def providers(process: "subprocess.Popen[bytes]") -> list[int]:
 def recover(program: Program, *arguments: str, fails: bool = False, killed_after: float | None = None) -> str:
     """What `homeport recover` prints; killed with all that it runs after some seconds, if it takes so long."""
     with subprocess.Popen(
-        ["homeport", "recover", program.stack, "--yes", *arguments],
+        ["homeport", "recover", f"--stack={program.stack}", "--yes", *arguments],
         cwd=program.folder,
-        env=program.environment,
+        env=program.variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -25,8 +25,8 @@ for name, service in Stack.read(".").deploy().items():
 NAMESPACE = "--namespace=tried"
 
 
-def write(folder: Path, stable: str, canary: str = "", weight: int = 0) -> None:
-    (folder / "models.yaml").write_text(json.dumps({"models": {"tried": live_entry(stable, canary, weight)}}))
+def write(folder: Path, stable: str, canary: str = "", percent: int = 0) -> None:
+    (folder / "models.yaml").write_text(json.dumps({"models": {"tried": live_entry(stable, canary, percent)}}))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
 
 
 def deployed(cluster: Cluster, program: Program) -> dict[str, int]:
-    """Deploys what is written, and tells the weight of each version, having seen that all is as it is written."""
+    """Deploys what is written, and tells the share of each version, having seen that all is as it is written."""
     program.up()
     program.expect_no_changes()
     (release,) = Stack.read(program.folder).releases
@@ -64,7 +64,7 @@ def test_canary_comes_grows_and_is_promoted_and_the_next_is_aborted(cluster: Clu
     canary = cluster.get("deployment/tried-canary", NAMESPACE)
     write(program.folder, "1", "2", 50)
     assert deployed(cluster, program) == {"1": 50, "2": 50}
-    # A weight restarts nobody.
+    # A change of the share restarts nobody.
     assert cluster.get("deployment/tried-canary", NAMESPACE)["spec"]["template"] == canary["spec"]["template"]
     write(program.folder, "2")
     assert deployed(cluster, program) == {"2": 100}

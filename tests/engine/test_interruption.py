@@ -31,9 +31,9 @@ def model(name: str) -> dict[str, Any]:
     return {"name": name, "owner": "ds", "image": f"registry.example.com/{name}", "scale": {"min": 1, "max": 2}}
 
 
-def live(stable: str, canary: str = "", weight: int = 0) -> Live:
+def live(stable: str, canary: str = "", percent: int = 0) -> Live:
     """The model that changes, and one that does not."""
-    return {**UNTOUCHED, "interrupted": live_entry(stable, canary, weight, "interrupted.yaml")}
+    return {**UNTOUCHED, "interrupted": live_entry(stable, canary, percent, "interrupted.yaml")}
 
 
 UNTOUCHED: Live = {"untouched": {"spec": "untouched.yaml", "stable": {"version": "1"}}}
@@ -41,7 +41,7 @@ OPERATIONS = (
     Operation("create", live("1")),
     Operation("update", live("2")),
     Operation("canary", live("2", "3", 10)),
-    Operation("weight", live("2", "3", 50)),
+    Operation("percent", live("2", "3", 50)),
     Operation("promotion", live("3")),
     Operation("destroy", live("3"), command="destroy"),
     Operation("destroy, finished", live("3"), command="destroy", recovery=("--destroy",)),
@@ -124,7 +124,7 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     # And the command that is there for it.
     shown = interruption.recover(program)
     assert "looking for what was being created: kubernetes:apps/v1:Deployment interrupted-deployment-canary" in shown
-    assert f"ending a provider whose engine is gone (pid {provider})" in shown
+    assert f"ending a provider whose pulumi is gone (pid {provider})" in shown
     assert interruption.problems(cluster, program.folder, program) == []
     assert "unchanged" in interruption.recover(program)
 

@@ -161,7 +161,7 @@ def _strict(schemas: Mapping[str, Any]) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(models, environments, st.none() | st.integers(1, 99), st.none() | weights, sources)
 def test_accepted_specs_give_accepted_objects(  # noqa: PLR0913, PLR0917
-    schemas: dict[str, Any], model: Any, environment: Any, weight: int | None, weights: Any, secrets: Any
+    schemas: dict[str, Any], model: Any, environment: Any, percent: int | None, weights: Any, secrets: Any
 ) -> None:
     model |= {"weights": weights, "secrets": [{"name": name, "reason": "needs it"} for name in secrets]}
     environment |= {"claims": {model["name"]: {"corpus": {"volume": "corpus"}}}, "secrets": {model["name"]: secrets}}
@@ -170,7 +170,7 @@ def test_accepted_specs_give_accepted_objects(  # noqa: PLR0913, PLR0917
         accepted = Model.model_validate(model), Environment.model_validate(environment)
     except ValidationError:
         reject()
-    canary = Canary("2", "registry.example.com/model:2", weight, live) if weight else None
+    canary = Canary("2", "registry.example.com/model:2", percent, live) if percent else None
     image, values = "registry.example.com/model:1", dict.fromkeys(secrets, "dmFsdWU=")
     release = Release(
         *accepted, version="1", image=image, peers=PEERS, canary=canary, weights=live, secret_values=values

@@ -85,7 +85,7 @@ def leaks(program: Program, printed: str) -> list[str]:
     """Where a value can be read: all that Pulumi keeps of the stack, what homeport renders, and what was printed."""
     stack = Stack.read(program.folder)
     write(render(stack), program.folder / "rendered")
-    folders = [program.folder, Path(program.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))]
+    folders = [program.folder, Path(program.variables["PULUMI_BACKEND_URL"].removeprefix("file://"))]
     files = {str(path): path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
     assert any(".pulumi/stacks/" in path for path in files)
     assert any(".pulumi/history/" in path for path in files)
@@ -129,7 +129,7 @@ def test_cluster_has_what_is_rendered(cluster: Cluster, program: Program) -> Non
 
 
 def test_the_search_finds_a_value_that_is_no_secret(program: Program) -> None:
-    program.environment["LEAK"] = "1"
+    program.variables["LEAK"] = "1"
     printed = program.up()
     found = leaks(program, printed)
     assert "printed" in found

@@ -29,9 +29,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_program_outside_the_repository_uses_the_wheel(cluster: Cluster, installed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     shutil.copytree(EXAMPLES / "own-program", folder)
-    outside = Cluster(cluster.environment)
-    path = cluster.environment["PATH"].replace(str(Path(sys.executable).parent), str(installed))
-    outside.environment["PATH"] = path
+    outside = Cluster(cluster.variables)
+    path = cluster.variables["PATH"].replace(str(Path(sys.executable).parent), str(installed))
+    outside.variables["PATH"] = path
     program = Program(outside, folder, tmp_path / "state", "dev")
     shown = program("preview", "--stack=dev")
     assert "homeport:index:ModelService" in shown

@@ -42,7 +42,7 @@ Start = Callable[..., AbstractContextManager[Server]]
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
-    """Starts a server of a folder, with environment variables of the test's own."""
+    """Starts a server of a folder, with variables of the test's own."""
     return _starter(environment(IRIS / "requirements.txt", cache(), print), tmp_path_factory)
 
 

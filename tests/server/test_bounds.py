@@ -67,7 +67,7 @@ def test_a_faulty_encoding_is_refused(server: Server, body: bytes, encoding: str
     assert (answer.status, answer.body) == (status, {"error": reason})
 
 
-def test_bounds_are_set_by_the_environment(start: Start, iris: Path) -> None:
+def test_bounds_are_set_by_variables(start: Start, iris: Path) -> None:
     bounds = {"HOMEPORT_MAX_BODY_BYTES": "1000", "HOMEPORT_MAX_HELD_BYTES": "1000", "HOMEPORT_TRANSFER_SECONDS": "1.5"}
     with start(iris, **bounds) as server:
         answer = server.send(b"x" * 1001)

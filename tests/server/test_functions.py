@@ -263,7 +263,7 @@ def test_a_class_is_made_once_and_knows_its_folder(functions: Server) -> None:
     assert ask(functions, "Model", column("value", 1.0)) == (200, {"predict": [1.5]})
 
 
-def test_the_environment_names_what_to_serve_and_as_which_model(start_any: Start, tmp_path: Path) -> None:
+def test_variables_name_what_to_serve_and_as_which_model(start_any: Start, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "text = open('here.txt').read()\ndef predict(value: float) -> str:\n    return text"
     )

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from homeport import Environment, Model, Release, nodes, violations
-from homeport.catalogue.clouds import PLACES, Place
-from homeport.catalogue.gpus import MIG_PROFILES, TAINTS, Row, Taint
+from homeport.catalogue.clouds import CLOUDS, IDENTITIES, Cloud
+from homeport.catalogue.gpus import AMD, MIG_PROFILES, NVIDIA, ExtendedResource, Row, Taint
 from homeport.manifests.pod import pod_template
 from homeport.specs.model import Gpu
 from tests import nodes as world
@@ -18,7 +18,7 @@ from tests.nodes import Node
 
 CLUSTER = {"identifier": "test"}
 WORLD = world.places()
-CLOUDS = [place for place in WORLD if place.name == place.environment["cloud"]]
+PLACES = [place for place in WORLD if place.name == place.environment["cloud"]]
 
 
 def release(environment: Mapping[str, Any], gpu: Mapping[str, Any] | None) -> Release:
@@ -59,18 +59,19 @@ def test_every_kind_lands_on_its_nodes_and_on_no_other(place: world.Place) -> No
     assert list(mistakes(place)) == []
 
 
-@pytest.mark.parametrize("place", CLOUDS, ids=lambda place: place.name)
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_the_nodes_of_the_tests_have_all_kinds_that_a_place_offers(place: world.Place) -> None:
-    assert {kind for kind, part, _ in place.demands() if part is None} == set(PLACES[place.environment["cloud"]].rows)
+    assert {kind for kind, part, _ in place.demands() if part is None} == set(CLOUDS[place.environment["cloud"]].gpus)
 
 
 def test_every_cloud_has_nodes_in_the_tests() -> None:
-    assert {place.name for place in CLOUDS} == set(PLACES) - {"generic"}
+    assert {place.name for place in PLACES} == set(CLOUDS) - {"generic"}
 
 
 def test_every_row_has_its_source() -> None:
-    sources = [row.source for place in PLACES.values() for row in place.rows.values()]
-    sources += [place.spot.source for place in PLACES.values() if place.spot]
+    sources = [row.source for cloud in CLOUDS.values() for row in cloud.gpus.values()]
+    sources += [cloud.spot.source for cloud in CLOUDS.values() if cloud.spot]
+    sources += [kind.source for kind in IDENTITIES.values()]
     assert all(re.search(r"\w+/[\w-]+:|https://", source) for source in sources)
 
 
@@ -86,50 +87,56 @@ def less(values: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{key}={value}", {**values, key: [each for each in found if each != value]}
 
 
-def mutants(place: Place) -> Iterator[tuple[str, Place]]:
-    for kind, row in place.rows.items():
-        yield kind, replace(place, rows={other: place.rows[other] for other in place.rows if other != kind})
+def mutants(cloud: Cloud) -> Iterator[tuple[str, Cloud]]:
+    for kind, row in cloud.gpus.items():
+        yield kind, replace(cloud, gpus={other: cloud.gpus[other] for other in cloud.gpus if other != kind})
         changed: list[tuple[str, Row]] = [(key, replace(row, labels=labels)) for key, labels in less(row.labels)]
-        changed.append(
-            ("resource", replace(row, resource="amd.com/gpu" if row.resource[0] == "n" else "nvidia.com/gpu"))
-        )
+        changed.append(("resource", replace(row, resource=AMD if row.resource is NVIDIA else NVIDIA)))
         for name, mutant in changed:
-            yield f"{kind} {name}", replace(place, rows={**place.rows, kind: mutant})
-    for index, taint in enumerate(place.taints):
-        yield taint.key, replace(place, taints=place.taints[:index] + place.taints[index + 1 :])
-    for key, labels in less(place.whole):
-        yield f"whole {key}", replace(place, whole=labels)
-    if place.slice_label:
-        yield "slice label", replace(place, slice_label=None)
-    for key, _ in less(place.share_labels or {}):
-        yield f"share {key}", replace(place, share_labels=None)
-    if place.spot:
-        yield "spot", replace(place, spot=None)
-        for index, taint in enumerate(place.spot.taints):
-            rest = place.spot.taints[:index] + place.spot.taints[index + 1 :]
-            yield f"spot {taint.key}", replace(place, spot=replace(place.spot, taints=rest))
+            yield f"{kind} {name}", replace(cloud, gpus={**cloud.gpus, kind: mutant})
+    for index, taint in enumerate(cloud.taints):
+        yield taint.key, replace(cloud, taints=cloud.taints[:index] + cloud.taints[index + 1 :])
+    for key, labels in less(cloud.whole):
+        yield f"whole {key}", replace(cloud, whole=labels)
+    if cloud.slice_label:
+        yield "slice label", replace(cloud, slice_label=None)
+    for key, _ in less(cloud.share_labels or {}):
+        yield f"share {key}", replace(cloud, share_labels=None)
+    if cloud.spot:
+        yield "spot", replace(cloud, spot=None)
+        for index, taint in enumerate(cloud.spot.taints):
+            rest = cloud.spot.taints[:index] + cloud.spot.taints[index + 1 :]
+            yield f"spot {taint.key}", replace(cloud, spot=replace(cloud.spot, taints=rest))
 
 
-MUTANTS = [(cloud, name, mutant) for cloud, place in PLACES.items() for name, mutant in mutants(place)]
+MUTANTS = [(name, what, mutant) for name, cloud in CLOUDS.items() for what, mutant in mutants(cloud)]
 
 
-@pytest.mark.parametrize(("cloud", "name", "mutant"), MUTANTS, ids=[f"{cloud} {name}" for cloud, name, _ in MUTANTS])
+@pytest.mark.parametrize(("name", "what", "mutant"), MUTANTS, ids=[f"{name} {what}" for name, what, _ in MUTANTS])
 def test_whatever_is_taken_from_the_catalogue_is_missed(
-    monkeypatch: pytest.MonkeyPatch, cloud: str, name: str, mutant: Place
+    monkeypatch: pytest.MonkeyPatch, name: str, what: str, mutant: Cloud
 ) -> None:
-    mutated = {each: mutant if each == cloud else place for each, place in PLACES.items()}
-    monkeypatch.setattr(nodes, "PLACES", mutated)
-    places = [place for place in WORLD if place.environment["cloud"] == cloud]
-    assert any(mistake for place in places for mistake in mistakes(place)), f"{cloud}: nobody misses {name}"
+    monkeypatch.setattr(nodes, "CLOUDS", {**CLOUDS, name: mutant})
+    places = [place for place in WORLD if place.environment["cloud"] == name]
+    assert any(mistake for place in places for mistake in mistakes(place)), f"{name}: nobody misses {what}"
 
 
-@pytest.mark.parametrize("resource", sorted(TAINTS))
+@pytest.mark.parametrize("resource", [NVIDIA, AMD], ids=lambda resource: resource.name)
 def test_the_taint_of_a_resource_taken_from_the_catalogue_is_missed(
-    monkeypatch: pytest.MonkeyPatch, resource: str
+    monkeypatch: pytest.MonkeyPatch, resource: ExtendedResource
 ) -> None:
-    monkeypatch.setitem(TAINTS, resource, Taint("other"))
-    missed = {place.name for place in CLOUDS if list(mistakes(place))}
-    assert missed == ({"amd", "aks", "aks-nap"} if resource == "amd.com/gpu" else {p.name for p in CLOUDS} - {"amd"})
+    other = replace(resource, taint=Taint("other"))
+
+    def mutated(row: Row) -> Row:
+        return replace(row, resource=other) if row.resource is resource else row
+
+    clouds = {
+        name: replace(cloud, gpus={kind: mutated(row) for kind, row in cloud.gpus.items()})
+        for name, cloud in CLOUDS.items()
+    }
+    monkeypatch.setattr(nodes, "CLOUDS", clouds)
+    missed = {place.name for place in PLACES if list(mistakes(place))}
+    assert missed == ({"amd", "aks", "aks-nap"} if resource is AMD else {place.name for place in PLACES} - {"amd"})
 
 
 def test_mig_profiles_are_those_of_nvidias_guide() -> None:
@@ -261,7 +268,7 @@ def test_what_a_cloud_cannot_tell_is_refused(fields: dict[str, Any], message: st
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("cloud", [cloud for cloud, place in PLACES.items() if place.spot is None])
+@pytest.mark.parametrize("cloud", [name for name, cloud in CLOUDS.items() if cloud.spot is None])
 def test_spot_is_refused_where_no_label_tells_it(cloud: str) -> None:
     with pytest.raises(ValidationError, match="spot"):
         release({"cloud": cloud, "spot": True}, None)

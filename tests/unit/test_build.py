@@ -86,7 +86,7 @@ def test_a_built_image_always_has_a_digest(stack: Path) -> None:
 
 
 def test_of_stable_and_canary_one_is_built(stack: Path) -> None:
-    canary = 'canary: {version: "2", weight: 10}'
+    canary = 'canary: {version: "2", percent: 10}'
     write(stack, environment=IMAGES + GATEWAY, live=f'stable: {{version: "1", digest: "{DIGEST}"}}', canary=canary)
     (release,) = Stack.read(stack / "dev").releases
     assert release.built

@@ -159,9 +159,9 @@ def test_arguments_of_the_component_make_the_same_release() -> None:
 @pytest.mark.parametrize(
     ("canary", "message"),
     [
-        ({"version": "4"}, "args.canary.weight: missing, accepted: Percent of the requests"),
-        ({"version": "4", "weight": 100}, "args.canary.weight: found 100, accepted: 99 or less"),
-        ({"version": "3", "weight": 1}, 'iris.canary.version: found "3", accepted: another version than that of'),
+        ({"version": "4"}, "args.canary.percent: missing, accepted: How much of the requests"),
+        ({"version": "4", "percent": 100}, "args.canary.percent: found 100, accepted: 99 or less"),
+        ({"version": "3", "percent": 1}, 'iris.canary.version: found "3", accepted: another version than that of'),
     ],
 )
 def test_mistake_in_the_canary_of_a_program_is_named(canary: Any, message: str) -> None:
@@ -174,7 +174,7 @@ def test_mistake_in_the_canary_of_a_program_is_named(canary: Any, message: str) 
 # What people write.
 
 ENTRY = f'    stable: {{version: "3", digest: "{DIGESTS["3"]}"}}\n'
-BESIDE = f'    canary: {{version: "4", digest: "{DIGESTS["4"]}", weight: 10}}\n'
+BESIDE = f'    canary: {{version: "4", digest: "{DIGESTS["4"]}", percent: 10}}\n'
 
 
 def written(
@@ -223,7 +223,9 @@ def test_weight_promotion_and_abort_are_a_line_each(tmp_path: Path) -> None:
     assert backends(folder) == [("iris", 50, "3"), ("iris-canary", 50, "4")]
     live(folder, ENTRY)  # abort: the line is gone
     assert backends(folder) == [("iris", 100, "3")]
-    live(folder, BESIDE.replace("canary", "stable").replace(", weight: 10", ""))  # promoted: its line is the stable one
+    live(
+        folder, BESIDE.replace("canary", "stable").replace(", percent: 10", "")
+    )  # promoted: its line is the stable one
     assert backends(folder) == [("iris", 100, "4")]
 
 
@@ -246,22 +248,30 @@ def test_canary_needs_a_gateway_that_has_a_name(tmp_path: Path, gateway: str) ->
             'canary.version: found "3", accepted: another version than that of `stable`',
         ),
         (
-            '    canary: {version: "4", weight: 10}\n',
+            '    canary: {version: "4", percent: 10}\n',
             'canary.digest: found image "registry.example.com/iris:4" without a digest, accepted: sha256:... of the '
             "image (require.digest)",
         ),
-        (BESIDE.replace("10", "0"), "canary.weight: found 0, accepted: 1 or more"),
-        (BESIDE.replace("10", "100"), "canary.weight: found 100, accepted: 99 or less"),
-        (BESIDE.replace("10", "10%"), 'canary.weight: found "10%", accepted: '),
+        (BESIDE.replace("10", "0"), "canary.percent: found 0, accepted: 1 or more"),
+        (BESIDE.replace("10", "100"), "canary.percent: found 100, accepted: 99 or less"),
+        (BESIDE.replace("10", "10%"), 'canary.percent: found "10%", accepted: '),
         (
-            BESIDE.replace(", weight: 10", ""),
-            f"canary.weight: missing, accepted: {CanaryVersion.model_fields['weight'].description}",
+            BESIDE.replace(", percent: 10", ""),
+            f"canary.percent: missing, accepted: {CanaryVersion.model_fields['percent'].description}",
         ),
-        (BESIDE.replace("weight", "percent"), "canary.weight: missing, accepted: "),
     ],
 )
 def test_mistake_in_a_canary_is_named_at_its_line(tmp_path: Path, line: str, problem: str) -> None:
     assert problems(live(written(tmp_path), ENTRY, line))[0].startswith(f"models.yaml:5: models.iris.{problem}")
+
+
+def test_who_writes_weight_is_told_percent(tmp_path: Path) -> None:
+    found = problems(live(written(tmp_path), ENTRY, BESIDE.replace("percent", "weight")))
+    assert found[0].startswith("models.yaml:5: models.iris.canary.percent: missing, accepted: How much of the requests")
+    assert found[1:] == [
+        "models.yaml:5: models.iris.canary.weight: unknown field, did you mean `percent`? accepted: version, digest, "
+        "weights, percent"
+    ]
 
 
 def test_totals_count_the_canary(tmp_path: Path) -> None:

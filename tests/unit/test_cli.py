@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperOption
 from typer.testing import CliRunner, Result
 
 from homeport.cli import app
@@ -169,6 +171,18 @@ def test_stack_that_is_not_there() -> None:
     assert refusal(homeport("check", "test")) == (
         'Invalid value for STACK: found "test", accepted: dev, prod (in stacks)'
     )
+
+
+def test_stack_by_the_whole_of_pulumis_name() -> None:
+    assert homeport("check", "acme/models/dev", "dev").stdout == "dev: ok, 1 model, 11 objects, from 3 files\n"
+
+
+def test_an_option_takes_the_same_thing_in_every_command() -> None:
+    commands = typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    options = [each for command in commands for each in command.params if isinstance(each, TyperOption)]
+    taken = {(name, each.metavar) for each in options for name in each.opts}
+    assert {("--stack", "NAME"), ("--stacks", "DIR")} <= taken
+    assert len(taken) == len({name for name, _ in taken})
 
 
 @pytest.mark.parametrize("command", ["check", "render"])

@@ -32,7 +32,7 @@ def live(version: str, canary: str = "") -> str:
     )
 
 
-CANARY = '    canary: {version: "2", weight: 10}\n'
+CANARY = '    canary: {version: "2", percent: 10}\n'
 COMMITS = {"a": live("1"), "b": live("1", CANARY), "c": live("2"), "d": live("2"), "e": "models: {}\n", "f": "{ no"}
 
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_at_a_commit_was_not_live() -> None:
 def test_update_outside_a_repository_has_no_commit() -> None:
     bare = {"kind": "update", "startTime": "2026-11-22T01:00:00.000Z", "result": "succeeded"}
     (event, *_) = events("iris", [update("a", 2), bare], COMMITS.get)
-    assert (event.time, event.author, event.digest, event.weight) == ("2026-11-22T02:00:00Z", "Ada", DIGEST, None)
+    assert (event.time, event.author, event.digest, event.percent) == ("2026-11-22T02:00:00Z", "Ada", DIGEST, None)
 
 
 def test_other_weights_of_the_same_version_are_told_beside_it() -> None:
@@ -183,7 +183,7 @@ def test_json_for_programs(repository: Callable[[list[Any]], str]) -> None:
             "digest": DIGEST,
             "weights": None,
             "canary": "2",
-            "weight": 10,
+            "percent": 10,
             "commit": commit,
             "author": "Ada",
             "result": "succeeded",

@@ -100,7 +100,7 @@ def test_a_stack_gets_the_model_and_keeps_its_comments(kind: str) -> None:
         '    stable: {version: "1"}   # not 2 yet\n'
     )
     (stack / "models.yaml").write_text(before)
-    result = homeport("init", "fraud", "--from", kind, "--stack", "stacks/dev")
+    result = homeport("init", "fraud", "--from", kind, "--stack", "dev")
     assert result.exit_code == 0
     assert "stacks/dev/models.yaml: fraud added\n" in result.stdout
     assert (stack / "models.yaml").read_text() == (
@@ -112,6 +112,14 @@ def test_a_stack_gets_the_model_and_keeps_its_comments(kind: str) -> None:
     Path("iris").mkdir()
     Path("iris", "model.yaml").write_text("name: iris\nowner: ds\nimage: registry.example.com/iris\n")
     assert homeport("check").stdout.startswith("dev: ok, 2 models")
+
+
+def test_a_stack_is_named_as_pulumi_names_it_and_is_in_the_folder_of_stacks() -> None:
+    place = Path("infra", "dev")
+    place.mkdir(parents=True)
+    (place / "models.yaml").write_text("models: {}\n")
+    assert homeport("init", "fraud", "-s", "acme/models/dev", "--stacks", "infra").exit_code == 0
+    assert "spec: ../../fraud/model.yaml" in (place / "models.yaml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,7 @@ def test_a_stack_that_cannot_take_the_model(models: str | None, reason: str) -> 
     Path("stacks", "dev").mkdir(parents=True)
     if models:
         Path("stacks", "dev", "models.yaml").write_text(models)
-    result = homeport("init", "fraud", "--stack", "stacks/dev")
+    result = homeport("init", "fraud", "--stack", "dev")
     assert result.exit_code == 1
     assert result.stderr.startswith(reason)
     assert not Path("fraud").exists()
@@ -211,7 +219,7 @@ def test_again_only_the_module_is_made_anew() -> None:
     models = Path("stacks", "dev", "models.yaml")
     models.write_text('models:\n  iris:\n    spec: ../../iris/model.yaml\n    stable: {version: "1"}\n')
     notebook("def predict(x: float): return x")
-    again = ("init", "a", "--notebook", "Fraud score.ipynb", "--stack", "stacks/dev")
+    again = ("init", "a", "--notebook", "Fraud score.ipynb", "--stack", "dev")
     assert homeport(*again).exit_code == 0
     live = models.read_text()
     assert "spec: ../../a/model.yaml" in live

@@ -116,6 +116,6 @@ def test_lock_of_another_machine_is_never_known_to_be_stale() -> None:
 
 
 def test_without_a_terminal_it_wants_to_be_told() -> None:
-    done = CliRunner().invoke(app, ["recover", "dev"], env={"TERM": "dumb", "NO_COLOR": "1"})
+    done = CliRunner().invoke(app, ["recover", "--stack", "dev"], env={"TERM": "dumb", "NO_COLOR": "1"})
     assert done.exit_code == 2
     assert "--yes" in done.stderr

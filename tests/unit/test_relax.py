@@ -16,7 +16,7 @@ def objects(gpu: Any = None, **relax: str) -> dict[str, Any]:
     size = {"resources": {"gpu": gpu}, "scale": {"min": 1, "max": 4}}
     model = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris", **size})
     here = Environment.model_validate({"cloud": "gke", "cluster": {"identifier": "test"}, "relax": relax})
-    assert here.relaxations == relax
+    assert here.relax.reasons == relax
     return {each["kind"]: each for each in manifests(Release(model, here, "1", "registry.example.com/iris:1"))}
 
 

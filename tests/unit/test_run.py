@@ -1,4 +1,4 @@
-"""`homeport run` short of running: what it refuses, which limits it chooses, and what an environment depends on."""
+"""`homeport run` short of running: what it refuses, which limits it chooses, and what a virtual environment depends on."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from homeport.cli import app
-from homeport.commands import run_environment
+from homeport.commands import virtualenv
 from homeport.commands.run import prepare, python_version
 from homeport.commands.run_limits import limits
 
@@ -29,14 +29,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, str, str]]:
-    """What environments are made from, in place of making them."""
+    """What virtual environments are made from, in place of making them."""
     found: list[tuple[Path | None, str, str]] = []
 
     def make(_: Path, requirements: Path | None, python: str, server: str) -> None:
         found.append((requirements, python, server))
         (_ / "bin").mkdir(parents=True)
 
-    monkeypatch.setattr(run_environment, "_make", make)
+    monkeypatch.setattr(virtualenv, "_make", make)
     return found
 
 
@@ -115,7 +115,7 @@ def test_a_port_that_is_taken(folder: Path, port: int) -> None:
     assert homeport("fraud", "--port", str(port - 2)).stderr.startswith(f"found port {port} of 127.0.0.1 taken")
 
 
-def test_an_environment_is_made_once_for_what_it_is_made_from(
+def test_a_virtualenv_is_made_once_for_what_it_is_made_from(
     folder: Path, made: list[tuple[Path | None, str, str]], tmp_path: Path
 ) -> None:
     requirements = folder / "requirements.txt"
@@ -123,47 +123,47 @@ def test_an_environment_is_made_once_for_what_it_is_made_from(
     server = tmp_path / "server"
     server.mkdir()
     (server / "a.py").write_text("")
-    first = run_environment.environment(requirements, "3.11", str(server))
-    assert first.is_relative_to(tmp_path / "cache" / "environments")
-    assert run_environment.environment(requirements, "3.11", str(server)) == first
+    first = virtualenv.virtualenv(requirements, "3.11", str(server))
+    assert first.is_relative_to(tmp_path / "cache" / "virtualenvs")
+    assert virtualenv.virtualenv(requirements, "3.11", str(server)) == first
     assert made == [(requirements, "3.11", str(server))]
     others = [
-        run_environment.environment(requirements, "3.12", str(server)),
-        run_environment.environment(requirements, "3.11", "homeport-server==1"),
-        run_environment.environment(None, "3.11", str(server)),
+        virtualenv.virtualenv(requirements, "3.12", str(server)),
+        virtualenv.virtualenv(requirements, "3.11", "homeport-server==1"),
+        virtualenv.virtualenv(None, "3.11", str(server)),
     ]
     (server / "a.py").write_text("changed")
-    others.append(run_environment.environment(requirements, "3.11", str(server)))
+    others.append(virtualenv.virtualenv(requirements, "3.11", str(server)))
     requirements.write_text("numpy==2\n")
-    others.append(run_environment.environment(requirements, "3.11", str(server)))
+    others.append(virtualenv.virtualenv(requirements, "3.11", str(server)))
     assert len({first, *others}) == 6
 
 
-def test_an_environment_that_failed_is_made_again(
+def test_a_virtualenv_that_failed_is_made_again(
     folder: Path, made: list[tuple[Path | None, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(place: Path, *_: object) -> None:
         (place / "bin").mkdir(parents=True)
-        raise run_environment.EnvironmentFailedError("no network")
+        raise virtualenv.VirtualenvError("no network")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_environment, "_make", fail)
+        patched.setattr(virtualenv, "_make", fail)
         (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict}\n")
         result = homeport("fraud", "--port", "1234")
         assert (result.exit_code, result.stderr) == (1, "no network\n")
-    run_environment.environment(None, f"3.{sys.version_info.minor}", run_environment.server_package())
+    virtualenv.virtualenv(None, f"3.{sys.version_info.minor}", virtualenv.server_package())
     assert len(made) == 1
 
 
 @pytest.mark.usefixtures("made")
-def test_an_environment_that_is_not_used_for_long_goes_when_another_is_made() -> None:
+def test_a_virtualenv_that_is_not_used_for_long_goes_when_another_is_made() -> None:
     month = 31 * 24 * 60 * 60
-    old, used = (run_environment.environment(None, python, "a==1").parent.parent for python in ("3.11", "3.12"))
+    old, used = (virtualenv.virtualenv(None, python, "a==1").parent.parent for python in ("3.11", "3.12"))
     for each in (old, used):
         os.utime(each / "complete", (each.stat().st_mtime - month,) * 2)
-    run_environment.environment(None, "3.12", "a==1")
+    virtualenv.virtualenv(None, "3.12", "a==1")
     assert old.exists()
-    run_environment.environment(None, "3.13", "a==1")
+    virtualenv.virtualenv(None, "3.13", "a==1")
     assert (old.exists(), used.exists()) == (False, True)
 
 
@@ -172,24 +172,22 @@ def test_a_tool_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     uv.write_text("#!/bin/sh\necho no network >&2\nexit 3\n")
     uv.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(run_environment.EnvironmentFailedError, match=r"uv venv .* ended with 3, for the reason above"):
-        run_environment.environment(None, "3.11", "homeport-server==1")
+    with pytest.raises(virtualenv.VirtualenvError, match=r"uv venv .* ended with 3, for the reason above"):
+        virtualenv.virtualenv(None, "3.11", "homeport-server==1")
 
 
 def test_a_python_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(
-        run_environment.EnvironmentFailedError, match=r"found no python3\.99, accepted: one on PATH, or uv"
-    ):
-        run_environment.environment(None, "3.99", "homeport-server==1")
+    with pytest.raises(virtualenv.VirtualenvError, match=r"found no python3\.99, accepted: one on PATH, or uv"):
+        virtualenv.virtualenv(None, "3.99", "homeport-server==1")
 
 
 def test_where_the_server_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert Path(run_environment.server_package(), "homeport_server", "__main__.py").is_file()
-    monkeypatch.setattr(run_environment, "_CHECKOUT", tmp_path)
-    assert run_environment.server_package().startswith("homeport-server==")
+    assert Path(virtualenv.server_package(), "homeport_server", "__main__.py").is_file()
+    monkeypatch.setattr(virtualenv, "_CHECKOUT", tmp_path)
+    assert virtualenv.server_package().startswith("homeport-server==")
     monkeypatch.setenv("HOMEPORT_SERVER_PACKAGE", "../server.whl")
-    assert run_environment.server_package() == "../server.whl"
+    assert virtualenv.server_package() == "../server.whl"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can bind a process to cores")

@@ -78,7 +78,7 @@ def test_a_model_that_is_built_needs_its_image() -> None:
 def test_command_shows_the_logs_of_one_version(context: str | None, there: str) -> None:
     gateway = {"name": "public", "namespace": "gateway", "host": "{model}.example.com"}
     where = ENVIRONMENT | {"gateway": gateway, "namespace": "ml-{model}"}
-    made = release_of(args(environment=where, canary={"version": "2", "weight": 5}))
+    made = release_of(args(environment=where, canary={"version": "2", "percent": 5}))
     commands = [logs_command(each, context) for each in manifests(made) if each["kind"] == "Deployment"]
     selector = "--selector=app.kubernetes.io/instance={},app.kubernetes.io/version={} --tail=20 --prefix"
     start = f"kubectl logs {there}--namespace=ml-iris "

@@ -1,11 +1,10 @@
-"""Clouds: the kinds of cluster that an environment can name, and how each tells its GPU nodes and its spot capacity.
+"""Clouds: the kinds of cluster that an environment can name, each with its GPU nodes, its spot capacity and its identities.
 
-Data, each row with its source beside it.
+Data, each row with its source beside it. What an environment accepts as `cloud` and in `identities` is read from here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from homeport.catalogue.gpus import (
     AKS_ROWS,
@@ -26,8 +25,13 @@ from homeport.catalogue.gpus import (
     Taint,
     ec2_rows,
 )
-
-Cloud = Literal["eks-karpenter", "eks-auto", "eks-managed", "gke", "aks", "aks-nap", "nvidia", "amd", "generic"]
+from homeport.catalogue.identities import (
+    ENTRA_CLIENT,
+    GOOGLE_SERVICE_ACCOUNT,
+    POD_IDENTITY,
+    ROLE_ARN,
+    IdentityKind,
+)
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,25 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Place:
-    """How one kind of cluster tells its GPU nodes."""
+class Cloud:
+    """One kind of cluster: all that models are given because they run there."""
 
-    rows: Mapping[str, Row]
+    gpus: Mapping[str, Row]
+    """Its nodes by kind of GPU."""
     taints: tuple[Taint, ...] = ()
     """Taints of GPU nodes besides that of their resource."""
     whole: Labels = field(default_factory=dict)
     """What nodes with whole GPUs do not carry: a label with these values or, if there are none, with any."""
-    spot: Spot | None = None
     slice_label: str | None = None
-    """Label whose value is the MIG profile, where the place has one; elsewhere NVIDIA's device plugin decides."""
+    """Label whose value is the MIG profile, where the cloud has one; elsewhere NVIDIA's device plugin decides."""
     share_labels: Labels | None = None
-    """Labels of time-sliced nodes, where the place has its own."""
+    """Labels of time-sliced nodes, where the cloud has its own."""
+    own_labels: bool = False
+    """Its own labels tell all of its GPUs, so that nothing depends on how NVIDIA's software is set up (`gpu`)."""
+    spot: Spot | None = None
+    """None: its nodes do not tell that they are spot capacity."""
+    identities: tuple[IdentityKind, ...] = ()
+    """What a model may be to it."""
 
 
 # Where GPU Feature Discovery runs it tells nodes whose GPUs are shared or cut into slices; elsewhere these say nothing.
@@ -63,18 +73,21 @@ KARPENTER_SPOT = Spot(
     "aws/karpenter-provider-aws:website/content/en/preview/concepts/scheduling.md",
 )
 
-PLACES: Mapping[Cloud, Place] = {
-    "eks-karpenter": Place(ec2_rows(EKS_KARPENTER, EC2), whole=WHOLE, spot=KARPENTER_SPOT),
-    "eks-auto": Place(ec2_rows(EKS_AUTO, EC2_AUTO), whole=WHOLE, spot=KARPENTER_SPOT),
-    "eks-managed": Place(
+EKS_IDENTITIES = (ROLE_ARN, POD_IDENTITY)
+
+CLOUDS: Mapping[str, Cloud] = {
+    "eks-karpenter": Cloud(ec2_rows(EKS_KARPENTER, EC2), whole=WHOLE, spot=KARPENTER_SPOT, identities=EKS_IDENTITIES),
+    "eks-auto": Cloud(ec2_rows(EKS_AUTO, EC2_AUTO), whole=WHOLE, spot=KARPENTER_SPOT, identities=EKS_IDENTITIES),
+    "eks-managed": Cloud(
         EC2_ROWS,
         whole=WHOLE,
         spot=Spot(
             {"eks.amazonaws.com/capacityType": ["SPOT"]},
             "awsdocs/amazon-eks-user-guide:nodes/managed-node-groups.adoc",
         ),
+        identities=EKS_IDENTITIES,
     ),
-    "gke": Place(
+    "gke": Cloud(
         GKE_ROWS,
         whole={GKE_PARTITION: [], GKE_SHARING: []},
         spot=Spot(
@@ -84,8 +97,10 @@ PLACES: Mapping[Cloud, Place] = {
         ),
         slice_label=GKE_PARTITION,
         share_labels={GKE_SHARING: ["time-sharing"]},
+        own_labels=True,
+        identities=(GOOGLE_SERVICE_ACCOUNT,),
     ),
-    "aks": Place(
+    "aks": Cloud(
         AKS_ROWS,
         # Chosen when the pool is made; the value that AKS' documentation uses (use-nvidia-gpu.md).
         taints=(Taint("sku", "gpu"),),
@@ -95,12 +110,19 @@ PLACES: Mapping[Cloud, Place] = {
             "MicrosoftDocs/azure-aks-docs:spot-node-pool.md",
             (Taint("kubernetes.azure.com/scalesetpriority", "spot"),),
         ),
+        identities=(ENTRA_CLIENT,),
     ),
-    "aks-nap": Place(NAP_ROWS, taints=(Taint("sku", "gpu"),), whole=WHOLE, spot=KARPENTER_SPOT),
-    "nvidia": Place(GFD_ROWS),
-    "amd": Place(AMD_ROWS),
-    "generic": Place({}),
+    "aks-nap": Cloud(
+        NAP_ROWS, taints=(Taint("sku", "gpu"),), whole=WHOLE, spot=KARPENTER_SPOT, identities=(ENTRA_CLIENT,)
+    ),
+    "nvidia": Cloud(GFD_ROWS),
+    "amd": Cloud(AMD_ROWS, own_labels=True),
+    "generic": Cloud({}),
 }
+"""Every cloud that an environment can name: one row says all of it."""
 
-KINDS = frozenset(kind for place in PLACES.values() for kind in place.rows)
+KINDS = frozenset(kind for cloud in CLOUDS.values() for kind in cloud.gpus)
 """Every kind of GPU that some cloud has."""
+
+IDENTITIES: Mapping[str, IdentityKind] = {kind.name: kind for cloud in CLOUDS.values() for kind in cloud.identities}
+"""Every kind of identity that some cloud knows, by its field."""

@@ -11,7 +11,7 @@ CODE = "/model"
 """Folder of a built image that has the model's files."""
 
 LIBRARIES = "/opt/venv"
-"""Folder of a built image that has the Python environment."""
+"""Folder of a built image that has the virtual environment with its libraries."""
 
 SECRETS = "/run/secrets/homeport"
 """Folder with a file for each secret."""

@@ -1,4 +1,4 @@
-"""Kinds of GPU: the labels by which the nodes of a place tell them, each row with its source beside it."""
+"""Kinds of GPU: the labels by which the nodes of a cloud tell them, each row with its source beside it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,6 @@ from typing import Literal
 Labels = Mapping[str, Sequence[str]]
 """Node labels, each with the values that fit."""
 
-NVIDIA = "nvidia.com/gpu"
-AMD = "amd.com/gpu"
 SHARED_RESOURCE = "nvidia.com/gpu.shared"
 PRODUCT = "nvidia.com/gpu.product"
 SHARING = "nvidia.com/gpu.sharing-strategy"
@@ -38,15 +36,6 @@ AMD_LABELLER = "ROCm/gpu-operator:docs (node labels of an MI300X); product names
 
 
 @dataclass(frozen=True)
-class Row:
-    """How nodes with one kind of GPU are found in one place."""
-
-    labels: Labels
-    source: str
-    resource: str = NVIDIA
-
-
-@dataclass(frozen=True)
 class Taint:
     """A taint of nodes that a pod must tolerate."""
 
@@ -56,19 +45,33 @@ class Taint:
     effect: Literal["NoSchedule", "NoExecute", "PreferNoSchedule"] = "NoSchedule"
 
 
-TAINTS = {
-    # GKE taints GPU nodes with nvidia.com/gpu=present, AWS' samples with =true: so any value. Tolerated explicitly, for
-    # the admission plugin that adds it by itself looks for the requested resource, which for MIG is another.
-    # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/gpus
-    NVIDIA: Taint(NVIDIA),
-    # The convention of AMD's GPU operator; no source states it as a default.
-    AMD: Taint(AMD),
-}
-"""The taint of nodes that offer a resource."""
+@dataclass(frozen=True)
+class ExtendedResource:
+    """What a pod requests for a GPU, and the taint of the nodes that offer it."""
+
+    name: str
+    taint: Taint
+
+
+# GKE taints GPU nodes with nvidia.com/gpu=present, AWS' samples with =true: so any value. Tolerated explicitly, for
+# the admission plugin that adds it by itself looks for the requested resource, which for MIG is another.
+# https://docs.cloud.google.com/kubernetes-engine/docs/how-to/gpus
+NVIDIA = ExtendedResource("nvidia.com/gpu", Taint("nvidia.com/gpu"))
+# The convention of AMD's GPU operator; no source states it as a default.
+AMD = ExtendedResource("amd.com/gpu", Taint("amd.com/gpu"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """How nodes with one kind of GPU are found in one cloud."""
+
+    labels: Labels
+    source: str
+    resource: ExtendedResource = NVIDIA
 
 
 def ec2_rows(prefix: str, source: str) -> dict[str, Row]:
-    """Rows of the places whose nodes tell name and memory of a GPU below `prefix`, as Karpenter's do."""
+    """Rows of the clouds whose nodes tell name and memory of a GPU below `prefix`, as Karpenter's do."""
     name, memory, count = (f"{prefix}/instance-gpu-{suffix}" for suffix in ("name", "memory", "count"))
     return {
         "t4": Row({name: ["t4"]}, source),

@@ -1,27 +1,63 @@
-"""Identities: who a model is to each cloud, how its ServiceAccount tells it, and where a pod gets its token."""
+"""Identities: who a model is to its cloud: the field that states it, how the cluster tells it, where its token is got."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-IDENTITY_FIELDS: Mapping[str, Sequence[str]] = {
-    "eks": ("role_arn", "pod_identity"),
-    "gke": ("service_account",),
-    "aks": ("client_id",),
-}
-"""Which identities a cloud knows, by the first part of its name."""
 
-IDENTITY_ANNOTATIONS = {
-    # https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
-    "role_arn": "eks.amazonaws.com/role-arn",
-    # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
-    "service_account": "iam.gke.io/gcp-service-account",
-    # https://learn.microsoft.com/azure/aks/workload-identity-overview
-    "client_id": "azure.workload.identity/client-id",
-}
-"""How a ServiceAccount tells each identity. An EKS Pod Identity association names the ServiceAccount instead."""
+@dataclass(frozen=True)
+class IdentityKind:
+    """One kind of identity that clouds give to ServiceAccounts."""
 
-# As (network, TCP port). Link-local addresses are answered by the node.
-POD_IDENTITY_AGENT = [("169.254.170.23/32", 80)]
-"""https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
-GKE_METADATA_SERVER = [("169.254.169.252/32", 988), ("169.254.169.254/32", 80)]
-"""The second on GKE Dataplane V2.
-https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#metadata_server"""
+    name: str
+    """Name of the field that states it in `environment.yaml`."""
+    description: str
+    source: str
+    pattern: str | None = None
+    """What the field's text must match; None: the field is just `true`."""
+    accepted: str = "true"
+    """What the field accepts, in words."""
+    annotation: str | None = None
+    """Annotation of the ServiceAccount that has the field's text; None: nothing in the cluster tells the identity."""
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels by which the cloud's webhook finds the pods."""
+    token_addresses: tuple[tuple[str, int], ...] = ()
+    """Networks and TCP ports at which the node itself hands out tokens; none: a service of the cloud does, on port 443."""
+
+
+ROLE_ARN = IdentityKind(
+    name="role_arn",
+    description="ARN of the IAM role that the ServiceAccount assumes (IRSA).",
+    source="https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html",
+    pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$",
+    accepted="the ARN of an IAM role, such as arn:aws:iam::111122223333:role/fraud-score",
+    annotation="eks.amazonaws.com/role-arn",
+)
+
+POD_IDENTITY = IdentityKind(
+    name="pod_identity",
+    description="true where an EKS Pod Identity association names the ServiceAccount.",
+    source="https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html",
+    token_addresses=(("169.254.170.23/32", 80),),
+)
+
+GOOGLE_SERVICE_ACCOUNT = IdentityKind(
+    name="service_account",
+    description="email of the Google service account that the ServiceAccount stands for.",
+    source="https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity",
+    pattern=r"^[a-z][a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com$",
+    accepted="a Google service account, such as fraud-score@project.iam.gserviceaccount.com",
+    annotation="iam.gke.io/gcp-service-account",
+    # The second on GKE Dataplane V2.
+    # https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#metadata_server
+    token_addresses=(("169.254.169.252/32", 988), ("169.254.169.254/32", 80)),
+)
+
+ENTRA_CLIENT = IdentityKind(
+    name="client_id",
+    description="client ID of the managed identity or application in Microsoft Entra ID.",
+    source="https://learn.microsoft.com/azure/aks/workload-identity-overview",
+    pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    accepted="a UUID, such as 00000000-0000-0000-0000-000000000000",
+    annotation="azure.workload.identity/client-id",
+    pod_labels={"azure.workload.identity/use": "true"},
+)

@@ -42,7 +42,7 @@ def check(folder: Path) -> Checked:
     models = {release.model.name: release.version for release in stack.releases}
     objects = sum(len(manifests(release)) for release in stack.releases)
     in_place = {each.model.name: each.replicas[0] for each in stack.releases if each.updates_in_place}
-    return Checked(folder.name, (), stack.files, models, objects, stack.environment.relaxations, in_place)
+    return Checked(folder.name, (), stack.files, models, objects, stack.environment.relax.reasons, in_place)
 
 
 def summary(stack: Checked) -> str:

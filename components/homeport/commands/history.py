@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
+from homeport.commands.stacks import stack_folder
 from homeport.output.text import table
 from homeport.provenance import DIRTY, UNKNOWN
 from homeport.stack import MODELS_FILE
@@ -43,8 +44,8 @@ class Event:
     """Version of its weights, if they are in an image of their own."""
     canary: str | None
     """Version of the canary."""
-    weight: int | None
-    """Percent of the requests that the canary took."""
+    percent: int | None
+    """How much of the requests the canary took."""
     commit: str
     """Commit the update was run from; ends in `-dirty` if not all was committed, so that the rest may differ."""
     author: str
@@ -61,7 +62,7 @@ def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
         HistoryError: The model was never live.
     """
     name = pulumi_command.stack_name(stack)
-    read = at_commits(stacks / name.rpartition("/")[2])
+    read = at_commits(stack_folder(name, stacks))
     return with_built(model, events(model, updates(name), read), outputs(name))
 
 
@@ -149,14 +150,14 @@ def text(found: Sequence[Event]) -> list[str]:
 def _row(event: Event) -> tuple[str, ...]:
     commit = event.commit.removesuffix(DIRTY)
     short = commit[:12] + event.commit[len(commit) :]
-    canary = f"{event.canary} ({event.weight}%)" if event.canary else "-"
+    canary = f"{event.canary} ({event.percent}%)" if event.canary else "-"
     version = f"{event.version} (weights {event.weights})" if event.weights else event.version or "-"
     return event.time, version, canary, event.result, short, event.author, event.digest or "-"
 
 
 def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
-    environment = update.get("environment", {})
-    dirty = DIRTY if environment.get("git.dirty") == "true" else ""
+    source = update.get("environment", {})  # as Pulumi calls what it knows of git
+    dirty = DIRTY if source.get("git.dirty") == "true" else ""
     stable, canary = entry.get("stable") or {}, entry.get("canary") or {}
     return Event(
         time=str(update["startTime"]).replace(".000Z", "Z"),
@@ -164,9 +165,9 @@ def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
         digest=_optional(stable.get("digest")),
         weights=_optional((stable.get("weights") or {}).get("version")),
         canary=_optional(canary.get("version")),
-        weight=canary.get("weight"),
+        percent=canary.get("percent"),
         commit=commit + dirty,
-        author=str(environment.get("git.author", UNKNOWN)),
+        author=str(source.get("git.author", UNKNOWN)),
         result=str(update["result"]),
     )
 

@@ -70,7 +70,7 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
     name = pulumi_command.stack_name(stack)
     _unlock(name, force, say)
     for pid in leftovers():
-        say(f"ending a provider whose engine is gone (pid {pid})")
+        say(f"ending a provider whose pulumi is gone (pid {pid})")
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     told = pulumi_command.state(name)
@@ -133,7 +133,7 @@ def locks(stack: str) -> list[Lock]:
 
 
 def leftovers() -> Iterator[int]:
-    """Providers started in this project that outlived their engine: one may still be about to change the cluster."""
+    """Providers started in this project that outlived their pulumi: one may still be about to change the cluster."""
     here = Path.cwd()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):  # another user's, or gone meanwhile

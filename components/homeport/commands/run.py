@@ -22,8 +22,8 @@ from homeport.catalogue.container import (
     VARIABLES,
 )
 from homeport.commands.errors import CommandError
-from homeport.commands.run_environment import cache, environment
 from homeport.commands.run_limits import Limits, limits
+from homeport.commands.virtualenv import cache, virtualenv
 from homeport.rules.files import missing_files
 from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults
@@ -82,12 +82,12 @@ class Serving:
 
 
 def prepare(folder: Path, port: int, server: str) -> Serving:
-    """Read a model, make its environment and find out which limits hold.
+    """Read a model, make its virtual environment and find out which limits hold.
 
     Raises:
         SpecError: The `model.yaml` is not as it should be, or a file that it names or a secret is not there.
         RunError: What it describes is not served by homeport's server, or the port is taken.
-        EnvironmentFailedError: The environment cannot be made.
+        VirtualenvError: The virtual environment cannot be made.
     """
     document = Document.read(folder / "model.yaml")
     model = document.validate(Model)
@@ -98,7 +98,7 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     for number in (port, port + METRICS_ABOVE):
         _check_free(number)
     requirements = folder / build.requirements if build.requirements else None
-    python = environment(requirements, python_version(build.base), server)
+    python = virtualenv(requirements, python_version(build.base), server)
     defaults = Defaults()
     return Serving(
         model,

@@ -8,19 +8,25 @@ from homeport.specs.problems import Problem, SpecError
 from homeport.stack import ENVIRONMENT_FILE, Stack
 
 
+def stack_folder(stack: str, stacks: Path) -> Path:
+    """The folder of a stack: it has the last part of Pulumi's name, which may be ORGANIZATION/PROJECT/STACK."""
+    return stacks / stack.rpartition("/")[2]
+
+
 def chosen(names: Sequence[str] | None, stacks: Path) -> list[Path]:
     """The folders of the stacks with these names, or of all: every folder that has an `environment.yaml`.
 
     Raises:
         UsageError: There are none, or none of a name.
     """
-    found = {path.parent.name: path.parent for path in sorted(stacks.glob(f"*/{ENVIRONMENT_FILE}"))}
+    found = [path.parent for path in sorted(stacks.glob(f"*/{ENVIRONMENT_FILE}"))]
     if not found:
         raise UsageError("--stacks", f"found no {stacks}/*/{ENVIRONMENT_FILE}, accepted: a folder of stacks")
     for name in names or ():
-        if name not in found:
-            raise UsageError("STACK", f'found "{name}", accepted: {", ".join(found)} (in {stacks})')
-    return [found[name] for name in dict.fromkeys(names or found)]
+        if stack_folder(name, stacks) not in found:
+            accepted = ", ".join(folder.name for folder in found)
+            raise UsageError("STACK", f'found "{name}", accepted: {accepted} (in {stacks})')
+    return list(dict.fromkeys(stack_folder(name, stacks) for name in names)) if names else found
 
 
 def read(folders: Iterable[Path]) -> dict[str, Stack]:

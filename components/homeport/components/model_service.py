@@ -59,8 +59,8 @@ class ModelServiceArgs(TypedDict):
     peers: NotRequired[list[Any]]
     """Models (or mappings of their fields) that this model calls or that call it. Default: none."""
     canary: NotRequired[Any]
-    """A version that takes a part of the requests: a mapping with its `version`, its `weight` in percent and, as above,
-    its `image` and its `weights`. Default: none."""
+    """A version that takes a part of the requests: a mapping with its `version`, its `percent` of them and, as
+    above, its `image` and its `weights`. Default: none."""
     weights: NotRequired[Any]
     """Version of the weights where they are in an image of their own: a mapping with `version` and perhaps `digest`."""
 
@@ -185,7 +185,9 @@ def _canary(model: Model, environment: Environment, args: Mapping[str, Any] | No
         return None
     stated = {key: value for key, value in args.items() if key != "image"}
     live = parse(CanaryVersion, stated, "args.canary")
-    return Canary(live.version, args.get("image", image_reference(model, environment, live)), live.weight, live.weights)
+    return Canary(
+        live.version, args.get("image", image_reference(model, environment, live)), live.percent, live.weights
+    )
 
 
 def _typed(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:

@@ -1,6 +1,5 @@
 """Identity: who the model is (nobody to the cluster, somebody to the cloud), and who of its team may look at it."""
 
-from homeport.catalogue.identities import IDENTITY_ANNOTATIONS
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
 from homeport.release import Release
@@ -40,10 +39,9 @@ def identity(release: Release) -> list[Resource]:
 
 def identity_labels(release: Release) -> dict[str, str]:
     """Labels of a pod by which the cloud's webhook finds it."""
-    # https://learn.microsoft.com/azure/aks/workload-identity-overview#pod-labels
-    return {"azure.workload.identity/use": "true"} if release.identity and release.identity.client_id else {}
+    return {**release.identity.kind.pod_labels} if release.identity else {}
 
 
 def _cloud_annotations(release: Release) -> dict[str, str]:
-    fields = release.identity.model_dump(exclude_none=True) if release.identity else {}
-    return {IDENTITY_ANNOTATIONS[field]: value for field, value in fields.items() if field in IDENTITY_ANNOTATIONS}
+    identity = release.identity
+    return {identity.kind.annotation: identity.value} if identity and identity.kind.annotation else {}

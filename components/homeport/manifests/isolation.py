@@ -52,7 +52,7 @@ def _quota(release: Release) -> Manifest:
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }
-    if "cpu_limits" in release.environment.relaxations:
+    if release.relax.cpu_limits:
         del hard["limits.cpu"]  # a quota of limits would refuse the pods that have none
     hard |= {f"requests.{resource}": count for resource, count in gpu_requests(release, pods).items()}
     return manifest(release, "v1", "ResourceQuota", release.model.name, spec={"hard": hard})
@@ -61,7 +61,7 @@ def _quota(release: Release) -> Manifest:
 def _limit_range(release: Release) -> Manifest:
     size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
     # A pod without a limit would be given the default, and refused for it by a maximum.
-    bounded = [name for name in size if name != "cpu" or "cpu_limits" not in release.environment.relaxations]
+    bounded = [name for name in size if name != "cpu" or not release.relax.cpu_limits]
     most = {name: size[name] for name in bounded}
     limit = {"type": "Container", "default": most, "defaultRequest": size, "max": most}
     return manifest(release, "v1", "LimitRange", release.model.name, spec={"limits": [limit]})

@@ -51,7 +51,7 @@ def model_selector(release: Release) -> dict[str, str]:
 
 def annotations(release: Release) -> dict[str, str]:
     """Audit annotations of every object: who answers for it, which text it was made from, what was let go."""
-    relaxed = ", ".join(release.relaxations)
+    relaxed = ", ".join(release.relax.reasons)
     weights = {"homeport/weights-version": release.weights.version} if release.weights else {}
     return (
         ({"homeport/relaxed": relaxed} if relaxed else {})

@@ -3,7 +3,6 @@
 from typing import Any
 
 from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks
-from homeport.catalogue.identities import GKE_METADATA_SERVER, POD_IDENTITY_AGENT
 from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, model_selector
 from homeport.manifests.resource import Resource
 from homeport.release import Release
@@ -64,9 +63,8 @@ def _tokens(release: Release) -> list[Manifest]:
     identity, endpoint = release.identity, release.environment.token_endpoint
     if identity is None:
         return []
-    if identity.pod_identity or identity.service_account:
-        agents = POD_IDENTITY_AGENT if identity.pod_identity else GKE_METADATA_SERVER
-        return [{"to": [_block(cidr)], "ports": [_port(port)]} for cidr, port in agents]
+    if addresses := identity.kind.token_addresses:
+        return [{"to": [_block(cidr)], "ports": [_port(port)]} for cidr, port in addresses]
     # AWS STS and Microsoft Entra ID are known by name only, which a NetworkPolicy cannot say.
     return [{"to": [_block(endpoint or "0.0.0.0/0")], "ports": [_port(443)]}]
 
@@ -94,7 +92,7 @@ def _hosts(release: Release) -> list[Resource]:
             ),
         ],
     }
-    if not (release.identity and (release.identity.pod_identity or release.identity.service_account)):
+    if not (release.identity and release.identity.kind.token_addresses):
         # Whoever owns a name may let it point to any address; a denial wins over everything that is allowed.
         spec["egressDeny"] = [{"toCIDR": list(METADATA_NETWORKS)}]
     name = f"{release.model.name}-egress-hosts"

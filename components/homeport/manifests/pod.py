@@ -50,11 +50,10 @@ def _metadata(release: Release) -> Manifest:
 
 
 def _spec(release: Release) -> Manifest:
-    model, environment = release.model, release.environment
     # Where a node has AppArmor the runtime confines every container anyway; asking for it makes other nodes refuse them.
-    apparmor = {} if "apparmor" in environment.relaxations else {"appArmorProfile": {"type": "RuntimeDefault"}}
+    apparmor = {} if release.relax.apparmor else {"appArmorProfile": {"type": "RuntimeDefault"}}
     return {
-        "serviceAccountName": model.name,
+        "serviceAccountName": release.model.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
@@ -79,7 +78,7 @@ def _volumes(release: Release) -> list[Manifest]:
 
 
 def _container(release: Release) -> Manifest:
-    model, relaxed = release.model, release.environment.relaxations
+    model, relax = release.model, release.relax
     ports = [{"name": "http", "containerPort": model.serving_port, "protocol": "TCP"}]
     if model.metrics_endpoint and model.metrics_endpoint.port != model.serving_port:
         ports.append({"name": "metrics", "containerPort": model.metrics_endpoint.port, "protocol": "TCP"})
@@ -90,14 +89,14 @@ def _container(release: Release) -> Manifest:
         "image": release.image,
         **({"args": model.args} if model.args else {}),
         # Whoever starts the image proves that it may: a node that has it would else give it to anyone who names it.
-        "imagePullPolicy": "IfNotPresent" if "image_pull" in relaxed else "Always",
+        "imagePullPolicy": "IfNotPresent" if relax.image_pull else "Always",
         "ports": ports,
         "resources": _resources(release),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "privileged": False,
-            "readOnlyRootFilesystem": "writable_root" not in relaxed,
+            "readOnlyRootFilesystem": not relax.writable_root,
             **_NOBODY,
         },
         "volumeMounts": [
@@ -117,7 +116,7 @@ def _container(release: Release) -> Manifest:
 def _resources(release: Release) -> Manifest:
     size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
     size |= gpu_requests(release)
-    free = {"cpu"} if "cpu_limits" in release.environment.relaxations else set()
+    free = {"cpu"} if release.relax.cpu_limits else set()
     return {"requests": size, "limits": {name: most for name, most in size.items() if name not in free}}
 
 

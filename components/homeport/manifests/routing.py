@@ -21,7 +21,7 @@ def routes(release: Release) -> list[Resource]:
     gateway, host = release.environment.gateway, release.environment.host_of(release.model.name)
     if gateway is None or host is None:
         return []
-    canary = release.canary.weight if release.canary else 0
+    canary = release.canary.percent if release.canary else 0
     spec = {
         "parentRefs": [
             {"group": GATEWAY_API, "kind": "Gateway", "namespace": gateway.namespace, "name": gateway.name},

@@ -30,7 +30,7 @@ def weights_volumes(release: Release) -> list[Manifest]:
         claim = {"claimName": release.model.weights.claim, "readOnly": True}
         return [{"name": VOLUME, "persistentVolumeClaim": claim}]
     # As for the image of the code: whoever uses it proves that it may.
-    policy = "IfNotPresent" if "image_pull" in release.environment.relaxations else "Always"
+    policy = "IfNotPresent" if release.relax.image_pull else "Always"
     return [{"name": VOLUME, "image": {"reference": weights_reference(release), "pullPolicy": policy}}]
 
 

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from homeport.specs.fields import PATTERNS
+from homeport.specs.fields import PATTERNS, AlsoCalled
 from homeport.specs.problems import Location, Problem, SpecError, dotted
 
 S = TypeVar("S", bound=BaseModel)
@@ -139,9 +139,9 @@ def _place(location: Location) -> Location:
 def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
     match detail["type"]:
         case "extra_forbidden":
-            fields = list(_fields(spec, location[:-1]))
-            near = difflib.get_close_matches(str(location[-1]), fields, 1)
-            meant = f", did you mean `{near[0]}`?" if near else ","
+            fields = _fields(spec, location[:-1])
+            near = _near(str(location[-1]), fields)
+            meant = f", did you mean `{near}`?" if near else ","
             return f"unknown field{meant} accepted: {', '.join(fields)}"
         case "missing":
             return f"missing, accepted: {_fields(spec, location[:-1])[str(location[-1])].description}"
@@ -155,6 +155,12 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
         case _:
             accepted = detail["msg"].removeprefix("Input should be ")
     return f"found {_shown(detail['input'])}, accepted: {accepted}"
+
+
+def _near(word: str, fields: Mapping[str, FieldInfo]) -> str | None:
+    """The field that somebody means who writes another word."""
+    called = (name for name, field in fields.items() if AlsoCalled(word) in field.metadata)
+    return next(called, None) or next(iter(difflib.get_close_matches(word, fields, 1)), None)
 
 
 def _shown(found: Any) -> str:

@@ -3,22 +3,27 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
-from homeport.catalogue.clouds import Cloud
-from homeport.catalogue.identities import IDENTITY_FIELDS
+from homeport.catalogue.clouds import CLOUDS, IDENTITIES
+from homeport.catalogue.identities import IdentityKind
 from homeport.specs.documents import Document
 from homeport.specs.fields import (
     BASE_IMAGE,
     CONFIG_KEY,
     DNS_LABEL,
-    GOOGLE_SERVICE_ACCOUNT,
     HOST_NAME,
     REGISTRY,
-    ROLE_ARN,
-    UUID,
     Cidr,
     Cpu,
     DebianPackage,
@@ -42,6 +47,16 @@ REGISTRY_VARIABLE = "HOMEPORT_REGISTRY"
 PipVariable = Literal["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_CONFIG_FILE"]
 
 
+def _cloud(found: str) -> str:
+    if found not in CLOUDS:
+        raise ValueError(", ".join(CLOUDS))
+    return found
+
+
+CloudName = Annotated[str, AfterValidator(_cloud), WithJsonSchema({"type": "string", "enum": list(CLOUDS)})]
+"""One of the catalogue's clouds."""
+
+
 class Cluster(Spec):
     """The cluster of an environment."""
 
@@ -54,13 +69,13 @@ class Cluster(Spec):
     )
 
 
-class Peer(Spec):
+class AllowedNamespace(Spec):
     """A namespace from which every model may be reached."""
 
     namespace: DnsLabel = Field(description="Name of the namespace.")
 
 
-class Gateway(Peer):
+class Gateway(AllowedNamespace):
     """Where requests from outside come from; with a `name`, which of them go to which version of a model."""
 
     name: DnsLabel | None = Field(
@@ -137,34 +152,42 @@ class GpuNodes(Spec):
     )
 
 
-class Identity(Spec):
+class OneIdentity(Spec):
     """Who a model is to the environment's cloud: one of these, of that cloud."""
-
-    role_arn: str | None = Field(
-        default=None,
-        pattern=ROLE_ARN,
-        description="On eks-*: ARN of the IAM role that the ServiceAccount assumes (IRSA).",
-    )
-    pod_identity: Literal[True] | None = Field(
-        default=None,
-        description="On eks-*: true where an EKS Pod Identity association names the ServiceAccount.",
-    )
-    service_account: str | None = Field(
-        default=None,
-        pattern=GOOGLE_SERVICE_ACCOUNT,
-        description="On gke: email of the Google service account that the ServiceAccount stands for.",
-    )
-    client_id: str | None = Field(
-        default=None,
-        pattern=UUID,
-        description="On aks and aks-nap: client ID of the managed identity or application in Microsoft Entra ID.",
-    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise ValueError(f"just one of {', '.join(type(self).model_fields)}")
+        if len(self._stated) != 1:
+            raise ValueError(f"just one of {', '.join(IDENTITIES)}")
         return self
+
+    @property
+    def kind(self) -> IdentityKind:
+        """What the cloud's row says of such an identity."""
+        return next(IDENTITIES[field] for field in self._stated)
+
+    @property
+    def value(self) -> str:
+        """Its name in the cloud."""
+        return next(str(value) for value in self._stated.values())
+
+    @property
+    def _stated(self) -> dict[str, Any]:
+        return {field: value for field, value in self if value is not None}
+
+
+def _identity_field(kind: IdentityKind) -> tuple[Any, Any]:
+    """Type and default of the field that states such an identity."""
+    type_ = Annotated[str, Field(pattern=kind.pattern)] if kind.pattern else Literal[True]
+    clouds = ", ".join(name for name, cloud in CLOUDS.items() if kind in cloud.identities)
+    return type_ | None, Field(default=None, description=f"On {clouds}: {kind.description}")
+
+
+if TYPE_CHECKING:
+    Identity = OneIdentity
+else:  # a field for each kind of identity that a cloud's row states
+    fields = {field: _identity_field(kind) for field, kind in IDENTITIES.items()}
+    Identity = create_model("Identity", __base__=OneIdentity, __doc__=OneIdentity.__doc__, **fields)
 
 
 class Trigger(Spec):
@@ -350,6 +373,16 @@ class Relax(Spec):
             raise ValueError("the reason why")
         return found
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """The controls that do not hold, by name, and the reason that is given for each."""
+        return {name: reason for name, reason in self if reason is not None}
+
+    @property
+    def without_gpus(self) -> Self:
+        """What of it concerns models that have no GPUs."""
+        return self.model_copy(update={"gpu_downtime": None})
+
 
 class Claim(Spec):
     """What stands behind a claim of a model."""
@@ -406,7 +439,11 @@ class Team(Spec):
 class Environment(Spec):
     """A place where models run (`environment.yaml`)."""
 
-    cloud: Cloud = Field(default="generic", description="Kind of cluster, which decides how GPU nodes are found.")
+    cloud: CloudName = Field(
+        default="generic",
+        description="Kind of cluster, which decides how GPU and spot nodes are found, and which identities models can have. "
+        "Default generic.",
+    )
     cluster: Cluster = Field(description="The cluster.")
     namespace: str = Field(
         default="{model}",
@@ -419,7 +456,7 @@ class Environment(Spec):
     gateway: Gateway | None = Field(
         default=None, description="Where requests from outside come from. Default: none do."
     )
-    monitoring: Peer | None = Field(
+    monitoring: AllowedNamespace | None = Field(
         default=None, description="Where metrics are collected from. Default: they are not."
     )
     keda: Keda | None = Field(
@@ -492,28 +529,28 @@ class Environment(Spec):
     @field_validator("gpu")
     @classmethod
     def _gpu_nodes_of_the_cloud(cls, found: GpuNodes, info: ValidationInfo) -> GpuNodes:
-        cloud = info.data.get("cloud")
-        if cloud in {"gke", "amd"} and found.model_fields_set - {"tolerations"}:
-            raise ValueError(f"only `tolerations` on {cloud}, whose own labels tell the rest")
+        name = info.data.get("cloud")
+        if name and CLOUDS[name].own_labels and found.model_fields_set - {"tolerations"}:
+            raise ValueError(f"only `tolerations` on {name}, whose own labels tell the rest")
         return found
 
     @field_validator("spot")
     @classmethod
     def _spot_where_nodes_tell(cls, found: bool, info: ValidationInfo) -> bool:
-        cloud = info.data.get("cloud")
-        if found and cloud in {"nvidia", "amd", "generic"}:
-            raise ValueError(f"false on {cloud}, whose nodes do not tell that they are spot capacity")
+        name = info.data.get("cloud")
+        if name and found and CLOUDS[name].spot is None:
+            raise ValueError(f"false on {name}, whose nodes do not tell that they are spot capacity")
         return found
 
     @field_validator("identities")
     @classmethod
     def _identities_of_the_cloud(cls, found: dict[str, Identity], info: ValidationInfo) -> dict[str, Identity]:
-        cloud = str(info.data.get("cloud"))
-        fields = IDENTITY_FIELDS.get(cloud.partition("-")[0], ())
+        name = info.data.get("cloud")
+        kinds = CLOUDS[name].identities if name else IDENTITIES.values()
         for model, identity in found.items():
-            for field in identity.model_fields_set - set(fields):
-                accepted = f"only {' or '.join(fields)}" if fields else "none"
-                raise ValueError(f"{accepted} on {cloud}, not {field} (of {model})")
+            if identity.kind not in kinds:
+                accepted = f"only {' or '.join(kind.name for kind in kinds)}" if kinds else "none"
+                raise ValueError(f"{accepted} on {name}, not {identity.kind.name} (of {model})")
         return found
 
     @field_validator("claims")
@@ -523,11 +560,6 @@ class Environment(Spec):
         if twice := next((volume for volume in volumes if volumes.count(volume) > 1), None):
             raise ValueError(f"each volume once, for a PersistentVolume is bound to one claim (not {twice} twice)")
         return found
-
-    @property
-    def relaxations(self) -> dict[str, str]:
-        """The controls that do not hold here, by name, and the reason that is given for each."""
-        return {name: reason for name, reason in self.relax if reason is not None}
 
     def namespace_of(self, model: str) -> str:
         """Name of a model's namespace."""

@@ -1,10 +1,12 @@
 """The field types that the specs share: quantities, names, paths; each says what it accepts when it refuses."""
 
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from homeport.catalogue.clouds import IDENTITIES
 from homeport.specs.quantities import CPU, MEMORY, cpu, memory
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -26,10 +28,7 @@ ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Z
 FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
-ROLE_ARN = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$"
-GOOGLE_SERVICE_ACCOUNT = r"^[a-z][a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com$"
 HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
-UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
@@ -46,11 +45,8 @@ PATTERNS = {
     FILE_IN_FOLDER: "path of a file or folder in the model's folder, such as model.py, without .. or spaces",
     ENV_NAME: "letters, digits and `_`, no digit first",
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
-    ROLE_ARN: "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/fraud-score",
-    GOOGLE_SERVICE_ACCOUNT: "a Google service account, such as fraud-score@project.iam.gserviceaccount.com",
     HOST_NAME: "the full name of one host in lower-case letters, such as features.example.com",
-    UUID: "a UUID, such as 00000000-0000-0000-0000-000000000000",
-}
+} | {kind.pattern: kind.accepted for kind in IDENTITIES.values() if kind.pattern}
 """What each pattern accepts, in words."""
 
 
@@ -58,6 +54,13 @@ class Spec(BaseModel):
     """Base of everything that people write: unknown fields are errors and a read spec never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class AlsoCalled:
+    """Beside a field's type: another word that people write for the field, so that the error names the field."""
+
+    word: str
 
 
 def _version(found: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from homeport.specs.fields import DNS_LABEL, Digest, Spec, Version
+from homeport.specs.fields import DNS_LABEL, AlsoCalled, Digest, Spec, Version
 
 
 class LiveWeights(Spec):
@@ -32,11 +32,11 @@ class LiveVersion(Spec):
 class CanaryVersion(LiveVersion):
     """A version that is tried with a part of the requests, beside the stable one."""
 
-    weight: int = Field(
+    percent: Annotated[int, AlsoCalled("weight")] = Field(
         ge=1,
         le=99,
         strict=True,
-        description="Percent of the requests through the gateway that it takes, 1 to 99; the stable one takes the rest.",
+        description="How much of the requests through the gateway it takes, 1 to 99 percent; the stable one takes the rest.",
     )
 
 

@@ -411,7 +411,7 @@ class Model(Spec):
     )
     calls: list[DnsLabel] = Field(default=[], description="Names of the models that this model calls. Default: none.")
     egress: list[Egress] = Field(default=[], description="Destinations outside the cluster. Default: none.")
-    env: dict[EnvName, str] = Field(default={}, description="Environment variables, never secrets. Default: none.")
+    env: dict[EnvName, str] = Field(default={}, description="Variables of the container, never secrets. Default: none.")
     weights: Weights | None = Field(
         default=None, description="Large files of the model, apart from its code. Default: none, or in the image."
     )

@@ -1,4 +1,4 @@
-"""Which bounds does the server keep? Each may be set by an environment variable of the container."""
+"""Which bounds does the server keep? Each may be set by a variable of the container."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict

@@ -1,4 +1,4 @@
-"""Makes the Python environment of a model: its requirements and the server, kept in the cache for the next time."""
+"""Makes the virtual environment of a model: its requirements and the server, kept in the cache for the next time."""
 
 import fcntl
 import hashlib
@@ -20,15 +20,15 @@ SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
 """Names the server's package in another way than the default: a folder, a wheel or a requirement."""
 
 UNUSED_DAYS = 30
-"""An environment that has not been started for so many days is removed when another is made."""
+"""A virtual environment that has not been started for so many days is removed when another is made."""
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "homeport_server"
 _RECIPE = 1
-"""Grows when this module makes an environment differently from the same inputs."""
+"""Grows when this module makes a virtual environment differently from the same inputs."""
 
 
-class EnvironmentFailedError(CommandError):
-    """The environment cannot be made; the text says why and what would help."""
+class VirtualenvError(CommandError):
+    """The virtual environment cannot be made; the text says why and what would help."""
 
 
 def server_package() -> str:
@@ -46,20 +46,20 @@ def cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
 
 
-def environment(requirements: Path | None, python: str, server: str) -> Path:
-    """The Python of the environment, made if it is not in the cache; its tools tell on standard error how it goes.
+def virtualenv(requirements: Path | None, python: str, server: str) -> Path:
+    """The Python of a virtual environment, made if it is not in the cache; its tools tell on standard error how it goes.
 
     `python` is the version, such as 3.11; `server` is a folder, a wheel or a requirement.
 
     Raises:
-        EnvironmentFailedError: A tool failed, or there is no Python of that version.
+        VirtualenvError: A tool failed, or there is no Python of that version.
     """
     package = Path(server)
     source = _content(package) if package.exists() else server
     text = _content(requirements) if requirements else ""
     parts = (str(_RECIPE), python, platform.system(), platform.machine(), source, text)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    place = cache() / "environments" / key
+    place = cache() / "virtualenvs" / key
     complete = place / "complete"
     with _locked(place):
         if not complete.exists():
@@ -71,9 +71,9 @@ def environment(requirements: Path | None, python: str, server: str) -> Path:
     return place / "bin" / "python"
 
 
-def _forget(environments: Path) -> None:
-    """Remove what nobody has used for long: each change of the requirements leaves an environment behind."""
-    for complete in environments.glob("*/complete"):
+def _forget(virtualenvs: Path) -> None:
+    """Remove what nobody has used for long: each change of the requirements leaves one behind."""
+    for complete in virtualenvs.glob("*/complete"):
         if time.time() - complete.stat().st_mtime > UNUSED_DAYS * 24 * 60 * 60:
             shutil.rmtree(complete.parent)
 
@@ -105,7 +105,7 @@ def _interpreter(python: str) -> str:
         return sys.executable
     if found := shutil.which(f"python{python}"):
         return found
-    raise EnvironmentFailedError(
+    raise VirtualenvError(
         f"found no python{python}, accepted: one on PATH, or uv (https://docs.astral.sh/uv), which fetches it"
     )
 
@@ -114,12 +114,12 @@ def _run(command: list[str]) -> None:
     """Run a tool, whose output goes to standard error: results of homeport go to standard output."""
     done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)
     if done.returncode != 0:
-        raise EnvironmentFailedError(f"{' '.join(command)}: ended with {done.returncode}, for the reason above")
+        raise VirtualenvError(f"{' '.join(command)}: ended with {done.returncode}, for the reason above")
 
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Nobody else makes the same environment meanwhile."""
+    """Nobody else makes the same one meanwhile."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
