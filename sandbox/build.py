@@ -121,7 +121,7 @@ class _Build:
 
     def _build(self, target: Path) -> None:
         part = self.part
-        source = part.sources / part.name
+        source = part.directory
         for abandoned in target.parent.glob(f".{target.name}-*"):  # by a builder that was killed: we hold the lock
             shutil.rmtree(abandoned)
         with (
@@ -134,7 +134,8 @@ class _Build:
             if part.embedded:
                 overlay = Path(scratch) / "overlay.json"
                 files = {
-                    str(source / Path(path).name): str(module_directory(module, source) / path)
+                    str(package / Path(path).name): str(module_directory(module, source) / path)
+                    for package in part.own_packages
                     for module, path in part.embedded
                 }
                 overlay.write_text(json.dumps({"Replace": files}))
