@@ -30,14 +30,23 @@ def test_engine_version(text: str, version: tuple[int, int] | None) -> None:
 
 
 def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
-    folder = tmp_path / parts.ETCD.name
-    folder.mkdir()
-    (folder / "go.mod").write_text("module a\n")
-    part = replace(parts.ETCD, sources=tmp_path)
-    before = parts.key(part)
-    assert parts.key(part) == before
-    (folder / "go.mod").write_text("module b\n")
-    assert parts.key(part) != before
+    part = replace(parts.REGISTRY, sources=tmp_path)
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "coredns").mkdir()
+    seen = set()
+    for file, text in {"go.mod": "a", "go.sum": "a", "registry/main.go": "a", "stubs/a.go": "a"}.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+        assert parts.key(part) not in seen
+        seen.add(parts.key(part))
+    (tmp_path / "coredns" / "main.go").write_text("another part's")
+    assert parts.key(part) in seen
+
+
+def test_what_one_part_compiled_serves_the_others() -> None:
+    """Other flags of the compiler would compile each package again."""
+    compiler = {tuple(each for each in parts.flags(part) if "gcflags" in each) for part in (*parts.ENGINE, *parts.CLUSTER)}
+    assert len(compiler) == 1
 
 
 @pytest.mark.parametrize(
@@ -46,8 +55,9 @@ def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
     ids=lambda part: part.name,
 )
 def test_every_part_pins_all_it_is_built_from(part: parts.Part) -> None:
-    assert (part.sources / part.name / "go.mod").is_file()
-    assert (part.sources / part.name / "go.sum").is_file() or part in (parts.PAUSE, PROBE, SERVER)
+    assert (part.directory / "go.mod").is_file()
+    assert (part.directory / "go.sum").is_file() or part in (PROBE, SERVER)
+    assert all((package / "main.go").is_file() for package in part.own_packages)
 
 
 @pytest.mark.parametrize("name", ["", "Dev", "a" * 21, "-a", "a_b"])

@@ -399,3 +399,5 @@ replace (
 )
 
 replace k8s.io/api/autoscaling/v2beta2 => ./stubs/autoscaling-v2beta2
+
+replace github.com/atotto/clipboard => github.com/tgummerer/clipboard v0.0.0-20241001131231-d02d263e614e
