@@ -18,9 +18,15 @@ def test_process_is_told_by_its_start_time_whatever_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "version"), [("go version go1.26.8 linux/amd64", (1, 26)), ("go version devel", None), ("", None)]
+    ("text", "version"),
+    [
+        ("go version go1.26.8 linux/amd64", (1, 26, 8)),
+        ("go version go1.27 linux/amd64", (1, 27)),
+        ("go version devel", None),
+        ("", None),
+    ],
 )
-def test_go_version(text: str, version: tuple[int, int] | None) -> None:
+def test_go_version(text: str, version: tuple[int, ...] | None) -> None:
     assert machine.parse_go_version(text) == version
 
 
@@ -45,7 +51,9 @@ def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
 
 def test_what_one_part_compiled_serves_the_others() -> None:
     """Other flags of the compiler would compile each package again."""
-    compiler = {tuple(each for each in parts.flags(part) if "gcflags" in each) for part in (*parts.ENGINE, *parts.CLUSTER)}
+    compiler = {
+        tuple(each for each in parts.flags(part) if "gcflags" in each) for part in (*parts.ENGINE, *parts.CLUSTER)
+    }
     assert len(compiler) == 1
 
 
