@@ -385,9 +385,12 @@ require (
 )
 
 replace (
+	github.com/atotto/clipboard => github.com/tgummerer/clipboard v0.0.0-20241001131231-d02d263e614e
 	github.com/pulumi/pulumi-dotnet/pulumi-language-dotnet/v3 => ./stubs/dotnet
 	github.com/pulumi/pulumi-java => ./stubs/java
+	github.com/pulumi/pulumi-kubernetes/sdk/v4 => ./stubs/kubernetes-sdk
 	k8s.io/api => k8s.io/api v0.36.3
+	k8s.io/api/autoscaling/v2beta2 => ./stubs/autoscaling-v2beta2
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.36.3
 	k8s.io/apimachinery => k8s.io/apimachinery v0.36.3
 	k8s.io/apiserver => k8s.io/apiserver v0.36.3
@@ -397,7 +400,3 @@ replace (
 	k8s.io/kubectl => k8s.io/kubectl v0.36.3
 	k8s.io/streaming => k8s.io/streaming v0.36.3
 )
-
-replace k8s.io/api/autoscaling/v2beta2 => ./stubs/autoscaling-v2beta2
-
-replace github.com/atotto/clipboard => github.com/tgummerer/clipboard v0.0.0-20241001131231-d02d263e614e
