@@ -1,11 +1,13 @@
 # The whole development interface; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit test-audit test-engine test-cluster test-slow bench schemas lint types format build clean
+.PHONY: help demo demo-down test test-unit test-audit test-engine test-cluster test-slow bench generate released lint types format build clean
 
 CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen
 PYTEST := $(RUN) pytest
+# Whatever the shell is set up for: these variables override what files say.
+BY_FILES_ALONE := env -u HOMEPORT_CONTEXT -u HOMEPORT_REGISTRY
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +44,11 @@ test-slow: .venv/synced ## Run the tests that take longest, with a real engine a
 bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)
 	@$(RUN) python -m benchmarks.render
 
-schemas: .venv/synced ## Write the JSON Schemas of what people write into schemas/
-	@for kind in model environment models; do $(RUN) homeport schema $$kind > schemas/$$kind.schema.json; done
+generate: .venv/synced ## Write every generated file: schemas/, tables of docs/, tests/golden/
+	@$(BY_FILES_ALONE) $(RUN) python -m tests.generated
+
+released: .venv/synced ## When a release is made: take its pods as those that the next one is compared with
+	@$(BY_FILES_ALONE) $(RUN) python -m tests.upgrade
 
 lint: .venv/synced ## Check style and format
 	$(RUN) ruff check

@@ -1,4 +1,4 @@
-"""Writes the tables of accelerators.md from the GPU catalogue."""
+"""The tables of accelerators.md, from the GPU catalogue."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +58,3 @@ def _labels(labels: Labels) -> str:
 
 def _taint(taint: Taint) -> str:
     return f"`{taint.key}{f'={taint.value}' if taint.value else ''}:{taint.effect}`"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Writes the tables of fields and servers in model.md and environment.md from the specs, which decide."""
+"""The tables of fields and servers in model.md and environment.md, from the specs, which decide."""
 
 import re
 from collections.abc import Iterator
@@ -57,8 +57,3 @@ def _specs(annotation: Any, suffix: str) -> Iterator[tuple[type[BaseModel], str]
     inner: dict[object, str] = {list: "[]", dict: ".<name>"}
     for part in get_args(annotation):
         yield from _specs(part, suffix + inner.get(get_origin(annotation), ""))
-
-
-if __name__ == "__main__":
-    for name in PAGES:
-        (Path(__file__).parent / name).write_text(page(name), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What differs between the manifests of one model in several places; `python compare.py` writes it into the README."""
+"""What differs between the manifests of one model in several places; `make generate` writes it into the README."""
 
 import json
 import re
@@ -104,7 +104,3 @@ def _differences(places: Mapping[str, Any], path: str) -> Iterator[tuple[str, di
             yield path, {place: value for place, value in found.items() if value}
     elif any(value != values[0] for value in values):
         yield path, {place: value for place, value in places.items() if value is not MISSING}
-
-
-if __name__ == "__main__":
-    README.write_text(readme(), encoding="utf-8")

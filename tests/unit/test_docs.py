@@ -1,4 +1,4 @@
-"""Generated pages say what the code says; links in pages lead somewhere; their YAML is accepted."""
+"""Links in pages lead somewhere; their YAML is accepted; what they tell of the code is so."""
 
 import json
 import re
@@ -8,21 +8,11 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from docs import accelerators, fields
 from homeport import Environment, Model, Release, violations
 from homeport.specs.live_models import LiveModels
 from tests.support import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def test_accelerators_page_says_what_the_catalogue_says() -> None:
-    assert accelerators.PAGE.read_text(encoding="utf-8") == accelerators.page()
-
-
-@pytest.mark.parametrize("name", fields.PAGES)
-def test_field_tables_say_what_the_specs_say(name: str) -> None:
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == fields.page(name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

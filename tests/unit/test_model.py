@@ -33,13 +33,6 @@ def test_three_fields_are_enough(tmp_path: Path) -> None:
     assert model.metrics_endpoint.port == 8082
 
 
-def test_digest_is_of_the_content_not_of_its_formatting(tmp_path: Path) -> None:
-    plain = load(tmp_path, MINIMAL + "resources: {cpu: 2000m}\n")
-    other = load(tmp_path, "# a comment\n" + MINIMAL + "resources:\n  cpu: 2\n")
-    assert plain.digest == other.digest
-    assert plain.digest != load(tmp_path, MINIMAL).digest
-
-
 @pytest.mark.parametrize(
     ("found", "kept"),
     [("2", "2"), ("0.5", "500m"), ('"500m"', "500m"), ('"2000m"', "2"), ("1.001", "1001m")],

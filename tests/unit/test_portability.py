@@ -34,10 +34,6 @@ def test_identity_opens_addresses_only() -> None:
     assert all(set(peer) == {"ipBlock"} for found in rules.values() for rule in found for peer in rule["to"])
 
 
-def test_the_readme_says_what_the_manifests_say() -> None:
-    assert compare.README.read_text(encoding="utf-8") == compare.readme()
-
-
 @pytest.mark.parametrize("name", compare.PLACES)
 def test_the_model_file_finds_its_nodes_everywhere(name: str) -> None:
     environment = Environment.load(compare.HERE / "environments" / f"{name}.yaml")

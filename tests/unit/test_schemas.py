@@ -1,4 +1,4 @@
-"""JSON Schemas: those in the repository are those of the specs, and they accept what the specs accept."""
+"""JSON Schemas: they accept what the specs accept."""
 
 import json
 from pathlib import Path
@@ -29,12 +29,6 @@ def validator(name: str) -> Draft202012Validator:
 
 def read(path: Path) -> Any:
     return YAML(typ="safe").load(path)
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_schema_in_the_repository_is_of_now(name: str) -> None:
-    committed = ROOT / "schemas" / f"{name}.schema.json"
-    assert committed.read_text() == schema(name), "run `make schemas`"
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -1,6 +1,7 @@
 """What a data scientist writes: the needs of a model, and nothing about where it runs."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -499,8 +500,21 @@ class Model(Spec):
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` digest of what the spec says, whatever its formatting: equal in every environment."""
-        return "sha256:" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """`sha256:` digest of what the spec means, however it is written: equal in every environment.
+
+        A default counts as left out, so a field that a later homeport adds changes no digest. Lists count in their order,
+        mappings do not.
+        """
+        meaning = self._canonical.model_dump(mode="json", exclude_defaults=True)
+        return "sha256:" + hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _canonical(self) -> Self:
+        """The same model, with what follows from the protocol filled in, and without a target that is the usual one."""
+        target, usual = self.scale.target, ScaleTarget()
+        scale = {"target": usual} if target == usual.model_copy(update=usual.resources) else {}
+        filled = {"port": self.serving_port, "health": self.health_paths, "metrics": self.metrics_endpoint}
+        return self.model_copy(update={**filled, "scale": self.scale.model_copy(update=scale)})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
