@@ -48,13 +48,19 @@ As = Annotated[Output, typer.Option("--output", "-o", help="How to print the res
 
 
 @app.command()
-def start(name: Name = "dev") -> None:
+def start(
+    name: Name = "dev",
+    fake_nodes: Annotated[
+        bool,
+        typer.Option("--fake-nodes", help="Keep nodes with the annotation kwok.x-k8s.io/node: fake Ready, by kwok."),
+    ] = False,
+) -> None:
     """Start the sandbox and return when it is ready; harmless when it is running.
 
-    The first time everything is built from source, which takes some 40 minutes on two cores; later starts take seconds.
+    The first time everything is built from source, which takes a while; later starts take seconds.
     """
     with _errors():
-        Sandbox(name).start(images=True)
+        Sandbox(name).start(images=True, fake_nodes=fake_nodes)
 
 
 @app.command()
@@ -78,6 +84,8 @@ def status(name: Name = "dev", output: As = Output.TEXT) -> None:
         if any(found.components.values()):
             for component, alive in found.components.items():
                 console.print(f"  {component:<26}{'[green]up[/green]' if alive else '[red]down[/red]'}")
+            for component in found.not_started:
+                console.print(f"  {component:<26}not started")
         for label, value in (("API server", found.server), ("kubeconfig", found.kubeconfig), ("logs", found.logs)):
             if found.server:
                 console.print(f"  {label:<26}{escape(value or '')}")

@@ -1,0 +1,75 @@
+"""In which order to build, and how long the rest takes: from what the parts are known to take, and what this machine does."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sandbox.parts import Part
+from sandbox.progress import duration
+
+_TRUST_SECONDS = 60.0
+"""For how long the known cost weighs as much as what was measured here."""
+_FINE_MINUTES = 20
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to build."""
+
+    cost: float | None
+    """Processor seconds that it is known to take in all; None: nobody has measured it."""
+    done: float
+    """Which share of it is done, 0 to 1."""
+    before: float = 0.0
+    """Which share was done when this run began."""
+
+
+def longest_first(parts: Iterable[Part]) -> list[Part]:
+    """The order in which two builders at once end soonest; what was never measured may be the longest."""
+    return sorted(parts, key=lambda part: -part.cost.seconds if part.cost else -math.inf)
+
+
+def share(works: Sequence[Work]) -> float | None:
+    """Which share of all is done, 0 to 1; None where that is not known."""
+    known = _known(works)
+    if not known:
+        return None
+    return sum(cost * work.done for cost, work in known) / sum(cost for cost, _ in known)
+
+
+def seconds_left(works: Sequence[Work], elapsed: float, processors: int) -> float | None:
+    """How long the rest takes; None where that is not known.
+
+    Args:
+        works: All there is to do, also what is done.
+        elapsed: Seconds since this run began.
+        processors: Of this machine. Until more is known each is taken to do in a second what costs a second.
+    """
+    known = _known(works)
+    if not known:
+        return None
+    left = sum(cost * (1.0 - work.done) for cost, work in known)
+    gained = sum(cost * (work.done - work.before) for cost, work in known)
+    return left * (elapsed + _TRUST_SECONDS) / (gained + processors * _TRUST_SECONDS)
+
+
+def _known(works: Sequence[Work]) -> list[tuple[float, Work]]:
+    """Each with its cost; none at all while one is not done of which it is not known."""
+    if any(work.cost is None and work.done < 1.0 for work in works):
+        return []
+    return [(work.cost, work) for work in works if work.cost is not None]
+
+
+def sentence(doing: Sequence[str], works: Sequence[Work], elapsed: float, processors: int) -> str:
+    """What the user who waits is told; the arguments are as above, `doing` is what is under way."""
+    text = f"building {', '.join(doing)} ({duration(elapsed)})"
+    done, left = share(works), seconds_left(works, elapsed, processors)
+    return text if done is None or left is None else f"{text}: {done:.0%} done, {roughly(left)} left"
+
+
+def roughly(seconds: float) -> str:
+    """`less than a minute`, `about 12 min`: in words that promise no more than is known."""
+    if seconds < 60:
+        return "less than a minute"
+    minutes = math.ceil(seconds / 60)
+    return f"about {minutes if minutes < _FINE_MINUTES else 5 * math.ceil(minutes / 5)} min"
