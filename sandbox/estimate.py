@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sandbox.parts import Part
 from sandbox.progress import duration
 
-_TRUST_SECONDS = 60.0
-"""For how long the known cost weighs as much as what was measured here."""
+_TRUST = 0.05
+"""For which share of the whole time the known cost weighs as much as what is measured here."""
 _FINE_MINUTES = 20
 
 
@@ -48,9 +48,10 @@ def seconds_left(works: Sequence[Work], elapsed: float, processors: int) -> floa
     known = _known(works)
     if not known:
         return None
+    trusted = _TRUST * sum(cost for cost, _ in known)
     left = sum(cost * (1.0 - work.done) for cost, work in known)
     gained = sum(cost * (work.done - work.before) for cost, work in known)
-    return left * (elapsed + _TRUST_SECONDS) / (gained + processors * _TRUST_SECONDS)
+    return left * (elapsed + trusted / processors) / (gained + trusted)
 
 
 def _known(works: Sequence[Work]) -> list[tuple[float, Work]]:
@@ -64,7 +65,7 @@ def sentence(doing: Sequence[str], works: Sequence[Work], elapsed: float, proces
     """What the user who waits is told; the arguments are as above, `doing` is what is under way."""
     text = f"building {', '.join(doing)} ({duration(elapsed)})"
     done, left = share(works), seconds_left(works, elapsed, processors)
-    return text if done is None or left is None else f"{text}: {done:.0%} done, {roughly(left)} left"
+    return f"{text}: {done:.0%} done, {roughly(left)} left" if done and left else text
 
 
 def roughly(seconds: float) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 from sandbox.errors import SandboxError
 
 _POLL_SECONDS = 0.2
-_GRACE_SECONDS = 5.0
 
 
 class StoppedError(SandboxError):
@@ -82,7 +81,7 @@ def run(command: Sequence[str], stop: Stop, **options: Any) -> "subprocess.Compl
     Raises:
         StoppedError: It was ended.
     """
-    # A session of its own: the terminal's Ctrl-C comes to us alone, and we end the whole of it in order.
+    # In a session of its own it can be ended with all of its children; the terminal's Ctrl-C comes to us.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **options) as process:
         try:
             while True:
@@ -94,16 +93,7 @@ def run(command: Sequence[str], stop: Stop, **options: Any) -> "subprocess.Compl
                     return subprocess.CompletedProcess(command, process.returncode, output)
         finally:
             if process.poll() is None:
-                _end(process)
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    """`go build` takes its scratch directory away when it is interrupted, and only then."""
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
