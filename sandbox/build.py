@@ -64,8 +64,7 @@ def ensure(parts: Iterable[Part], progress: Progress, beside: Sequence[Job] = ()
 
     def describe() -> str:
         doing = [job.title for job in (*compiling, *beside) if job.running]
-        works = [build.state() for build in builds]
-        return estimate.sentence(doing, works, time.monotonic() - begun, len(os.sched_getaffinity(0)))
+        return estimate.sentence(doing, [build.state() for build in builds], time.monotonic() - begun)
 
     with progress.live(describe):
         run_all([(builders, compiling), *((1, [job]) for job in beside)])

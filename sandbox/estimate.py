@@ -1,6 +1,7 @@
 """In which order to build, and how long the rest takes: from what the parts are known to take, and what this machine does."""
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -37,13 +38,13 @@ def share(works: Sequence[Work]) -> float | None:
     return sum(cost * work.done for cost, work in known) / sum(cost for cost, _ in known)
 
 
-def seconds_left(works: Sequence[Work], elapsed: float, processors: int) -> float | None:
+def seconds_left(works: Sequence[Work], elapsed: float, workers: int) -> float | None:
     """How long the rest takes; None where that is not known.
 
     Args:
         works: All there is to do, also what is done.
         elapsed: Seconds since this run began.
-        processors: Of this machine. Until more is known each is taken to do in a second what costs a second.
+        workers: Processors. Until more is known each is taken to do in a second what costs a second.
     """
     known = _known(works)
     if not known:
@@ -51,7 +52,7 @@ def seconds_left(works: Sequence[Work], elapsed: float, processors: int) -> floa
     trusted = _TRUST * sum(cost for cost, _ in known)
     left = sum(cost * (1.0 - work.done) for cost, work in known)
     gained = sum(cost * (work.done - work.before) for cost, work in known)
-    return left * (elapsed + trusted / processors) / (gained + trusted)
+    return left * (elapsed + trusted / workers) / (gained + trusted)
 
 
 def _known(works: Sequence[Work]) -> list[tuple[float, Work]]:
@@ -61,10 +62,15 @@ def _known(works: Sequence[Work]) -> list[tuple[float, Work]]:
     return [(work.cost, work) for work in works if work.cost is not None]
 
 
-def sentence(doing: Sequence[str], works: Sequence[Work], elapsed: float, processors: int) -> str:
-    """What the user who waits is told; the arguments are as above, `doing` is what is under way."""
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def sentence(doing: Sequence[str], works: Sequence[Work], elapsed: float) -> str:
+    """What the user who waits is told of what is under way."""
     text = f"building {', '.join(doing)} ({duration(elapsed)})"
-    done, left = share(works), seconds_left(works, elapsed, processors)
+    done, left = share(works), seconds_left(works, elapsed, processors())
     return f"{text}: {done:.0%} done, {roughly(left)} left" if done and left else text
 
 
