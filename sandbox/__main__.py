@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from sandbox import Sandbox, SandboxError
+from sandbox import Sandbox, SandboxError, jobs, own_pulumi
+from sandbox.progress import Progress
 
 _FAILED = 1
 _NOT_RUNNING = 3
@@ -60,7 +61,9 @@ def start(
     The first time everything is built from source, which takes a while; later starts take seconds.
     """
     with _errors():
-        Sandbox(name).start(images=True, fake_nodes=fake_nodes)
+        progress = Progress()
+        own_pulumi.settle(progress, own_pulumi.on_terminal())
+        Sandbox(name).start(progress, images=True, fake_nodes=fake_nodes)
 
 
 @app.command()
@@ -123,4 +126,5 @@ def _errors() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    jobs.end_in_order()
     app(prog_name="python -m sandbox")

@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -113,3 +114,10 @@ def locked(file: Path, stop: Stop) -> Iterator[None]:
             else:
                 break
         yield
+
+
+def end_in_order() -> None:
+    """Lets a request to end be an exception, as Ctrl-C is one: what runs beside us ends too, and is cleared away."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
+            signal.signal(number, lambda number, _: sys.exit(128 + number))

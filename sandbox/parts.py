@@ -81,17 +81,20 @@ KUBERNETES = Part(
             "kubelet",
         )
     },
+    cost=Cost(435, 2436),
 )
 PULUMI = Part(
     "pulumi",
     programs={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
     variables={_PULUMI_VERSION_VARIABLE: PULUMI_VERSION},
+    cost=Cost(280, 1330),
 )
 LANGUAGE_HOST = Part(
     "pulumi-language-python",
     programs={"pulumi-language-python": f"{_PULUMI_SDK}/python/cmd/pulumi-language-python"},
     variables={_PULUMI_VERSION_VARIABLE: "3.79.0"},
     scripts=((_PULUMI_SDK, "python/cmd/pulumi-language-python-exec"),),
+    cost=Cost(22, 273),
 )
 KUBERNETES_PROVIDER = Part(
     "pulumi-resource-kubernetes",
@@ -101,16 +104,19 @@ KUBERNETES_PROVIDER = Part(
         (_PROVIDER, "cmd/pulumi-resource-kubernetes/schema.json"),
         (_PROVIDER, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"),
     ),
+    cost=Cost(642, 1580),
 )
 DOCKER_BUILD_PROVIDER = Part(
     "pulumi-resource-docker-build",
     programs={"pulumi-resource-docker-build": f"{_DOCKER_BUILD}/cmd/pulumi-resource-docker-build"},
     variables={f"{_DOCKER_BUILD}.Version": DOCKER_BUILD_PROVIDER_VERSION},
+    cost=Cost(207, 1651),
 )
 BUILDKIT = Part(
     "buildkit",
     programs={"buildkitd": f"{_BUILDKIT}/cmd/buildkitd"},
     variables={f"{_BUILDKIT}/version.Version": f"v{BUILDKIT_VERSION}"},
+    cost=Cost(100, 672),
 )
 REGISTRY = Part("registry", programs={"registry": "."})
 CONTAINERD = Part(
@@ -119,6 +125,8 @@ CONTAINERD = Part(
     variables={f"{_CONTAINERD}/version.Version": "2.4.2"},
     # Snapshotters that need C libraries.
     tags=("no_btrfs", "no_devmapper", "no_zfs"),
+    cost=Cost(83, 678),
+    cost=Cost(38, 275),
 )
 ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"})
 COREDNS = Part("coredns", programs={"coredns": "."})
@@ -127,9 +135,19 @@ KWOK = Part(
     "kwok",
     programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
     variables={"sigs.k8s.io/kwok/pkg/consts.Version": "0.7.0"},
+    cost=Cost(107, 623),
+    cost=Cost(89, 475),
+    cost=Cost(24, 191),
+    cost=Cost(0.1, 1),
 )
-KUBE_ROUTER = Part("kube-router", programs={"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"})
-METRICS_SERVER = Part("metrics-server", programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"})
+KUBE_ROUTER = Part(
+    "kube-router",
+    programs={"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
+    cost=Cost(193, 742),
+)
+METRICS_SERVER = Part(
+    "metrics-server", programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, cost=Cost(185, 923)
+)
 
 ENGINE = (KUBERNETES_PROVIDER, DOCKER_BUILD_PROVIDER, PULUMI, LANGUAGE_HOST)
 BUILDER = (BUILDKIT, REGISTRY)
