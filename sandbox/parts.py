@@ -118,7 +118,7 @@ BUILDKIT = Part(
     variables={f"{_BUILDKIT}/version.Version": f"v{BUILDKIT_VERSION}"},
     cost=Cost(100, 672),
 )
-REGISTRY = Part("registry", programs={"registry": "."})
+REGISTRY = Part("registry", programs={"registry": "."}, cost=Cost(38, 275))
 CONTAINERD = Part(
     "containerd",
     programs={name: f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
@@ -126,19 +126,15 @@ CONTAINERD = Part(
     # Snapshotters that need C libraries.
     tags=("no_btrfs", "no_devmapper", "no_zfs"),
     cost=Cost(83, 678),
-    cost=Cost(38, 275),
 )
-ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"})
-COREDNS = Part("coredns", programs={"coredns": "."})
-PAUSE = Part("pause", programs={"pause": "."})
+ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"}, cost=Cost(24, 191))
+COREDNS = Part("coredns", programs={"coredns": "."}, cost=Cost(89, 475))
+PAUSE = Part("pause", programs={"pause": "."}, cost=Cost(0.1, 1))
 KWOK = Part(
     "kwok",
     programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
     variables={"sigs.k8s.io/kwok/pkg/consts.Version": "0.7.0"},
     cost=Cost(107, 623),
-    cost=Cost(89, 475),
-    cost=Cost(24, 191),
-    cost=Cost(0.1, 1),
 )
 KUBE_ROUTER = Part(
     "kube-router",
