@@ -4,6 +4,7 @@ Source of the events: https://github.com/pulumi/pulumi/blob/master/sdk/go/common
 """
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,9 @@ _DONE = {
 }
 """Operations that do something to a resource; `same` does not, and `replace` tells of two others."""
 _STACK = "pulumi:pulumi:Stack"
+_PROVIDER = "pulumi:providers:"
+_SHORT = 160
+"""Characters of what a provider says while it waits; what it says at the end is told in full."""
 
 
 class Log:
@@ -27,6 +31,7 @@ class Log:
     def __init__(self) -> None:
         self._begun: dict[str, int] = {}
         """URN -> when the operation that is under way began."""
+        self._components: set[str] = set()
         self._said: dict[str, str] = {}
         """URN -> what its provider said last."""
 
@@ -40,13 +45,19 @@ class Log:
 
     def doing(self) -> str:
         """What is waited for."""
-        waiting = [_name(urn) + (f" ({said})" if (said := self._said.get(urn)) else "") for urn in self._begun]
-        return f"waiting for {', '.join(waiting)}" if waiting else "waiting for pulumi"
+        waiting = [
+            _name(urn) + (f" ({textwrap.shorten(said, _SHORT)})" if (said := self._said.get(urn)) else "")
+            for urn in self._begun.keys() - self._components
+        ]
+        return f"waiting for {', '.join(sorted(waiting))}" if waiting else "waiting for pulumi"
 
     def _lines(self, event: Mapping[str, Any]) -> Iterator[str]:
         at = event.get("timestamp", 0)
         if step := _step(event, "resourcePreEvent"):
             self._begun[step["urn"]] = at
+            # A component waits for its children, and they are told of.
+            if not (step["new"] or step["old"]).get("custom"):
+                self._components.add(step["urn"])
         elif step := _step(event, "resOutputsEvent"):
             seconds = at - self._end(step["urn"], at)
             yield f"{_DONE[step['op']]} {_name(step['urn'])}" + (f" after {seconds}s" if seconds else "")
@@ -56,7 +67,7 @@ class Log:
         elif diagnostic := event.get("diagnosticEvent"):
             urn, message = diagnostic.get("urn", ""), diagnostic["message"].strip()
             if diagnostic.get("ephemeral"):
-                self._said[urn] = message
+                self._said[urn] = message or self._said.get(urn, "")
             elif diagnostic["severity"] in {"warning", "error"}:
                 yield (
                     f"{diagnostic['severity']}: {_name(urn)}: {message}"
@@ -84,4 +95,4 @@ def _step(event: Mapping[str, Any], kind: str) -> Any:
 def _name(urn: str) -> str:
     """`Deployment iris`, from `urn:pulumi:dev::homeport::homeport:index:ModelService$kubernetes:apps/v1:Deployment::iris`."""
     _, _, kind, name = urn.split("::", 3)
-    return f"{kind.rpartition(':')[2]} {name}"
+    return f"{'provider' if kind.startswith(_PROVIDER) else kind.rpartition(':')[2]} {name}"
