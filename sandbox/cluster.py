@@ -125,9 +125,10 @@ class Sandbox:
             *([KWOK] if fake_nodes else ()),
         )
         base = [Job("base image", partial(make_base, cache(), progress.say))] if images else []
+        engine.download(self._paths, progress)
+        machine.require_packages(machine.NODE_PACKAGES | (base_packages(cache()) if images else {}), progress)
+        build.ensure((*engine.parts(), *CLUSTER, *optional), progress, beside=base)
         with self._locked(progress):
-            machine.require_packages(machine.NODE_PACKAGES | (base_packages(cache()) if images else {}), progress)
-            build.ensure((*engine.parts(), *CLUSTER, *optional), progress, beside=base)
             engine.install(self._paths, progress)
             if self.status().running:
                 progress.say(f"sandbox {self.name} is running")
@@ -475,8 +476,8 @@ class Sandbox:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                progress.say(f"waiting for another start or stop of sandbox {self.name}")
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                with progress.step(f"waiting for another start or stop of sandbox {self.name}"):
+                    fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
 

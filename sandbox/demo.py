@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ from sandbox import Sandbox, SandboxError, build, clusters, components, engine, 
 from sandbox.image import push_base
 from sandbox.parts import CLUSTER
 from sandbox.paths import Paths, cache
-from sandbox.progress import Progress
+from sandbox.progress import Progress, duration
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "dev"
@@ -144,8 +145,11 @@ def _update(environment: Mapping[str, str], operation: str) -> None:
             process.wait()
     else:
         command += ["--json", "--color=never", "--non-interactive"]
-        log, report = events.Log(), Progress(out)
-        with _orderly(command, environment, stdout=subprocess.PIPE, text=True) as process, report.live(log.doing):
+        log, report, begun = events.Log(), Progress(out), time.monotonic()
+        with (
+            _orderly(command, environment, stdout=subprocess.PIPE, text=True) as process,
+            report.live(lambda: f"{log.doing()}: {duration(time.monotonic() - begun)} so far"),
+        ):
             for line in process.stdout or ():
                 for text in log.read(line):
                     report.say(text)

@@ -51,6 +51,17 @@ def parts() -> tuple[Part, ...]:
     return () if own_pulumi.used() else ENGINE
 
 
+def download(paths: Paths, progress: Progress) -> None:
+    """Lets the user's own engine fetch the providers that it lacks; to be done first, as it needs the network.
+
+    Raises:
+        SandboxError: A provider could not be had.
+    """
+    if own := own_pulumi.used():
+        for provider in _PROVIDERS:
+            _install_provider(provider, own.path, None, paths, progress)
+
+
 def install(paths: Paths, progress: Progress) -> None:
     """Makes the engine, once built, ready for use.
 
@@ -62,22 +73,26 @@ def install(paths: Paths, progress: Progress) -> None:
         descriptor = os.open(paths.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32))
-    own = own_pulumi.used()
-    if own is None:
-        _bring_together()
-    engine = own.path if own else str(_programs() / "pulumi")
-    for provider, (version, part) in _PROVIDERS.items():
-        if (_home() / "plugins" / f"resource-{provider}-v{version}").exists():
-            continue
-        command = [engine, "plugin", "install", "resource", provider, version]
-        if own is None:
-            # Found on PATH it would work too, but with a warning to the user at each command.
-            command += ["--file", build.program(part, f"pulumi-resource-{provider}")]
-        with progress.step(f"{'downloading' if own else 'installing'} the provider {provider}"):
-            environment = os.environ | variables(paths)
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if own_pulumi.used():
+        return
+    _bring_together()
+    for provider, (_, part) in _PROVIDERS.items():
+        # Found on PATH it would work too, but with a warning to the user at each command.
+        program = build.program(part, f"pulumi-resource-{provider}")
+        _install_provider(provider, str(_programs() / "pulumi"), program, paths, progress)
+
+
+def _install_provider(provider: str, pulumi: str, file: str | None, paths: Paths, progress: Progress) -> None:
+    """From the file, or from where Pulumi has its releases."""
+    version, _ = _PROVIDERS[provider]
+    if (_home() / "plugins" / f"resource-{provider}-v{version}").exists():
+        return
+    command = [pulumi, "plugin", "install", "resource", provider, version, *(["--file", file] if file else [])]
+    with progress.step(f"{'installing' if file else 'downloading'} the provider {provider}"):
+        environment = os.environ | variables(paths)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            instead = f"\n{own_pulumi.VARIABLE}={Choice.BUILT} builds it in place of that" if own else ""
+            instead = "" if file else f"\n{own_pulumi.VARIABLE}={Choice.BUILT} builds Pulumi and its providers instead"
             raise SandboxError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}{instead}")
 
 
@@ -87,6 +102,7 @@ def prepare(paths: Paths, progress: Progress) -> dict[str, str]:
     Raises:
         SandboxError: A build failed, or the provider could not be installed.
     """
+    download(paths, progress)
     build.ensure(parts(), progress)
     install(paths, progress)
     path = os.pathsep.join([*map(str, directories()), *os.get_exec_path()])

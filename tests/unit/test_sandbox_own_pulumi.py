@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sandbox import SandboxError, own_pulumi
+from sandbox import SandboxError, engine, own_pulumi
+from sandbox.parts import DOCKER_BUILD_PROVIDER_VERSION, KUBERNETES_PROVIDER_VERSION
+from sandbox.paths import Paths
 from sandbox.progress import Progress
 
 Install = Callable[..., Path]
@@ -127,3 +129,22 @@ def test_the_one_in_the_cache_is_not_the_users(
     found = own_pulumi.find()
     assert found
     assert found.path == str(own)
+
+
+def test_its_providers_are_its_own_to_download_and_a_failure_says_what_else_there_is(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("PULUMI_HOME", str(home))
+    pulumi = install("v3.259.0")
+    (home / "plugins" / f"resource-kubernetes-v{KUBERNETES_PROVIDER_VERSION}").mkdir(parents=True)
+    asked = tmp_path / "asked"
+    pulumi.write_text(f'#!/bin/sh\n[ "$1" = version ] && echo v3.259.0 || echo "$@" >> {asked}\n')
+    progress = Progress(Console(file=io.StringIO()))
+    engine.download(Paths("dev"), progress)
+    assert asked.read_text() == f"plugin install resource docker-build {DOCKER_BUILD_PROVIDER_VERSION}\n"
+    pulumi.write_text('#!/bin/sh\n[ "$1" = version ] && echo v3.259.0 && exit\necho no such host; exit 1\n')
+    with pytest.raises(
+        SandboxError, match="no such host\n\nHOMEPORT_PULUMI=built builds Pulumi and its providers instead"
+    ):
+        engine.download(Paths("dev"), progress)
