@@ -28,7 +28,7 @@ def test_first_failure_stops_the_rest_with_its_own_message() -> None:
     begun = time.monotonic()
     with pytest.raises(SandboxError, match="the disk is full"):
         jobs.run_all([(1, [Job("sleeps", sleep), Job("never begins", sleep)]), (1, [Job("fails", fail)])])
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 50
 
 
 def test_a_lane_has_as_many_workers_as_it_says_and_keeps_its_order() -> None:
@@ -83,9 +83,12 @@ def test_who_waits_for_a_lock_can_be_stopped(tmp_path: Path) -> None:
 
 
 INTERRUPTED = """
-import subprocess
+import signal
 from sandbox import jobs
 
+# As a terminal starts it, however these tests were started.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 jobs.end_in_order()
 jobs.run_all([(1, [jobs.Job("sleeps", lambda stop: jobs.run(%r, stop))])])
 """
@@ -107,7 +110,7 @@ def test_an_interrupted_program_leaves_nobody_behind(tmp_path: Path, number: sig
             assert program.poll() is None
             time.sleep(0.05)
         program.send_signal(number)
-        assert program.wait(10) != 0
+        assert program.wait(60) != 0
     assert ended(int(child.read_text()))
 
 
