@@ -25,6 +25,16 @@ BUILDKIT_VERSION = "0.31.0"
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What it takes to build a part in its turn, when all parts of the demo are built and no package is compiled yet."""
+
+    seconds: float
+    """Of a processor of the machine in docs/sandbox.md, user and system."""
+    packages: int
+    """How many Go packages are compiled: those that a part before it has compiled do not count."""
+
+
+@dataclass(frozen=True)
 class Part:
     """Programs that are built together from one Go module of ours."""
 
@@ -44,6 +54,8 @@ class Part:
     """(module, path in it) of files that our `main.go` embeds; too big to be kept here twice."""
     sources: Path = SOURCES
     """Folder in which the module is: the tests have parts of their own."""
+    cost: Cost | None = None
+    """None: not measured, and no remaining time can be told while it is built."""
 
     @property
     def directory(self) -> Path:
@@ -86,18 +98,21 @@ KUBERNETES = Part(
             "kubelet",
         )
     },
+    cost=Cost(261, 1539),
 )
 PULUMI = Part(
     "pulumi",
     programs={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
     module=_SHARED,
     variables={_PULUMI_VERSION_VARIABLE: PULUMI_VERSION},
+    cost=Cost(165, 883),
 )
 LANGUAGE_HOST = Part(
     "pulumi-language-python",
     programs={"pulumi-language-python": f"{_PULUMI_SDK}/python/cmd/pulumi-language-python"},
     variables={_PULUMI_VERSION_VARIABLE: "3.79.0"},
     scripts=((_PULUMI_SDK, "python/cmd/pulumi-language-python-exec"),),
+    cost=Cost(8, 92),
 )
 KUBERNETES_PROVIDER = Part(
     "pulumi-resource-kubernetes",
@@ -108,48 +123,57 @@ KUBERNETES_PROVIDER = Part(
         (_PROVIDER, "cmd/pulumi-resource-kubernetes/schema.json"),
         (_PROVIDER, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"),
     ),
+    cost=Cost(229, 1739),
 )
 DOCKER_BUILD_PROVIDER = Part(
     "pulumi-resource-docker-build",
     programs={"pulumi-resource-docker-build": f"{_DOCKER_BUILD}/cmd/pulumi-resource-docker-build"},
     module=_PROVIDERS,
     variables={f"{_DOCKER_BUILD}.Version": DOCKER_BUILD_PROVIDER_VERSION},
+    cost=Cost(88, 834),
 )
 BUILDKIT = Part(
     "buildkit",
     programs={"buildkitd": f"{_BUILDKIT}/cmd/buildkitd"},
     module=_SHARED,
     variables={f"{_BUILDKIT}/version.Version": f"v{BUILDKIT_VERSION}"},
+    cost=Cost(29, 189),
 )
-REGISTRY = Part("registry", programs={"registry": "./registry"}, module=_SHARED)
+REGISTRY = Part("registry", programs={"registry": "./registry"}, module=_SHARED, cost=Cost(12, 90))
 CONTAINERD = Part(
     "containerd",
     programs={name: f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
     variables={f"{_CONTAINERD}/version.Version": "2.4.2"},
     # Snapshotters that need C libraries.
     tags=("no_btrfs", "no_devmapper", "no_zfs"),
+    cost=Cost(45, 383),
 )
-ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"}, module=_SHARED)
-COREDNS = Part("coredns", programs={"coredns": "./coredns"}, module=_SHARED)
-PAUSE = Part("pause", programs={"pause": "./pause"}, module=_SHARED)
+ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"}, module=_SHARED, cost=Cost(10, 85))
+COREDNS = Part("coredns", programs={"coredns": "./coredns"}, module=_SHARED, cost=Cost(9, 62))
+PAUSE = Part("pause", programs={"pause": "./pause"}, module=_SHARED, cost=Cost(0.2, 1))
 KWOK = Part(
     "kwok",
     programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
     variables={"sigs.k8s.io/kwok/pkg/consts.Version": "0.7.0"},
+    cost=Cost(108, 730),
 )
 KUBE_ROUTER = Part(
     "kube-router",
     programs={"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
     module=_SHARED,
+    cost=Cost(43, 77),
 )
 METRICS_SERVER = Part(
-    "metrics-server", programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, module=_SHARED
+    "metrics-server",
+    programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
+    module=_SHARED,
+    cost=Cost(8, 25),
 )
 
-# The slowest first, so that two builds at once end at about the same time.
 ENGINE = (KUBERNETES_PROVIDER, DOCKER_BUILD_PROVIDER, PULUMI, LANGUAGE_HOST)
 BUILDER = (BUILDKIT, REGISTRY)
-CLUSTER = (KUBERNETES, KWOK, KUBE_ROUTER, METRICS_SERVER, CONTAINERD, COREDNS, ETCD, PAUSE)
+# Without METRICS_SERVER and KWOK, which not everyone needs.
+CLUSTER = (KUBERNETES, KUBE_ROUTER, CONTAINERD, COREDNS, ETCD, PAUSE)
 
 
 # Code that runs rarely or never here. To optimise it takes half as long again as to compile it.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers import HELM, KUSTOMIZE
-from sandbox import SandboxError, engine, machine, parts, processes
+from sandbox import SandboxError, machine, parts, processes
 from sandbox.paths import Paths
 from sandbox.progress import duration
 from tests.audit.parts import AUDITORS, PROBE
@@ -28,11 +28,6 @@ def test_process_is_told_by_its_start_time_whatever_its_name() -> None:
 )
 def test_go_version(text: str, version: tuple[int, ...] | None) -> None:
     assert machine.parse_go_version(text) == version
-
-
-@pytest.mark.parametrize(("text", "version"), [("v3.259.0\n", (3, 259)), ("3.100.1-dev", (3, 100)), ("x", None)])
-def test_engine_version(text: str, version: tuple[int, int] | None) -> None:
-    assert engine.parse_version(text) == version
 
 
 def test_changed_sources_are_built_anew(tmp_path: Path) -> None:
