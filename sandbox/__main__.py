@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from sandbox import Sandbox, SandboxError
+from sandbox import Sandbox, SandboxError, jobs, own_pulumi
+from sandbox.progress import Progress
 
 _FAILED = 1
 _NOT_RUNNING = 3
@@ -48,13 +49,21 @@ As = Annotated[Output, typer.Option("--output", "-o", help="How to print the res
 
 
 @app.command()
-def start(name: Name = "dev") -> None:
+def start(
+    name: Name = "dev",
+    fake_nodes: Annotated[
+        bool,
+        typer.Option("--fake-nodes", help="Keep nodes with the annotation kwok.x-k8s.io/node: fake Ready, by kwok."),
+    ] = False,
+) -> None:
     """Start the sandbox and return when it is ready; harmless when it is running.
 
-    The first time everything is built from source, which takes some 40 minutes on two cores; later starts take seconds.
+    The first time everything is built from source, which takes a while; later starts take seconds.
     """
     with _errors():
-        Sandbox(name).start(images=True)
+        progress = Progress()
+        own_pulumi.settle(progress, own_pulumi.on_terminal())
+        Sandbox(name).start(progress, images=True, fake_nodes=fake_nodes)
 
 
 @app.command()
@@ -78,6 +87,8 @@ def status(name: Name = "dev", output: As = Output.TEXT) -> None:
         if any(found.components.values()):
             for component, alive in found.components.items():
                 console.print(f"  {component:<26}{'[green]up[/green]' if alive else '[red]down[/red]'}")
+            for component in found.not_started:
+                console.print(f"  {component:<26}not started")
         for label, value in (("API server", found.server), ("kubeconfig", found.kubeconfig), ("logs", found.logs)):
             if found.server:
                 console.print(f"  {label:<26}{escape(value or '')}")
@@ -115,4 +126,5 @@ def _errors() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    jobs.end_in_order()
     app(prog_name="python -m sandbox")

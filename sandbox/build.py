@@ -4,28 +4,25 @@ A built part is a directory in the cache, named by the hash of all that decides 
 rename: what exists is complete.
 """
 
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sandbox import estimate
 from sandbox.errors import SandboxError
+from sandbox.jobs import Job, Stop, locked, run, run_all
 from sandbox.machine import require_go
 from sandbox.parts import Part, flags, key
 from sandbox.paths import cache
 from sandbox.progress import Progress, duration
 
-_POLL_SECONDS = 0.5
-# The compiler needs up to 4.5 GB for one package of the Kubernetes provider.
-_MEMORY_FOR_TWO_BUILDS = 15 * 2**30
+# What is done of a part when all of its packages are compiled: linking follows.
+_ALL_BUT_LINKED = 0.97
 
 
 def directory(part: Part) -> Path:
@@ -38,110 +35,96 @@ def program(part: Part, name: str) -> str:
     return str(directory(part) / name)
 
 
-def ensure(parts: Sequence[Part], progress: Progress) -> None:
+def missing(parts: Iterable[Part]) -> list[Part]:
+    """Those of `parts` that are not built."""
+    return [part for part in parts if not directory(part).exists()]
+
+
+def ensure(parts: Iterable[Part], progress: Progress, beside: Sequence[Job] = ()) -> None:
     """Builds those of `parts` that are missing.
 
+    Args:
+        parts: In the order in which they are built.
+        progress: Is told of it.
+        beside: What else is to be done meanwhile.
+
     Raises:
-        SandboxError: Go is missing or too old, or a build failed.
+        SandboxError: Go is missing or too old, a build failed, or what is done beside it.
     """
-    missing = [part for part in parts if not directory(part).exists()]
-    if not missing:
-        return
-    require_go()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    workers = 2 if memory >= _MEMORY_FOR_TWO_BUILDS else 1
-    progress.say(f"building {', '.join(part.name for part in missing)} from source: once, some minutes each")
-    stop = threading.Event()
-    builds = [_Build(part, stop) for part in missing]
-    with ThreadPoolExecutor(workers) as pool, progress.live() as show:
-        futures = [pool.submit(build.run) for build in builds]
-        try:
-            reported: set[str] = set()
-            while not all(future.done() for future in futures):
-                time.sleep(_POLL_SECONDS)
-                _report(builds, reported, progress)
-                show(", ".join(build.describe(builds) for build in builds if build.running))
-            _report(builds, reported, progress)
-            failures = [failure for future in futures if (failure := future.exception())]
-            # The first failure stops the other builds; theirs say nothing.
-            for failure in sorted(failures, key=lambda failure: isinstance(failure, _StoppedError)):
-                raise failure
-        finally:
-            stop.set()
+    builds = [_Build(part, progress) for part in missing(parts)]
+    if builds:
+        require_go()
+        progress.say(f"building from source, once: {', '.join(build.part.name for build in builds)}")
+    compiling = [Job(build.part.name, build.run) for build in builds]
+    begun = time.monotonic()
 
+    def describe() -> str:
+        doing = [job.title for job in (*compiling, *beside) if job.running]
+        return estimate.sentence(doing, [build.state() for build in builds], time.monotonic() - begun)
 
-def _report(builds: "Sequence[_Build]", reported: set[str], progress: Progress) -> None:
-    for build in builds:
-        if build.seconds is not None and build.part.name not in reported:
-            reported.add(build.part.name)
-            progress.say(f"{'built ' + build.part.name:<44} {duration(build.seconds):>7}")
-
-
-class _StoppedError(SandboxError):
-    """The build did not fail itself."""
+    with progress.live(describe):
+        # One after another: a build uses every processor, and two at once would compile twice what they share.
+        run_all([compiling, *([job] for job in beside)])
 
 
 class _Build:
     """The building of one part."""
 
-    def __init__(self, part: Part, stop: threading.Event) -> None:
+    def __init__(self, part: Part, progress: Progress) -> None:
         self.part = part
-        self.running = False
-        self.seconds: float | None = None
-        self._begun = 0.0
-        self._compiled = 0
-        self._stop = stop
-        self._log = cache() / "logs" / f"build-{part.name}.log"
+        self._progress = progress
+        self._target = directory(part)
+        self._log = cache() / "logs" / f"build-{self._target.name}.log"
+        self._before = self._done()
 
-    def describe(self, builds: "Sequence[_Build]") -> str:
-        """One phrase for the user who waits."""
-        position = f"{builds.index(self) + 1}/{len(builds)}"
-        elapsed = duration(time.monotonic() - self._begun)
-        return f"building {self.part.name} ({position}): {elapsed}, {self._compiled} packages compiled"
+    def state(self) -> estimate.Work:
+        """How far it is."""
+        return estimate.Work(self.part.cost.seconds if self.part.cost else None, self._done(), self._before)
 
-    def run(self) -> None:
+    def _done(self) -> float:
+        if self._target.exists():
+            return 1.0
+        if self.part.cost is None or not self._log.exists():
+            return 0.0
+        # `go build -v` writes one line for each package that it compiles, and others that start with "go: ".
+        lines = {line for line in self._log.read_text(errors="replace").splitlines() if not line.startswith("go: ")}
+        return min(len(lines) / self.part.cost.packages, _ALL_BUT_LINKED)
+
+    def run(self, stop: Stop) -> None:
         """Builds, unless another process just did."""
-        if self._stop.is_set():
-            return
-        self._begun = time.monotonic()
-        self.running = True
-        target = directory(self.part)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        self._target.parent.mkdir(parents=True, exist_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _locked(target.with_suffix(".lock")):
-                if not target.exists():
-                    self._build(target)
-                    self.seconds = time.monotonic() - self._begun
-        except BaseException:
-            self._stop.set()
-            raise
-        finally:
-            self.running = False
+        with locked(self._target.with_suffix(".lock"), stop):
+            if self._target.exists():
+                return
+            self._build(stop)
+            self._log.unlink()  # one that stays is of a build that did not end, and tells the next one how far it was
+        self._progress.say(f"{'built ' + self.part.name:<44} {duration(time.monotonic() - begun):>7}")
 
-    def _build(self, target: Path) -> None:
-        part = self.part
-        source = part.sources / part.name
+    def _build(self, stop: Stop) -> None:
+        part, target = self.part, self._target
+        source = part.directory
         for abandoned in target.parent.glob(f".{target.name}-*"):  # by a builder that was killed: we hold the lock
             shutil.rmtree(abandoned)
-        with (
-            tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch,
-            self._log.open("w") as log,
-        ):
+        with tempfile.TemporaryDirectory(
+            dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
+        ) as scratch:
             made = Path(scratch) / "programs"
             made.mkdir()
             extra = []
             if part.embedded:
                 overlay = Path(scratch) / "overlay.json"
                 files = {
-                    str(source / Path(path).name): str(module_directory(module, source) / path)
+                    str(package / Path(path).name): str(module_directory(module, source) / path)
+                    for package in part.own_packages
                     for module, path in part.embedded
                 }
                 overlay.write_text(json.dumps({"Replace": files}))
                 extra = ["-overlay", str(overlay)]
             for name, package in part.programs.items():
                 command = ["go", "build", "-v", *flags(part), *extra, "-o", str(made / name), package]
-                self._compile(command, source, log.fileno())
+                self._compile(command, source, Path(scratch), stop)
             for module, path in part.scripts:
                 script = made / Path(path).name
                 shutil.copyfile(module_directory(module, source) / path, script)
@@ -151,30 +134,14 @@ class _Build:
                     (made / other).symlink_to(name)
             made.rename(target)
 
-    def _compile(self, command: list[str], source: Path, log: int) -> None:
-        process = subprocess.Popen(command, cwd=source, env=_go_environment(), stdout=log, stderr=log)
-        try:
-            while process.poll() is None:
-                if self._stop.wait(_POLL_SECONDS):
-                    raise _StoppedError(f"building {self.part.name} was stopped")
-                # `go build -v` writes one line for each package, and others that start with "go: ".
-                lines = self._log.read_text(errors="replace").splitlines()
-                self._compiled = sum(not line.startswith("go: ") for line in lines)
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                process.wait()
-        if process.returncode != 0:
+    def _compile(self, command: list[str], source: Path, scratch: Path, stop: Stop) -> None:
+        # A `go build` that is interrupted leaves gigabytes where it works.
+        environment = _go_environment() | {"GOTMPDIR": str(scratch)}
+        with self._log.open("a") as log:
+            done = run(command, stop, cwd=source, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
             last = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
             raise SandboxError(f"building {self.part.name} failed; the end of {self._log}:\n{last}")
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Two callers never build the same part: the second waits and finds it built."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _go_environment() -> dict[str, str]:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from string import Template
 
@@ -24,9 +25,10 @@ from sandbox import archive, build, cgroups, components, engine, machine, networ
 from sandbox.certificates import Authority, signing_key
 from sandbox.components import Component
 from sandbox.errors import SandboxError
-from sandbox.image import make_base, push_base
+from sandbox.image import base_packages, make_base, push_base
+from sandbox.jobs import Job
 from sandbox.kubeconfig import kubeconfig
-from sandbox.parts import BUILDER, CLUSTER, CONTAINERD, COREDNS, KUBERNETES, PAUSE
+from sandbox.parts import BUILDER, CLUSTER, CONTAINERD, COREDNS, KUBERNETES, KWOK, METRICS_SERVER, PAUSE
 from sandbox.paths import Paths, cache
 from sandbox.processes import Process
 from sandbox.progress import Progress
@@ -65,10 +67,12 @@ class Status:
 
     name: str
     running: bool
-    """Every component runs and the API server says it is ready."""
+    """Every component that was started runs, and the API server says it is ready."""
     server: str | None
     components: dict[str, bool]
-    """Name -> whether its process runs."""
+    """Name of each that was started or belongs to every sandbox -> whether its process runs."""
+    not_started: list[str]
+    """Names of those that this sandbox can have and nobody has asked for."""
     kubeconfig: str
     logs: str
     state: str
@@ -91,25 +95,46 @@ class Sandbox:
         """The name of its one real node."""
         return self._paths.full_name
 
-    def start(self, progress: Progress | None = None, *, images: bool = False) -> None:
-        """Returns when the cluster is ready for use; harmless if it already is.
+    def start(
+        self,
+        progress: Progress | None = None,
+        *,
+        images: bool = False,
+        metrics: bool = True,
+        fake_nodes: bool = False,
+    ) -> None:
+        """Returns when the cluster is ready for use, with all that is asked for; harmless if it already is.
 
         Builds what is missing first: some minutes, once. A cluster that is half alive is stopped, and a new one begins.
-        With `images`, they can be built too: there is a builder, and a registry with a base image in it.
+        One that runs gets what it lacks of what is asked for.
+
+        Args:
+            progress: Is told of it.
+            images: Images can be built: there is a builder, and a registry with a base image in it.
+            metrics: `kubectl top` and autoscalers are told what pods use.
+            fake_nodes: Nodes with the annotation `kwok.x-k8s.io/node: fake` are kept Ready, and pods on them too.
 
         Raises:
             SandboxError: The machine lacks something, a build failed, or a component did not start.
         """
         progress = progress or Progress()
         machine.require_root()
+        optional = (
+            *(BUILDER if images else ()),
+            *([METRICS_SERVER] if metrics else ()),
+            *([KWOK] if fake_nodes else ()),
+        )
+        base = [Job("base image", partial(make_base, cache(), progress.say))] if images else []
+        engine.download(self._paths, progress)
+        machine.require_packages(machine.NODE_PACKAGES | (base_packages(cache()) if images else {}), progress)
+        build.ensure((*engine.parts(), *CLUSTER, *optional), progress, beside=base)
         with self._locked(progress):
-            machine.require_packages(machine.NODE_PACKAGES, progress)
-            build.ensure((*engine.parts(), *CLUSTER, *(BUILDER if images else ())), progress)
             engine.install(self._paths, progress)
-            if images:
-                make_base(cache(), progress.say)
             if self.status().running:
                 progress.say(f"sandbox {self.name} is running")
+                self._spawn_optional(metrics=metrics, fake_nodes=fake_nodes)
+                if metrics:
+                    self._await_metrics(progress)
                 if images and not self._paths.registry.exists():
                     self._start_builder(progress)
                 return
@@ -118,7 +143,7 @@ class Sandbox:
                     self._tear_down()
             begun = time.monotonic()
             try:
-                self._start(progress)
+                self._start(progress, metrics=metrics, fake_nodes=fake_nodes)
                 if images:
                     self._start_builder(progress)
             except BaseException:
@@ -137,8 +162,9 @@ class Sandbox:
     def status(self) -> Status:
         """What runs, and where its files are."""
         records = processes.read(self._paths.processes)
-        builder = _BUILDERS if self._paths.registry.exists() else ()
-        expected = [_NODE, *_FORWARDERS, *(component.name for component in self._components()), *builder]
+        always = [_NODE, *_FORWARDERS, *(component.name for component in self._components())]
+        optional = [components.metrics().name, components.fake_nodes().name, *_BUILDERS]
+        expected = [*always, *(name for name in optional if name in records)]
         alive = {name: name in records and processes.alive(records[name]) for name in expected}
         ready = all(alive.values()) and self._answers()
         server = self._paths.run / "server"
@@ -147,6 +173,7 @@ class Sandbox:
             running=ready,
             server=server.read_text() if server.exists() else None,
             components=alive,
+            not_started=[name for name in optional if name not in records],
             kubeconfig=str(self._paths.kubeconfig),
             logs=str(self._paths.logs),
             state=str(self._paths.state),
@@ -205,7 +232,7 @@ class Sandbox:
         net = ["--net"] if network_too else []
         return ["nsenter", f"--target={node.pid}", "--mount", "--pid", *net, "--", *argv]
 
-    def _start(self, progress: Progress) -> None:
+    def _start(self, progress: Progress, *, metrics: bool, fake_nodes: bool) -> None:
         paths = self._paths
         _remove(paths.run)
         paths.logs.mkdir(parents=True)
@@ -225,19 +252,40 @@ class Sandbox:
         with progress.step("node, controllers, services"):
             for component in components.followers(self.node):
                 self._spawn(component)
-            self._apply_system_manifests()
+            self._create("coredns.yaml", node=self.node, image=components.DNS_IMAGE, address=components.DNS_ADDRESS)
+            self._spawn_optional(metrics=metrics, fake_nodes=fake_nodes)
             self._until("the node is ready", ["wait", "--for=condition=Ready", f"node/{self.node}", "--timeout=1s"])
             self._spawn(components.firewall(self.node))
             self._until("the default ServiceAccount exists", ["get", "serviceaccount", "default", "-n=default"])
-        with progress.step("DNS, network policies, metrics"):
+        with progress.step("DNS, network policies"):
             self._until("DNS is ready", ["-n=kube-system", "rollout", "status", "deployment/coredns", "--timeout=1s"])
             # Through the service address: this proves kube-proxy, the pod network and the DNS pod at once.
             # One second each: a connection begun before kube-proxy knew the address would be tried for two minutes more.
             dial = f"TCP:{components.DNS_ADDRESS}:53,connect-timeout=1"
             self._until_inside("DNS answers", ["socat", "-u", "/dev/null", dial])
             self._until_inside("network policies are enforced", ["iptables", "-S", "KUBE-ROUTER-FORWARD"])
-            metrics = ["wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=1s"]
-            self._until("the metrics server answers", metrics)
+        if metrics:
+            self._await_metrics(progress)
+
+    def _spawn_optional(self, *, metrics: bool, fake_nodes: bool) -> None:
+        """Begins what is asked for and was not started: a running cluster can get it too."""
+        started = processes.read(self._paths.processes)
+        if fake_nodes and components.fake_nodes().name not in started:
+            self._spawn(components.fake_nodes())
+        if metrics and components.metrics().name not in started:
+            # While nothing answers to this, no namespace can be deleted: it is not there without the process.
+            self._create(
+                "metrics-server.yaml",
+                port=components.METRICS_PORT,
+                address=network.NODE_ADDRESS,
+                authority=base64.b64encode((self._paths.certificates / "authority.crt").read_bytes()).decode(),
+            )
+            self._spawn(components.metrics())
+
+    def _await_metrics(self, progress: Progress) -> None:
+        with progress.step("metrics for autoscalers"):
+            available = ["wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=1s"]
+            self._until("the metrics server answers", available)
 
     def _start_builder(self, progress: Progress) -> None:
         """A builder in the host's network, and a registry under one address both there and in the cluster's network."""
@@ -343,25 +391,12 @@ class Sandbox:
             self.import_image(file)
             file.unlink()
 
-    def _apply_system_manifests(self) -> None:
-        authority = base64.b64encode((self._paths.certificates / "authority.crt").read_bytes()).decode()
-        values: dict[str, dict[str, object]] = {
-            "coredns.yaml": {
-                "node": self.node,
-                "image": components.DNS_IMAGE,
-                "address": components.DNS_ADDRESS,
-            },
-            "metrics-server.yaml": {
-                "port": components.METRICS_PORT,
-                "address": network.NODE_ADDRESS,
-                "authority": authority,
-            },
-        }
-        for file, substitutes in values.items():
-            manifest = Template((_MANIFESTS / file).read_text()).substitute(substitutes)
-            done = self._kubectl("create", "-f", "-", stdin=manifest)
-            if done.returncode != 0:
-                raise SandboxError(f"creating the objects in {file} failed: {done.stderr.strip()}")
+    def _create(self, manifest: str, **values: object) -> None:
+        """Creates the objects in one of our files, also if an interrupted start has created some of them."""
+        text = Template((_MANIFESTS / manifest).read_text()).substitute(values)
+        done = self._kubectl("apply", "-f", "-", stdin=text)
+        if done.returncode != 0:
+            raise SandboxError(f"creating the objects in {manifest} failed: {done.stderr.strip()}")
 
     # Running and waiting.
 
@@ -441,8 +476,8 @@ class Sandbox:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                progress.say(f"waiting for another start or stop of sandbox {self.name}")
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                with progress.step(f"waiting for another start or stop of sandbox {self.name}"):
+                    fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
 

@@ -185,34 +185,6 @@ def followers(node: str) -> list[Component]:
                 "--conntrack-tcp-timeout-close-wait=0s",
             ),
         ),
-        Component(
-            "kwok",
-            KWOK,
-            (
-                _kubeconfig("kwok"),
-                "--manage-all-nodes=false",
-                "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
-                # Renewed leases keep the fake nodes Ready.
-                "--node-lease-duration-seconds=40",
-                f"--node-ip={NODE_ADDRESS}",
-                "--cidr=10.245.0.0/16",
-            ),
-        ),
-        Component(
-            "metrics-server",
-            METRICS_SERVER,
-            (
-                _kubeconfig("metrics-server"),
-                f"--authentication-kubeconfig={_file('metrics-server.kubeconfig')}",
-                f"--authorization-kubeconfig={_file('metrics-server.kubeconfig')}",
-                f"--secure-port={METRICS_PORT}",
-                *_serving("metrics-server"),
-                f"--kubelet-certificate-authority={_file('authority.crt')}",
-                "--kubelet-preferred-address-types=InternalIP",
-                "--metric-resolution=10s",
-                "--kubelet-request-timeout=5s",
-            ),
-        ),
     ]
 
 
@@ -228,6 +200,42 @@ def firewall(node: str) -> Component:
             "--run-router=false",
             "--run-service-proxy=false",
             f"--service-cluster-ip-range={SERVICES}",
+        ),
+    )
+
+
+def fake_nodes() -> Component:
+    """Keeps nodes Ready that have the annotation `kwok.x-k8s.io/node: fake`, and the pods on them."""
+    return Component(
+        "kwok",
+        KWOK,
+        (
+            _kubeconfig("kwok"),
+            "--manage-all-nodes=false",
+            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+            # Renewed leases keep the fake nodes Ready.
+            "--node-lease-duration-seconds=40",
+            f"--node-ip={NODE_ADDRESS}",
+            "--cidr=10.245.0.0/16",
+        ),
+    )
+
+
+def metrics() -> Component:
+    """Tells autoscalers and `kubectl top` what pods and nodes use."""
+    return Component(
+        "metrics-server",
+        METRICS_SERVER,
+        (
+            _kubeconfig("metrics-server"),
+            f"--authentication-kubeconfig={_file('metrics-server.kubeconfig')}",
+            f"--authorization-kubeconfig={_file('metrics-server.kubeconfig')}",
+            f"--secure-port={METRICS_PORT}",
+            *_serving("metrics-server"),
+            f"--kubelet-certificate-authority={_file('authority.crt')}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--metric-resolution=10s",
+            "--kubelet-request-timeout=5s",
         ),
     )
 

@@ -9,8 +9,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +25,11 @@ from rich.table import Table
 
 from homeport import Release, SpecError, Stack, manifests
 from homeport.specs.environment import CONTEXT_VARIABLE, REGISTRY_VARIABLE
-from sandbox import Sandbox, SandboxError, engine
+from sandbox import Sandbox, SandboxError, build, clusters, components, engine, events, jobs, own_pulumi
 from sandbox.image import push_base
+from sandbox.parts import CLUSTER
 from sandbox.paths import Paths, cache
-from sandbox.progress import Progress
+from sandbox.progress import Progress, duration
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "dev"
@@ -45,11 +48,12 @@ out = Console(highlight=False, soft_wrap=True)
 @app.command()
 def up() -> None:
     """Build what is missing, start the sandbox, deploy stack dev and ask its model for a prediction."""
-    environment = _cluster(Progress())
+    progress = Progress()
+    environment = _cluster(progress)
     release = _release()
     _set_aside_unreadable_configuration()
-    _pulumi(environment, "stack", "select", "--create", STACK, quiet=True)
-    _pulumi(environment, "up", "--yes", "--skip-preview", f"--stack={STACK}")
+    _pulumi(environment, "stack", "select", "--create", STACK)
+    _update(environment, "up")
     changed = _changes(environment)
     out.print()
     out.print(_summary(release))
@@ -59,6 +63,8 @@ def up() -> None:
     for output in answer["outputs"]:
         out.print(f"[bold]Prediction[/bold] {output['name']}: {output['data']}")
     out.print(_next_steps())
+    if CONTEXT_VARIABLE not in os.environ:
+        _bring_metrics(progress)
 
 
 @app.command()
@@ -68,9 +74,9 @@ def down() -> None:
     sandbox = Sandbox(STACK)
     if own_cluster or sandbox.status().running:
         environment = _own_cluster(Progress()) if own_cluster else os.environ | sandbox.env()
-        stacks = json.loads(_pulumi(environment, "stack", "ls", "--json", quiet=True))
+        stacks = json.loads(_pulumi(environment, "stack", "ls", "--json"))
         if any(stack["name"] == STACK for stack in stacks):
-            _pulumi(environment, "destroy", "--yes", "--skip-preview", f"--stack={STACK}")
+            _update(environment, "destroy")
     if not own_cluster:
         sandbox.stop()
 
@@ -81,12 +87,25 @@ def _release() -> Release:
 
 def _cluster(progress: Progress) -> dict[str, str]:
     """The environment for pulumi and kubectl, with a cluster and a builder that share a registry."""
+    own_pulumi.settle(progress, own_pulumi.on_terminal())
     if CONTEXT_VARIABLE in os.environ:
         _fill_own_registry(progress)
         return _own_cluster(progress)
+    if build.missing(CLUSTER) and (advice := clusters.advice()):
+        progress.say(advice)
     sandbox = Sandbox(STACK)
-    sandbox.start(progress, images=True)
+    sandbox.start(progress, images=True, metrics=False)
     return os.environ | sandbox.env()
+
+
+def _bring_metrics(progress: Progress) -> None:
+    """What no prediction waits for."""
+    sandbox = Sandbox(STACK)
+    if components.metrics().name in sandbox.status().components:
+        return
+    out.print(f"\n[bold]Metrics[/bold] for the autoscaler follow; {MODEL} serves meanwhile, and Ctrl-C loses nothing.")
+    sandbox.start(progress, images=True)
+    out.print("[bold]Metrics[/bold] for the autoscaler are there.")
 
 
 def _fill_own_registry(progress: Progress) -> None:
@@ -110,13 +129,49 @@ def _own_cluster(progress: Progress) -> dict[str, str]:
     return os.environ | engine.prepare(Paths(f"to-{name[:16]}".strip("-")), progress)
 
 
-def _pulumi(environment: Mapping[str, str], *arguments: str, quiet: bool = False) -> str:
-    """Runs pulumi; its output goes to the user, or is returned if `quiet`."""
-    command = ["pulumi", *arguments, *(["--non-interactive"] if quiet else [])]
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE if quiet else None, check=False)
-    if done.returncode != 0:
-        raise SandboxError(f"{' '.join(command)} failed (exit code {done.returncode})")
-    return done.stdout.decode() if quiet else ""
+def _pulumi(environment: Mapping[str, str], *arguments: str) -> str:
+    """What pulumi prints."""
+    command = ["pulumi", *arguments, "--non-interactive"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    _require_success(command, done.returncode)
+    return done.stdout
+
+
+def _update(environment: Mapping[str, str], operation: str) -> None:
+    """Runs `pulumi up` or `pulumi destroy` before the user's eyes: a terminal has Pulumi's own display, a log has lines."""
+    command = ["pulumi", operation, "--yes", "--skip-preview", f"--stack={STACK}"]
+    if sys.stdout.isatty():
+        with _orderly(command, environment) as process:
+            process.wait()
+    else:
+        command += ["--json", "--color=never", "--non-interactive"]
+        log, report, begun = events.Log(), Progress(out), time.monotonic()
+        with (
+            _orderly(command, environment, stdout=subprocess.PIPE, text=True) as process,
+            report.live(lambda: f"{log.doing()}: {duration(time.monotonic() - begun)} so far"),
+        ):
+            for line in process.stdout or ():
+                for text in log.read(line):
+                    report.say(text)
+    _require_success(command, process.returncode)
+
+
+@contextmanager
+def _orderly(command: list[str], environment: Mapping[str, str], **options: Any) -> "Iterator[subprocess.Popen[Any]]":
+    """A pulumi that is given the time to end by itself when it is interrupted: killed, it leaves its state in doubt."""
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **options) as process:
+        try:
+            yield process
+        except BaseException as why:
+            if not isinstance(why, KeyboardInterrupt):  # of the terminal, which it heard too
+                process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+
+
+def _require_success(command: list[str], code: int) -> None:
+    if code != 0:
+        raise SandboxError(f"{' '.join(command)} failed (exit code {code})")
 
 
 def _set_aside_unreadable_configuration() -> None:
@@ -128,7 +183,7 @@ def _set_aside_unreadable_configuration() -> None:
 
 def _changes(environment: Mapping[str, str]) -> list[str]:
     """What the last update did, such as `create 14`; empty if it found nothing to do."""
-    history = json.loads(_pulumi(environment, "stack", "history", "--json", "--page-size=1", quiet=True))
+    history = json.loads(_pulumi(environment, "stack", "history", "--json", "--page-size=1"))
     return [f"{change} {count}" for change, count in history[0]["resourceChanges"].items() if change != "same"]
 
 
@@ -187,6 +242,7 @@ def _next_steps() -> str:
 
 def main() -> None:
     """Runs the command; what the user can act on is a message, not a traceback."""
+    jobs.end_in_order()
     try:
         app(prog_name="python -m sandbox.demo", standalone_mode=True)
     except (SandboxError, SpecError) as error:

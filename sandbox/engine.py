@@ -1,16 +1,15 @@
-"""The Pulumi engine: the user's own if there is one, else the one we build."""
+"""The Pulumi engine with its providers, made ready for use: the user's own or the one we build."""
 
 import os
-import re
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from sandbox import build
+from sandbox import build, own_pulumi
 from sandbox.errors import SandboxError
+from sandbox.own_pulumi import Choice
 from sandbox.parts import (
     DOCKER_BUILD_PROVIDER,
     DOCKER_BUILD_PROVIDER_VERSION,
@@ -25,37 +24,21 @@ from sandbox.parts import (
 from sandbox.paths import Paths, cache
 from sandbox.progress import Progress
 
-# The first whose engine is known to run what the library uses; the library asks the same of the SDK.
-OLDEST_USABLE = (3, 219)
-
-
-def parse_version(text: str) -> tuple[int, int] | None:
-    """The version in the output of `pulumi version`, or None if there is none."""
-    match = re.match(r"v?(\d+)\.(\d+)\.", text.strip())
-    return (int(match[1]), int(match[2])) if match else None
-
-
-def own_engine() -> str | None:
-    """A `pulumi` that the user installed and that is new enough; it brings its own language hosts and plugins."""
-    ours = str(cache())
-    path = os.pathsep.join(entry for entry in os.get_exec_path() if not entry.startswith(ours))
-    found = shutil.which("pulumi", path=path)
-    if found is None:
-        return None
-    environment = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
-    done = subprocess.run([found, "version"], capture_output=True, text=True, check=False, env=environment)
-    version = parse_version(done.stdout)
-    return found if version is not None and version >= OLDEST_USABLE else None
+# By the name that Pulumi has for it.
+_PROVIDERS = {
+    "kubernetes": (KUBERNETES_PROVIDER_VERSION, KUBERNETES_PROVIDER),
+    "docker-build": (DOCKER_BUILD_PROVIDER_VERSION, DOCKER_BUILD_PROVIDER),
+}
 
 
 def directories() -> list[Path]:
     """What belongs on PATH for the engine, which runs a program with the first `python`: the one that has homeport."""
-    return [Path(sys.executable).parent, *([] if own_engine() else [_programs()])]
+    return [Path(sys.executable).parent, *([] if own_pulumi.used() else [_programs()])]
 
 
 def variables(paths: Paths) -> dict[str, str]:
     """The environment in which the engine keeps its state in the sandbox's own directories."""
-    own = {} if own_engine() else {"PULUMI_HOME": str(_home())}
+    own = {} if own_pulumi.used() else {"PULUMI_HOME": str(_home())}
     return own | {
         "PULUMI_BACKEND_URL": f"file://{paths.state}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(paths.passphrase),
@@ -65,7 +48,18 @@ def variables(paths: Paths) -> dict[str, str]:
 
 def parts() -> tuple[Part, ...]:
     """What has to be built for the engine: the language host asks for the providers of all packages that are there."""
-    return () if own_engine() else ENGINE
+    return () if own_pulumi.used() else ENGINE
+
+
+def download(paths: Paths, progress: Progress) -> None:
+    """Lets the user's own engine fetch the providers that it lacks; to be done first, as it needs the network.
+
+    Raises:
+        SandboxError: A provider could not be had.
+    """
+    if own := own_pulumi.used():
+        for provider in _PROVIDERS:
+            _install_provider(provider, own.path, None, paths, progress)
 
 
 def install(paths: Paths, progress: Progress) -> None:
@@ -79,29 +73,27 @@ def install(paths: Paths, progress: Progress) -> None:
         descriptor = os.open(paths.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32))
-    if own_engine():
+    if own_pulumi.used():
         return
     _bring_together()
-    _install(paths, progress, "kubernetes", KUBERNETES_PROVIDER, KUBERNETES_PROVIDER_VERSION)
-    _install(paths, progress, "docker-build", DOCKER_BUILD_PROVIDER, DOCKER_BUILD_PROVIDER_VERSION)
+    for provider, (_, part) in _PROVIDERS.items():
+        # Found on PATH it would work too, but with a warning to the user at each command.
+        program = build.program(part, f"pulumi-resource-{provider}")
+        _install_provider(provider, str(_programs() / "pulumi"), program, paths, progress)
 
 
-def _install(paths: Paths, progress: Progress, name: str, provider: Part, version: str) -> None:
-    """Found on PATH it would work too, but with a warning to the user at each command."""
-    if (_home() / "plugins" / f"resource-{name}-v{version}").exists():
+def _install_provider(provider: str, pulumi: str, file: str | None, paths: Paths, progress: Progress) -> None:
+    """From the file, or from where Pulumi has its releases."""
+    version, _ = _PROVIDERS[provider]
+    if (_home() / "plugins" / f"resource-{provider}-v{version}").exists():
         return
-    with progress.step(f"installing the provider {name}"):
-        binary = build.program(provider, f"pulumi-resource-{name}")
-        command = ["plugin", "install", "resource", name, version, "--file", binary]
-        done = subprocess.run(
-            [str(_programs() / "pulumi"), *command],
-            env=os.environ | variables(paths),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    command = [pulumi, "plugin", "install", "resource", provider, version, *(["--file", file] if file else [])]
+    with progress.step(f"{'installing' if file else 'downloading'} the provider {provider}"):
+        environment = os.environ | variables(paths)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise SandboxError(f"installing the provider {name} failed:\n{done.stdout}{done.stderr}")
+            instead = "" if file else f"\n{own_pulumi.VARIABLE}={Choice.BUILT} builds Pulumi and its providers instead"
+            raise SandboxError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}{instead}")
 
 
 def prepare(paths: Paths, progress: Progress) -> dict[str, str]:
@@ -110,6 +102,7 @@ def prepare(paths: Paths, progress: Progress) -> dict[str, str]:
     Raises:
         SandboxError: A build failed, or the provider could not be installed.
     """
+    download(paths, progress)
     build.ensure(parts(), progress)
     install(paths, progress)
     path = os.pathsep.join([*map(str, directories()), *os.get_exec_path()])
@@ -117,6 +110,9 @@ def prepare(paths: Paths, progress: Progress) -> dict[str, str]:
 
 
 def _home() -> Path:
+    """Where the engine keeps its plugins."""
+    if own_pulumi.used():
+        return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     return cache() / "pulumi"
 
 

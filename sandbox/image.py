@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from sandbox import machine
 from sandbox import progress as console
 from sandbox.errors import SandboxError
+from sandbox.jobs import Stop, locked, run
 
 Progress = Callable[[str], None]
 
@@ -39,6 +38,7 @@ _PACKAGES = "python3,python3-venv,ca-certificates"
 _WHEELS = "opt/homeport/wheels"
 # Grows when this file makes a layer differently from the same inputs; else a cache would hand out the old one.
 _RECIPE = 2
+_CHUNK = 2**20
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _TRIMMED = (
     "dev/*",
@@ -71,14 +71,19 @@ class _Layer:
     """Digest of what is in it."""
 
 
-def make_base(cache: Path, progress: Progress) -> None:
+def base_packages(cache: Path) -> dict[str, str]:
+    """What making the base image needs of the machine: nothing, if it is in the cache."""
+    return {} if _is_made(_debian_file(_store(cache))) else machine.IMAGE_PACKAGES
+
+
+def make_base(cache: Path, progress: Progress, stop: Stop) -> None:
     """Make the base image, unless it is in the cache: about a minute, once."""
-    _base(cache, progress)
+    _base(cache, progress, stop)
 
 
 def push_base(registry: str, cache: Path, progress: Progress) -> None:
     """Put the base image into a registry without encryption, at `host:port`; what is there already is not sent again."""
-    layers = _base(cache, progress)
+    layers = _base(cache, progress, Stop())
     config, manifest = _image(layers)
     connection = http.client.HTTPConnection(registry, timeout=60)
     try:
@@ -93,7 +98,7 @@ def push_base(registry: str, cache: Path, progress: Progress) -> None:
 def environment(requirements: Path, cache: Path, progress: Progress) -> Path:
     """The Python of an environment with exactly the locked libraries: for training, and for tests of the server."""
     store = _store(cache)
-    with FileLock(store / "lock"):
+    with locked(store / "lock", Stop()):
         return _environment(requirements, store, progress)
 
 
@@ -106,21 +111,28 @@ def _store(cache: Path) -> Path:
 # What each layer is made of
 
 
-def _base(cache: Path, progress: Progress) -> list[_Layer]:
+def _base(cache: Path, progress: Progress, stop: Stop) -> list[_Layer]:
     store = _store(cache)
-    with FileLock(store / "lock"):
-        return [_debian_layer(store, progress), _wheel_layer(store, progress)]
+    with locked(store / "lock", stop):
+        for abandoned in store.glob("scratch-*"):  # by one who was killed: we hold the lock
+            _remove(abandoned)
+        return [_debian_layer(store, progress, stop), _wheel_layer(store, progress, stop)]
 
 
-def _debian_layer(store: Path, progress: Progress) -> _Layer:
-    key = _key("base", _PACKAGES, platform.machine())
+def _debian_file(store: Path) -> Path:
+    return _file(store, "base", _key("base", _PACKAGES, platform.machine()))
 
+
+def _debian_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
     def make(target: Path) -> None:
         progress("Debian base (once, about a minute)")
         machine.require_root()
         machine.require_packages(machine.IMAGE_PACKAGES, console.Progress())
         with _scratch(store) as root:
-            _run(["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root)])
+            # In namespaces of its own it leaves no process and no mount behind, however it ends.
+            alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+            debootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root)]
+            _run([*alone, *debootstrap], stop)
             for pattern in _TRIMMED:
                 for path in root.glob(pattern):
                     _remove(path)
@@ -129,11 +141,11 @@ def _debian_layer(store: Path, progress: Progress) -> _Layer:
                     _remove(path)
             # Files get one fixed time below, and Python compares times: compiled by content, its library loads at once.
             compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", f"/usr/lib/python{PYTHON}"]
-            _run(["chroot", str(root), "python3", *compiling], check=False)
+            _run(["chroot", str(root), "python3", *compiling], stop, check=False)
             _settle(root)
-            _write_tar(target, root)
+            _write_tar(target, root, stop)
 
-    return _layer(store, "base", key, make)
+    return _layer(_debian_file(store), make, stop)
 
 
 def _settle(root: Path) -> None:
@@ -149,7 +161,7 @@ def _settle(root: Path) -> None:
         groups.write(f"homeport:x:{_USER}:\n")
 
 
-def _wheel_layer(store: Path, progress: Progress) -> _Layer:
+def _wheel_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
     """The server from this checkout, where pip finds it: it is in no package index."""
     key = _key("wheel", _content(SERVER), _content(SERVER.parent / "pyproject.toml"))
 
@@ -160,11 +172,12 @@ def _wheel_layer(store: Path, progress: Progress) -> _Layer:
             shutil.copytree(SERVER.parent, source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
             wheels = root / "made" / _WHEELS
             wheels.mkdir(parents=True)
-            _run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(source)])
+            building = ["build", "--quiet", "--wheel", "--out-dir", str(wheels), str(source)]
+            _run([sys.executable, "-m", "uv", *building], stop)
             (wheels / ".gitignore").unlink(missing_ok=True)
-            _write_tar(target, root / "made")
+            _write_tar(target, root / "made", stop)
 
-    return _layer(store, "wheel", key, make)
+    return _layer(_file(store, "wheel", key), make, stop)
 
 
 def _environment(requirements: Path, store: Path, progress: Progress) -> Path:
@@ -174,9 +187,9 @@ def _environment(requirements: Path, store: Path, progress: Progress) -> Path:
     if not done.exists():
         progress("Python environment with the locked libraries")
         shutil.rmtree(place, ignore_errors=True)
-        _run([_interpreter(), "-m", "venv", str(place)])
+        _run([_interpreter(), "-m", "venv", str(place)], Stop())
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"]
-        _run([str(python), "-m", "pip", "install", *options, "-r", str(requirements)])
+        _run([str(python), "-m", "pip", "install", *options, "-r", str(requirements)], Stop())
         done.touch()
     return python
 
@@ -184,27 +197,41 @@ def _environment(requirements: Path, store: Path, progress: Progress) -> Path:
 # How a layer is kept
 
 
-def _layer(store: Path, kind: str, key: str, make: Callable[[Path], None]) -> _Layer:
-    """The layer in the cache, made if it is absent. Its digests stand beside it, in a file that appears last."""
-    file = store / "layers" / f"{kind}-{key[:16]}.tar.gz"
-    digests = file.with_suffix(".json")
-    if not digests.exists():
+def _file(store: Path, kind: str, key: str) -> Path:
+    return store / "layers" / f"{kind}-{key[:16]}.tar.gz"
+
+
+def _digests(file: Path) -> Path:
+    """Stand beside the layer, in a file that appears last."""
+    return file.with_suffix(".json")
+
+
+def _is_made(file: Path) -> bool:
+    return _digests(file).exists()
+
+
+def _layer(file: Path, make: Callable[[Path], None], stop: Stop) -> _Layer:
+    """The layer in the cache, made if it is absent."""
+    if not _is_made(file):
         file.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=store, prefix="scratch-") as tar:
+        with tempfile.NamedTemporaryFile(dir=file.parent.parent, prefix="scratch-") as tar:
             make(Path(tar.name))
             unfinished = file.with_suffix(".new")
             with gzip.GzipFile(unfinished, "wb", compresslevel=6, mtime=0) as compressed:
-                shutil.copyfileobj(tar, compressed)
+                while chunk := tar.read(_CHUNK):
+                    stop.check()
+                    compressed.write(chunk)
             unfinished.rename(file)
-            _write(digests, json.dumps([_file_digest(file), _file_digest(Path(tar.name))]))
-    digest, content = json.loads(digests.read_text())
+            _write(_digests(file), json.dumps([_file_digest(file), _file_digest(Path(tar.name))]))
+    digest, content = json.loads(_digests(file).read_text())
     return _Layer(file, digest, content)
 
 
-def _write_tar(target: Path, root: Path) -> None:
+def _write_tar(target: Path, root: Path, stop: Stop) -> None:
     """Write a folder into a tar file: sorted, one fixed time, and no right to become another user."""
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(root.rglob("*")):
+            stop.check()
             entry = archive.gettarinfo(path, str(path.relative_to(root)))
             if entry is None:  # a socket
                 continue
@@ -331,20 +358,13 @@ def _interpreter() -> str:
     return found
 
 
-def _run(command: list[str], directory: Path | None = None, *, check: bool = True) -> None:
+def _run(command: list[str], stop: Stop, *, check: bool = True) -> None:
     """Run a tool; its output is shown only when it fails."""
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        # With random hashes the order of a set in compiled code differs from build to build.
-        env={**os.environ, "PATH": _system_path(), "PYTHONHASHSEED": "0"},
-    )
+    # With random hashes the order of a set in compiled code differs from build to build.
+    environment = {**os.environ, "PATH": _system_path(), "PYTHONHASHSEED": "0"}
+    done = run(command, stop, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if check and done.returncode != 0:
-        raise ImageError(f"{' '.join(command[:4])} ... ended with {done.returncode}:\n{done.stdout[-4000:]}")
+        raise ImageError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
 
 
 def _system_path() -> str:

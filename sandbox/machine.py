@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox.errors import SandboxError
 from sandbox.progress import Progress
 
-GO_NEEDED = (1, 26)
+GO_NEEDED = (1, 26, 6)
 
 # A file or command -> the Debian package that has it.
 IMAGE_PACKAGES = {"debootstrap": "debootstrap"}
@@ -43,10 +43,10 @@ def require_root() -> None:
         )
 
 
-def parse_go_version(text: str) -> tuple[int, int] | None:
+def parse_go_version(text: str) -> tuple[int, ...] | None:
     """The version in the output of `go version`, or None if there is none."""
-    match = re.search(r"\bgo(\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else None
+    match = re.search(r"\bgo(\d+(?:\.\d+)+)", text)
+    return tuple(map(int, match[1].split("."))) if match else None
 
 
 def require_go() -> None:
@@ -55,7 +55,7 @@ def require_go() -> None:
     Raises:
         SandboxError: There is none, or it is too old.
     """
-    needed = f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer is needed to build the sandbox (https://go.dev/dl)"
+    needed = f"Go {'.'.join(map(str, GO_NEEDED))} or newer is needed to build the sandbox (https://go.dev/dl)"
     go = shutil.which("go")
     if go is None:
         raise SandboxError(f"{needed}; no `go` was found on PATH")

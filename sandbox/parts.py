@@ -1,10 +1,12 @@
 """The programs of the sandbox: which Go package each comes from, and how it is built.
 
-Versions are pinned by go.mod and go.sum in `go/<part>/`. The variables here only tell a program its own version, which
-upstream's build would have set.
+Versions are pinned by go.mod and go.sum. Most programs share one module, `go/`, so that a package which several of them
+need has one version and is compiled once. `go/<folder>/` has a module of its own where two programs need versions of one
+package that exclude each other; all else has the version of `go/` there too (`tests/unit/test_sandbox_modules.py`).
 
-To change a version: `go get <module>@<exact version>` and `go mod tidy` in the part's directory, the variable here, and
-for Kubernetes the `replace` of each of its modules too.
+To change a version: `go get <module>@<exact version>` and `go mod tidy -e` in the module's directory, the same version in
+the other modules, the variable here, and for Kubernetes the `replace` of each of its modules too. The variables here
+only tell a program its own version, which upstream's build would have set.
 """
 
 import hashlib
@@ -23,12 +25,24 @@ BUILDKIT_VERSION = "0.31.0"
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What it takes to build a part in its turn, when all parts of the demo are built and no package is compiled yet."""
+
+    seconds: float
+    """Of a processor of the machine in docs/sandbox.md, user and system."""
+    packages: int
+    """How many Go packages are compiled: those that a part before it has compiled do not count."""
+
+
+@dataclass(frozen=True)
 class Part:
-    """One Go module of ours and the programs built from it."""
+    """Programs that are built together from one Go module of ours."""
 
     name: str
     programs: Mapping[str, str]
-    """Name of the program -> Go package; `.` is our own `main.go`."""
+    """Name of the program -> Go package; one that begins with a dot is our own `main.go` in the module."""
+    module: str | None = None
+    """Folder of the module in `sources`. None: the part's name."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Go variables set when linking (`-X`)."""
     tags: tuple[str, ...] = ()
@@ -39,9 +53,23 @@ class Part:
     embedded: tuple[tuple[str, str], ...] = ()
     """(module, path in it) of files that our `main.go` embeds; too big to be kept here twice."""
     sources: Path = SOURCES
-    """Folder in which the folder of the module is: the tests have parts of their own."""
+    """Folder in which the module is: the tests have parts of their own."""
+    cost: Cost | None = None
+    """None: not measured, and no remaining time can be told while it is built."""
+
+    @property
+    def directory(self) -> Path:
+        """Where its go.mod is."""
+        return self.sources / (self.name if self.module is None else self.module)
+
+    @property
+    def own_packages(self) -> list[Path]:
+        """The folders of our own `main.go`s."""
+        return [self.directory / package for package in self.programs.values() if package.startswith(".")]
 
 
+_SHARED = "."
+_PROVIDERS = "providers"
 _COMPONENT_BASE = "k8s.io/component-base/version"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _PULUMI_SDK = "github.com/pulumi/pulumi/sdk/v3"
@@ -52,7 +80,8 @@ _BUILDKIT = "github.com/moby/buildkit"
 
 KUBERNETES = Part(
     "kubernetes",
-    programs={"kubernetes": "."},
+    programs={"kubernetes": "./kubernetes"},
+    module=_SHARED,
     variables={
         f"{_COMPONENT_BASE}.gitVersion": f"v{KUBERNETES_VERSION}",
         f"{_COMPONENT_BASE}.gitMajor": "1",
@@ -69,75 +98,116 @@ KUBERNETES = Part(
             "kubelet",
         )
     },
+    cost=Cost(261, 1539),
 )
 PULUMI = Part(
     "pulumi",
     programs={"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"},
+    module=_SHARED,
     variables={_PULUMI_VERSION_VARIABLE: PULUMI_VERSION},
+    cost=Cost(165, 883),
 )
 LANGUAGE_HOST = Part(
     "pulumi-language-python",
     programs={"pulumi-language-python": f"{_PULUMI_SDK}/python/cmd/pulumi-language-python"},
     variables={_PULUMI_VERSION_VARIABLE: "3.79.0"},
     scripts=((_PULUMI_SDK, "python/cmd/pulumi-language-python-exec"),),
+    cost=Cost(8, 92),
 )
 KUBERNETES_PROVIDER = Part(
     "pulumi-resource-kubernetes",
-    programs={"pulumi-resource-kubernetes": "."},
+    programs={"pulumi-resource-kubernetes": "./kubernetes"},
+    module=_PROVIDERS,
     variables={f"{_PROVIDER}/pkg/version.Version": KUBERNETES_PROVIDER_VERSION},
     embedded=(
         (_PROVIDER, "cmd/pulumi-resource-kubernetes/schema.json"),
         (_PROVIDER, "cmd/pulumi-resource-kubernetes/terraform-mapping.json"),
     ),
+    cost=Cost(229, 1739),
 )
 DOCKER_BUILD_PROVIDER = Part(
     "pulumi-resource-docker-build",
     programs={"pulumi-resource-docker-build": f"{_DOCKER_BUILD}/cmd/pulumi-resource-docker-build"},
+    module=_PROVIDERS,
     variables={f"{_DOCKER_BUILD}.Version": DOCKER_BUILD_PROVIDER_VERSION},
+    cost=Cost(88, 834),
 )
 BUILDKIT = Part(
     "buildkit",
     programs={"buildkitd": f"{_BUILDKIT}/cmd/buildkitd"},
+    module=_SHARED,
     variables={f"{_BUILDKIT}/version.Version": f"v{BUILDKIT_VERSION}"},
+    cost=Cost(29, 189),
 )
-REGISTRY = Part("registry", programs={"registry": "."})
+REGISTRY = Part("registry", programs={"registry": "./registry"}, module=_SHARED, cost=Cost(12, 90))
 CONTAINERD = Part(
     "containerd",
     programs={name: f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
     variables={f"{_CONTAINERD}/version.Version": "2.4.2"},
     # Snapshotters that need C libraries.
     tags=("no_btrfs", "no_devmapper", "no_zfs"),
+    cost=Cost(45, 383),
 )
-ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"})
-COREDNS = Part("coredns", programs={"coredns": "."})
-PAUSE = Part("pause", programs={"pause": "."})
+ETCD = Part("etcd", programs={"etcd": "go.etcd.io/etcd/server/v3"}, module=_SHARED, cost=Cost(10, 85))
+COREDNS = Part("coredns", programs={"coredns": "./coredns"}, module=_SHARED, cost=Cost(9, 62))
+PAUSE = Part("pause", programs={"pause": "./pause"}, module=_SHARED, cost=Cost(0.2, 1))
 KWOK = Part(
     "kwok",
     programs={"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
     variables={"sigs.k8s.io/kwok/pkg/consts.Version": "0.7.0"},
+    cost=Cost(108, 730),
 )
-KUBE_ROUTER = Part("kube-router", programs={"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"})
-METRICS_SERVER = Part("metrics-server", programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"})
+KUBE_ROUTER = Part(
+    "kube-router",
+    programs={"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
+    module=_SHARED,
+    cost=Cost(43, 77),
+)
+METRICS_SERVER = Part(
+    "metrics-server",
+    programs={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
+    module=_SHARED,
+    cost=Cost(8, 25),
+)
 
-# The slowest first, so that two builds at once end at about the same time.
 ENGINE = (KUBERNETES_PROVIDER, DOCKER_BUILD_PROVIDER, PULUMI, LANGUAGE_HOST)
 BUILDER = (BUILDKIT, REGISTRY)
-CLUSTER = (KUBERNETES, KWOK, KUBE_ROUTER, METRICS_SERVER, CONTAINERD, COREDNS, ETCD, PAUSE)
+# Without METRICS_SERVER and KWOK, which not everyone needs.
+CLUSTER = (KUBERNETES, KUBE_ROUTER, CONTAINERD, COREDNS, ETCD, PAUSE)
+
+
+# Code that runs rarely or never here. To optimise it takes half as long again as to compile it.
+_COLD = (
+    "github.com/pb33f/libopenapi",
+    "github.com/aws",
+    "github.com/envoyproxy",
+    "github.com/alecthomas/chroma",
+    "github.com/redis",
+    "cloud.google.com",
+)
 
 
 def flags(part: Part) -> list[str]:
-    """What `go build` is told for this part, on every machine."""
+    """What `go build` is told for this part, on every machine.
+
+    The compiler's flags are the same for all parts, so that one may use what was compiled for another.
+    """
     variables = "".join(f" -X {name}={value}" for name, value in part.variables.items())
     tags = [f"-tags={','.join(part.tags)}"] if part.tags else []
-    return ["-mod=readonly", "-trimpath", "-buildvcs=false", *tags, f"-ldflags=-s -w{variables}"]
+    # The linker drops debug information (-s -w), so the compiler need not make it.
+    cold = [f"-gcflags={pattern}/...=-dwarf=false -N -l" for pattern in _COLD]
+    compiler = ["-gcflags=all=-dwarf=false", *cold]
+    return ["-mod=readonly", "-trimpath", "-buildvcs=false", *tags, *compiler, f"-ldflags=-s -w{variables}"]
 
 
 def key(part: Part) -> str:
     """A hash of all that decides what the part's programs do."""
     digest = hashlib.sha256()
-    folder = part.sources / part.name
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
+    pins = [part.directory / name for name in ("go.mod", "go.sum")]
+    folders = [*part.own_packages, part.directory / "stubs"]
+    own = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    for file in sorted({*filter(Path.exists, pins), *own}):
+        digest.update(str(file.relative_to(part.directory)).encode() + b"\0" + file.read_bytes() + b"\0")
     recipe = [flags(part), dict(part.programs), part.scripts, part.embedded, dict(part.links)]
     digest.update(json.dumps(recipe).encode())
     return digest.hexdigest()[:16]

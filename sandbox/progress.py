@@ -1,12 +1,16 @@
 """What the user sees of the work: one line for each finished step, and a sign of life during long ones."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
 
+_REFRESH_SECONDS = 0.5
 _QUIET_SECONDS = 20.0  # a log (no terminal) hears from a long step this often
+_SPINNER_WIDTH = 3
 
 
 def duration(seconds: float) -> str:
@@ -30,22 +34,35 @@ class Progress:
     def step(self, title: str) -> Iterator[None]:
         """Shows `title` while the work goes on, and afterwards how long it took."""
         begun = time.monotonic()
-        if self._console.is_terminal:
-            with self._console.status(title):
-                yield
-        else:
+        with self.live(lambda: f"{title}: {time.monotonic() - begun:.0f}s"):
             yield
         self.say(f"{title:<44} {duration(time.monotonic() - begun):>7}")
 
     @contextmanager
-    def live(self) -> Iterator[Callable[[str], None]]:
-        """For work whose description changes while it goes on: yields what replaces the description."""
-        if self._console.is_terminal:
-            with self._console.status("") as status:
-                yield status.update
-        else:
-            yield self._now_and_then
+    def live(self, describe: Callable[[], str]) -> Iterator[None]:
+        """Shows what `describe` says of the work, as long as it goes on: one line that changes, in a log now and then."""
+        ended = threading.Event()
 
-    def _now_and_then(self, text: str) -> None:
-        if time.monotonic() - self._last >= _QUIET_SECONDS:
-            self.say(text)
+        def log() -> None:
+            while not ended.wait(_REFRESH_SECONDS):
+                if time.monotonic() - self._last >= _QUIET_SECONDS:
+                    self.say(describe())
+
+        def show() -> None:
+            width = self._console.width - _SPINNER_WIDTH
+            with self._console.status("") as status:
+                while True:
+                    line = Text(describe())
+                    line.truncate(width, overflow="ellipsis")
+                    status.update(line)
+                    if ended.wait(_REFRESH_SECONDS):
+                        return
+
+        # Only a terminal that can move its cursor can have a line that changes.
+        thread = threading.Thread(target=show if self._console.is_interactive else log)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()

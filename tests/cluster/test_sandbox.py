@@ -1,10 +1,12 @@
 """The sandbox comes and goes without a trace, also when whoever starts it is killed."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,13 +35,30 @@ def traces() -> list[str]:
     return [line for line in found if any(mark in line for mark in marks)]
 
 
-def test_starting_twice_is_harmless_and_stopping_leaves_nothing() -> None:
+def recorded(sandbox: Sandbox) -> dict[str, Any]:
+    """Component -> its process."""
+    records: dict[str, Any] = json.loads((Path(sandbox.status().logs).parent / "processes.json").read_text())
+    return records
+
+
+def test_starting_adds_what_is_missing_and_else_changes_nothing_and_stopping_leaves_nothing() -> None:
     sandbox = Sandbox(NAME)
     try:
-        sandbox.start(images=True)
-        processes = (Path(sandbox.status().logs).parent / "processes.json").read_text()
+        sandbox.start(images=True, metrics=False)
+        bare = recorded(sandbox)
+        assert sandbox.status().running
+        assert sandbox.status().not_started == ["metrics-server", "kwok"]
         assert command("start").wait() == 0
-        assert (Path(sandbox.status().logs).parent / "processes.json").read_text() == processes
+        whole = recorded(sandbox)
+        assert whole.keys() - bare.keys() == {"metrics-server"}
+        assert bare.items() <= whole.items()
+        sandbox.start(fake_nodes=True)
+        assert recorded(sandbox).keys() - whole.keys() == {"kwok"}
+        assert sandbox.status().components["kwok"]
+        assert sandbox.status().not_started == []
+        whole = recorded(sandbox)
+        assert command("start", "--fake-nodes").wait() == 0
+        assert recorded(sandbox) == whole
         assert command("status").wait() == 0
         assert traces() != []
     finally:

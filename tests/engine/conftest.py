@@ -15,7 +15,7 @@ FAKE_NODES = 3
 @pytest.fixture(scope="session")
 def cluster(worker_id: str) -> Iterator[Cluster]:
     sandbox = Sandbox(f"engine-{worker_id}")  # a cluster for each of pytest-xdist's workers
-    sandbox.start()
+    sandbox.start(fake_nodes=True)
     try:
         cluster = Cluster(sandbox.env())
         # Nothing is to run for real here: the images of these tests do not exist.

@@ -1,3 +1,0 @@
-module homeport/sandbox/pause
-
-go 1.26.0
