@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from homeport.specs.environment import REGISTRY_VARIABLE
+from homeport.specs.overrides import REGISTRY_VARIABLE
 from sandbox import archive, build, cgroups, components, engine, machine, network, processes
 from sandbox.certificates import Authority, signing_key
 from sandbox.components import Component

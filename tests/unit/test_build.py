@@ -59,9 +59,9 @@ def test_what_a_build_needs_of_the_machine_and_does_not_find(stack: Path, monkey
     args = ModelImageArgs(model=release.model, environment=environment, folder=f"{stack}/rose", version="1")
     monkeypatch.setenv("PIP_CERT", "/absent.pem")
     with pytest.raises(SpecError) as error:
-        ModelImage("iris", args)
+        ModelImage("rose", args)
     assert [str(problem) for problem in error.value.problems] == [
-        f'args.folder: found "{stack}/rose", accepted: the folder of the model (no such folder: {stack}/rose)',
+        f'rose.folder: found "{stack}/rose", accepted: the folder of the model (no such folder: {stack}/rose)',
         'PIP_CERT: found "/absent.pem", accepted: path of a file (no such file)',
     ]
 

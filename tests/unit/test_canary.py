@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from homeport import Canary, Environment, Model, ModelServiceArgs, Release, SpecError, Stack, manifests, violations
-from homeport.components.model_service import release_args, release_of
+from homeport.components.model_service import release_of
 from homeport.manifests import resources
 from homeport.manifests.routing import url
 from homeport.specs.live_models import CanaryVersion
@@ -153,21 +153,28 @@ def test_canary_adds_its_own_names_and_changes_none() -> None:
 
 
 def test_arguments_of_the_component_make_the_same_release() -> None:
-    assert replace(release_of(release_args(release())), peers=()) == release()
+    canary = {"version": "4", "weight": 10}
+    args = ModelServiceArgs(model=MODEL, environment=ENVIRONMENT, version="3", canary=canary)
+    assert replace(release_of("iris", args), peers=()) == release()
+    assert release_of(
+        "iris", {**args, "canary": {**canary, "image": "elsewhere.example.com/iris:4"}}
+    ).canary == replace(CANARY, image="elsewhere.example.com/iris:4")
 
 
 @pytest.mark.parametrize(
     ("canary", "message"),
     [
-        ({"version": "4"}, "args.canary.weight: missing, accepted: Percent of the requests"),
-        ({"version": "4", "weight": 100}, "args.canary.weight: found 100, accepted: 99 or less"),
+        ({"version": "4"}, "iris.canary.weight: missing, accepted: Percent of the requests"),
+        ({"version": "4", "weight": 100}, "iris.canary.weight: found 100, accepted: 99 or less"),
+        ({"version": "4", "weight": 1, "shadow": 1}, "iris.canary.shadow: unknown field, accepted: version, digest, "),
+        ("4", 'iris.canary: found "4", accepted: a mapping of fields'),
         ({"version": "3", "weight": 1}, 'iris.canary.version: found "3", accepted: another version than that of'),
     ],
 )
 def test_mistake_in_the_canary_of_a_program_is_named(canary: Any, message: str) -> None:
     given = {"model": MODEL, "environment": ENVIRONMENT, "version": "3", "canary": canary}
     with pytest.raises(SpecError) as error:
-        release_of(cast("ModelServiceArgs", given))
+        release_of("iris", cast("ModelServiceArgs", given))
     assert str(error.value.problems[0]).startswith(message)
 
 

@@ -12,7 +12,6 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto.resource_pb2 import RegisterResourceResponse
 
 from homeport import Canary, Environment, Model, ModelService, Release, violations
-from homeport.components.model_service import release_args
 from homeport.manifests import CONCERNS, Stage, manifests, resources
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
@@ -179,7 +178,7 @@ def test_pulumi_is_told_the_names_and_the_order(
 ) -> None:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def deploy() -> None:
-        ModelService("home", release_args(release(model, environment, canary)))
+        ModelService.of("home", release(model, environment, canary))
 
     deploy()
     assert recorder.asked["home"].type == "homeport:index:ModelService"

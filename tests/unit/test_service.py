@@ -21,26 +21,26 @@ def args(**changed: Any) -> ModelServiceArgs:
 
 
 def test_mappings_become_specs() -> None:
-    release = release_of(args())
+    release = release_of("home", args())
     assert (release.model.name, release.image) == ("iris", "registry.example.com/iris:1")
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"model": MODEL | {"cpu": 1}}, "model.cpu: unknown field, accepted: name, owner, "),
-        ({"environment": {}}, "environment.cluster: missing, accepted: The cluster."),
-        ({"version": "a/b"}, 'args.version: found "a/b", accepted: at most 63 letters, digits, `_`, `.` and `-`'),
-        ({"peers": [{}]}, "peers[0].name: missing, accepted: "),
+        ({"model": MODEL | {"cpu": 1}}, "home.model.cpu: unknown field, accepted: name, owner, "),
+        ({"environment": {}}, "home.environment.cluster: missing, accepted: The cluster."),
+        ({"version": "a/b"}, 'home.version: found "a/b", accepted: at most 63 letters, digits, `_`, `.` and `-`'),
+        ({"peers": [{}]}, "home.peers[0].name: missing, accepted: "),
         (
             {"model": MODEL | {"scale": {"max": 9}}, "environment": ENVIRONMENT | {"limits": {"replicas": 2}}},
-            "iris.scale.max: found 9 replicas, accepted: 2 or fewer (limits.replicas)",
+            "home.model.scale.max: found 9 replicas, accepted: 2 or fewer (limits.replicas)",
         ),
     ],
 )
 def test_mistake_in_arguments_is_named(changed: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError) as error:
-        release_of(args(**changed))
+        release_of("home", args(**changed))
     assert str(error.value.problems[0]).startswith(message)
 
 
@@ -65,11 +65,14 @@ def test_a_model_that_is_built_needs_its_image() -> None:
         "images": {"registry": "registry.example.com", "bases": {"python": "r.example.com/p:1"}}
     }
     with pytest.raises(SpecError) as error:
-        release_of(args(model=model, environment=environment))
+        release_of("home", args(model=model, environment=environment))
     assert str(error.value) == (
-        'args.image: missing for "1", accepted: the image that is built of `build`: ModelImage(...).ref'
+        'home.image: missing for "1", accepted: the image that is built of `build`: ModelImage(...).ref'
     )
-    assert release_of(args(model=model, environment=environment, image="r.example.com/iris@sha256:0")).built is None
+    assert (
+        release_of("home", args(model=model, environment=environment, image="r.example.com/iris@sha256:0")).built
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ def test_a_model_that_is_built_needs_its_image() -> None:
 def test_command_shows_the_logs_of_one_version(context: str | None, there: str) -> None:
     gateway = {"name": "public", "namespace": "gateway", "host": "{model}.example.com"}
     where = ENVIRONMENT | {"gateway": gateway, "namespace": "ml-{model}"}
-    made = release_of(args(environment=where, canary={"version": "2", "weight": 5}))
+    made = release_of("home", args(environment=where, canary={"version": "2", "weight": 5}))
     commands = [logs_command(each, context) for each in manifests(made) if each["kind"] == "Deployment"]
     selector = "--selector=app.kubernetes.io/instance={},app.kubernetes.io/version={} --tail=20 --prefix"
     start = f"kubectl logs {there}--namespace=ml-iris "
