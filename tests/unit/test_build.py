@@ -66,6 +66,27 @@ def test_what_a_build_needs_of_the_machine_and_does_not_find(stack: Path, monkey
     ]
 
 
+@pytest.mark.parametrize(
+    ("model", "images", "field"),
+    [
+        ({"image": "registry.example.com/iris"}, {}, "model.build"),
+        ({"build": {"base": "python-2"}}, {}, "model.build.base"),
+        ({"build": {"files": ["absent.py"]}}, {}, "model.build.files[0]"),
+        ({"build": {}}, {"bases": {}}, "version"),
+        ({"build": {}}, {"registry": "!"}, "environment.images.registry"),
+    ],
+)
+def test_mistake_in_the_arguments_of_an_image_is_named(
+    tmp_path: Path, model: dict[str, object], images: dict[str, object], field: str
+) -> None:
+    images = {"registry": "registry.example.com", "bases": {"python-3.11": "registry.example.com/base:1"}} | images
+    environment = {"cluster": {"identifier": "dev"}, "images": images}
+    spec = {"name": "iris", "owner": "ds"} | model
+    with pytest.raises(SpecError) as error:
+        ModelImage("rose", ModelImageArgs(model=spec, environment=environment, folder=str(tmp_path), version="1"))
+    assert [problem.field for problem in error.value.problems] == [f"rose.{field}"]
+
+
 def test_a_version_with_a_digest_is_used_as_it_is(stack: Path) -> None:
     # Also where nothing is built, so that what a build would need does not matter.
     environment = "images: {registry: registry.example.com/models}\nrequire: {digest: true}\n"

@@ -1,11 +1,12 @@
 """The component's boundary; what it deploys is tested against a real engine."""
 
+import re
 import subprocess
 import sys
 from typing import Any, cast
 
 import pytest
-from pulumi.provider.experimental.analyzer import Analyzer
+from pulumi.provider.experimental.analyzer import Analyzer, PropertyType
 
 from homeport import ModelServiceArgs, SpecError, manifests
 from homeport.components.model_image import ModelImage
@@ -44,10 +45,61 @@ def test_mistake_in_arguments_is_named(changed: dict[str, object], message: str)
     assert str(error.value.problems[0]).startswith(message)
 
 
+GATEWAY = {"gateway": {"name": "public", "namespace": "gateway", "host": "{model}.example.com"}}
+STRICT = ENVIRONMENT | GATEWAY | {"require": {"digest": True}}
+CANARY = {"version": "2", "weight": 5}
+PINNED = {
+    "image": "registry.example.com/iris@sha256:0",
+    "canary": CANARY | {"image": "registry.example.com/iris@sha256:1"},
+}
+WEIGHED = MODEL | {"weights": {"image": "registry.example.com/weights"}}
+BUILT = {"name": "iris", "owner": "ds", "build": {}}
+BUILDER = ENVIRONMENT | GATEWAY | {"images": {"registry": "r.example.com", "bases": {"python": "r.example.com/p:1"}}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "arguments"),
+    [
+        ({"environment": STRICT, "canary": CANARY}, ["image", "canary.image"]),
+        ({"environment": ENVIRONMENT, "canary": CANARY}, ["canary"]),
+        ({"environment": STRICT, **PINNED, "version": "2"}, ["canary.version"]),
+        ({"environment": STRICT, **PINNED, "model": WEIGHED}, ["weights", "canary.weights"]),
+        (
+            {"environment": STRICT, **PINNED, "model": WEIGHED, "weights": {"version": "7"}},
+            ["weights.digest", "canary.weights"],
+        ),
+        ({"environment": BUILDER, "model": BUILT}, ["image"]),
+        (
+            {"environment": BUILDER, "model": BUILT, "image": "r.example.com/iris@sha256:0", "canary": CANARY},
+            ["canary.image"],
+        ),
+        (
+            {"model": MODEL | {"calls": ["rose"], "secrets": [{"name": "token", "reason": "a"}]}},
+            ["model.secrets[0].name", "model.calls[0]"],
+        ),
+    ],
+)
+def test_what_is_refused_is_named_by_the_argument(changed: dict[str, object], arguments: list[str]) -> None:
+    with pytest.raises(SpecError) as error:
+        release_of("home", args(**changed))
+    assert [problem.field for problem in error.value.problems] == [f"home.{argument}" for argument in arguments]
+    known = ModelServiceArgs.__annotations__
+    assert [argument for argument in arguments if re.split(r"[.\[]", argument)[0] not in known] == []
+
+
 def test_other_languages_can_pass_the_arguments() -> None:
     component = Analyzer("homeport").analyze([ModelService])["component_definitions"]["ModelService"]
     assert set(component.inputs) == {"model", "environment", "version", "image", "commit", "peers", "canary", "weights"}
     assert {name for name, of in component.inputs.items() if not of.optional} == {"model", "environment", "version"}
+    # Which type a checker sees is no concern of theirs: any value, or a list of such.
+    assert {name for name, of in component.inputs.items() if of.ref == "pulumi.json#/Any"} == {
+        "model",
+        "environment",
+        "canary",
+        "weights",
+    }
+    peers = component.inputs["peers"]
+    assert (peers.type, peers.items and peers.items.ref) == (PropertyType.ARRAY, "pulumi.json#/Any")
     assert set(component.outputs) == {"namespace", "url", "version", "image", "canaryImage", "serviceAccount"}
     image = Analyzer("homeport").analyze([ModelImage])["component_definitions"]["ModelImage"]
     assert {name for name, of in image.inputs.items() if not of.optional} == {
@@ -56,6 +108,7 @@ def test_other_languages_can_pass_the_arguments() -> None:
         "folder",
         "version",
     }
+    assert {name for name, of in image.inputs.items() if of.ref == "pulumi.json#/Any"} == {"model", "environment"}
     assert set(image.outputs) == {"ref"}
 
 
