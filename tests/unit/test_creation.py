@@ -185,7 +185,8 @@ def test_the_rules_are_asked_once_of_each_model(
     images = {"registry": "registry.example.com", "bases": {"python": "registry.example.com/python:1"}}
     (tmp_path / "environment.yaml").write_text(json.dumps(CLUSTER | {"images": images}))
     live = {}
-    for name, made in {"iris": {"image": "registry.example.com/iris"}, "rose": {"build": {}}}.items():
+    models: dict[str, dict[str, Any]] = {"iris": {"image": "registry.example.com/iris"}, "rose": {"build": {}}}
+    for name, made in models.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.yaml").write_text(json.dumps({"name": name, "owner": "ds"} | made))
         live[name] = live_entry("1", spec=f"{name}/model.yaml")
