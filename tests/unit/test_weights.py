@@ -110,7 +110,7 @@ def test_canary_may_be_of_the_same_code_with_other_weights() -> None:
     assert replace(release_of("seer", args), peers=()) == made
     same = replace(made, canary=Canary("3", "i", 10, SEVEN))
     assert said(same) == [
-        ("canary.version", 'found "3", accepted: another version than that of `stable` or of its weights')
+        ("canary.version", 'found "3", accepted: another version than the stable one, or other weights')
     ]
 
 
