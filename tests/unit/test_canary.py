@@ -168,7 +168,10 @@ def test_arguments_of_the_component_make_the_same_release() -> None:
         ({"version": "4", "weight": 100}, "iris.canary.weight: found 100, accepted: 99 or less"),
         ({"version": "4", "weight": 1, "shadow": 1}, "iris.canary.shadow: unknown field, accepted: version, digest, "),
         ("4", 'iris.canary: found "4", accepted: a mapping of fields'),
-        ({"version": "3", "weight": 1}, 'iris.canary.version: found "3", accepted: another version than the stable one'),
+        (
+            {"version": "3", "weight": 1},
+            'iris.canary.version: found "3", accepted: another version than the stable one',
+        ),
     ],
 )
 def test_mistake_in_the_canary_of_a_program_is_named(canary: Any, message: str) -> None:
