@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from string import Template
 
-from homeport.specs.environment import REGISTRY_VARIABLE
+from homeport.specs.overrides import REGISTRY_VARIABLE
 from sandbox import archive, build, cgroups, components, engine, machine, network, processes
 from sandbox.certificates import Authority, signing_key
 from sandbox.components import Component

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from homeport.specs.environment import CONTEXT_VARIABLE
+from homeport.specs.overrides import CONTEXT_VARIABLE
 from sandbox.paths import cache
 
 # As these tools call the contexts of clusters that they make on this machine.

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from homeport import Release, SpecError, Stack, manifests
-from homeport.specs.environment import CONTEXT_VARIABLE, REGISTRY_VARIABLE
+from homeport import HomeportError, Release, Stack, manifests
+from homeport.specs.overrides import CONTEXT_VARIABLE, REGISTRY_VARIABLE
 from sandbox import Sandbox, SandboxError, build, clusters, components, engine, events, jobs, own_pulumi
 from sandbox.image import push_base
 from sandbox.parts import CLUSTER
@@ -110,7 +110,7 @@ def _bring_metrics(progress: Progress) -> None:
 
 def _fill_own_registry(progress: Progress) -> None:
     images = Stack.read(ROOT / "stacks" / STACK).environment.images
-    registry = images.location if images else ""
+    registry = images.registry if images else ""
     try:
         push_base(registry, cache(), progress.say)
     except (OSError, http.client.HTTPException) as error:
@@ -245,7 +245,7 @@ def main() -> None:
     jobs.end_in_order()
     try:
         app(prog_name="python -m sandbox.demo", standalone_mode=True)
-    except (SandboxError, SpecError) as error:
+    except (SandboxError, HomeportError) as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print("[red]error:[/red]", escape(str(error)))
         sys.exit(1)
 

@@ -12,7 +12,7 @@ from homeport.release import Canary, Release
 from homeport.rules.one_release import violations
 from homeport.specs.environment import Environment
 from homeport.specs.model import Model
-from homeport.specs.problems import Problem, SpecError
+from homeport.specs.problems import HomeportError, Problem, SpecError
 from homeport.stack import Stack
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Canary",
     "Environment",
+    "HomeportError",
     "Model",
     "ModelImage",
     "ModelImageArgs",

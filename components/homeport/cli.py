@@ -20,11 +20,11 @@ from homeport.commands import history as histories
 from homeport.commands import init as beginning
 from homeport.commands import recover as recovery
 from homeport.commands import render as rendering
-from homeport.commands.errors import CommandError, UsageError
+from homeport.commands.errors import UsageError
 from homeport.commands.stacks import chosen, read, stack_folder
 from homeport.output.text import Line
 from homeport.specs import schemas
-from homeport.specs.problems import SpecError
+from homeport.specs.problems import HomeportError
 
 FAILED = 1
 """Exit code: problems were found in what people wrote, or it could not be done."""
@@ -282,7 +282,7 @@ def _exit_codes() -> Iterator[None]:
         yield
     except UsageError as error:
         raise typer.BadParameter(str(error), param_hint=error.parameter) from None
-    except (CommandError, SpecError) as error:
+    except HomeportError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(FAILED) from None
 

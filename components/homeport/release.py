@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from homeport.nodes import Nodes, offered
+from homeport.provenance import UNKNOWN
 from homeport.specs.environment import Claim, Environment, Identity, Relax, SecretSource, Trigger
 from homeport.specs.fields import Demand
-from homeport.specs.live_models import LiveVersion, LiveWeights
+from homeport.specs.live_models import CanaryVersion, LiveVersion, LiveWeights
 from homeport.specs.model import CANARY_SUFFIX, Gpu, Model
 
 
@@ -34,7 +35,7 @@ class Release:
     version: str
     image: Any
     """Full reference of the image: text, or a Pulumi Output of it."""
-    commit: str = "unknown"
+    commit: str = UNKNOWN
     """Git commit that last changed what is said about this release."""
     peers: Sequence[Model] = ()
     """The environment's other models, among them those that call this one and those that it calls."""
@@ -46,6 +47,23 @@ class Release:
     """Version of the weights, if they are in an image of their own."""
     secret_values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Values of secrets by name, in base64: Pulumi Outputs. Empty where nobody knows them, as when files are rendered."""
+
+    @classmethod
+    def of(
+        cls, model: Model, environment: Environment, stable: LiveVersion, canary: CanaryVersion | None = None
+    ) -> Self:
+        """The release of what is live, with each image from the model's repository."""
+        image, tried = image_reference(model, environment, stable), None
+        if canary:
+            reference = image_reference(model, environment, canary)
+            tried = Canary(canary.version, reference, canary.percent, canary.weights)
+        return cls(model, environment, stable.version, image, canary=tried, weights=stable.weights)
+
+    def with_image(self, image: Any, *, canary: bool = False) -> Self:
+        """The same with another image, of the canary if so asked."""
+        if canary and self.canary:
+            return replace(self, canary=replace(self.canary, image=image))
+        return replace(self, image=image)
 
     @property
     def instance(self) -> str:
@@ -146,7 +164,7 @@ class Release:
 
 def repository(model: Model, environment: Environment) -> str:
     """Repository of a model's image: its own, or the one in which the environment keeps what is built of its folder."""
-    folder = f"{environment.images.location}/" if environment.images else ""
+    folder = f"{environment.images.registry}/" if environment.images else ""
     return model.image or f"{folder}{model.name}"
 
 

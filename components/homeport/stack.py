@@ -1,28 +1,33 @@
 """A stack: the files of one environment, read into releases."""
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from homeport.provenance import Commits
-from homeport.release import Canary, Release, image_reference
+from homeport.release import Release
 from homeport.rules.cycles import cycles
 from homeport.rules.files import missing_files
 from homeport.rules.one_release import violations
+from homeport.rules.places import Files
 from homeport.rules.totals import total_violations
+from homeport.rules.violation import Violation
 from homeport.specs.documents import Document
 from homeport.specs.environment import Environment
 from homeport.specs.fields import Spec
-from homeport.specs.live_models import CanaryVersion, LiveModels
+from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
-from homeport.specs.problems import Location, Problem, SpecError, dotted
+from homeport.specs.overrides import Override, overridden
+from homeport.specs.problems import Problem, SpecError
 
 if TYPE_CHECKING:
     from homeport.components.model_service import ModelService
 
 S = TypeVar("S", bound=Spec)
+T = TypeVar("T")
+P = ParamSpec("P")
 
 ENVIRONMENT_FILE = "environment.yaml"
 MODELS_FILE = "models.yaml"
@@ -34,56 +39,65 @@ class Stack:
 
     environment: Environment
     releases: tuple[Release, ...]
-    files: tuple[Path, ...] = ()
+    files: Files
     """Where all of it is written."""
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    """The folder of each model, by its name."""
+    overrides: tuple[Override, ...] = ()
+    """What the environment has from variables instead of from its file."""
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
         """Read `environment.yaml`, `models.yaml` and every `model.yaml` that it names.
 
+        HOMEPORT_CONTEXT and HOMEPORT_REGISTRY override what the environment says.
+
         Raises:
             SpecError: With all problems of all files: unreadable, not as the specs say, or beyond what the
-                environment allows.
+                environment allows; and of the two variables.
         """
         problems: list[Problem] = []
-        environment = _load(Path(folder) / ENVIRONMENT_FILE, Environment, problems)
-        live = _load(Path(folder) / MODELS_FILE, LiveModels, problems)
+        here = _collected(problems, _environment, Path(folder) / ENVIRONMENT_FILE)
+        live = _collected(problems, _load, Path(folder) / MODELS_FILE, LiveModels)
         models = dict(_models(*live, problems)) if live else {}
-        if environment is None or live is None:
+        if here is None or live is None:
             raise SpecError(problems)
-        releases = tuple(_releases(environment, live, models))
-        for release in releases:
-            problems += _violations(release, live[0], models[release.model.name][0])
-        problems += _cycles(models)
-        for violation in total_violations(environment[1].limits.total, releases):
-            problems.append(environment[0].problem(violation.field, violation.message))
+        document, environment, overrides = here
+        files = Files(document, live[0], {name: document for name, (document, _) in models.items()})
+        releases = tuple(_releases(environment, live[1], {name: model for name, (_, model) in models.items()}, files))
+        problems += _problems(environment, releases, files)
         if problems:
             raise SpecError(problems)
-        files = [environment[0].path, live[0].path, *(document.path for document, _ in models.values())]
-        folders = {name: document.path.parent for name, (document, _) in models.items()}
-        return cls(environment[1], releases, tuple(dict.fromkeys(files)), folders)
+        return cls(environment, releases, files, overrides)
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
 
         Raises:
-            SpecError: The stack's configuration lacks values of secrets; with all of them.
+            SpecError: The stack's configuration lacks values of secrets, or this machine a file that builds of images
+                need; with all of them.
         """
         # The one way from here to the components, taken when it is used: reading needs no Pulumi.
         from homeport.components.deploy import deploy
 
-        return deploy(self.environment, self.releases, self.folders)
+        return deploy(self.environment, self.releases, self.files)
 
 
-def _load(path: Path, spec: type[S], problems: list[Problem]) -> tuple[Document, S] | None:
+def _collected(problems: list[Problem], read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """What `read` returns; if it cannot, None, and why is among the problems."""
     try:
-        document = Document.read(path)
-        return document, document.validate(spec)
+        return read(*args, **kwargs)
     except SpecError as error:
         problems += error.problems
         return None
+
+
+def _load(path: Path, spec: type[S]) -> tuple[Document, S]:
+    document = Document.read(path)
+    return document, document.validate(spec)
+
+
+def _environment(path: Path) -> tuple[Document, Environment, tuple[Override, ...]]:
+    document, environment = _load(path, Environment)
+    return document, *overridden(environment, os.environ)
 
 
 def _models(
@@ -94,7 +108,7 @@ def _models(
         if not path.is_file():
             message = f'found "{entry.spec}", accepted: path of a model.yaml (no such file: {path})'
             problems.append(document.problem(("models", name, "spec"), message))
-        elif (loaded := _load(path, Model, problems)) and loaded[1].name != name:
+        elif (loaded := _collected(problems, _load, path, Model)) and loaded[1].name != name:
             message = f'found "{name}", accepted: "{loaded[1].name}", the name that {entry.spec} states'
             problems.append(document.problem(("models", name), message))
         elif loaded:
@@ -102,31 +116,15 @@ def _models(
 
 
 def _releases(
-    environment: tuple[Document, Environment],
-    live: tuple[Document, LiveModels],
-    models: Mapping[str, tuple[Document, Model]],
+    environment: Environment, live: LiveModels, models: Mapping[str, Model], files: Files
 ) -> Iterator[Release]:
-    peers = _peers({name: model for name, (_, model) in models.items()})
-    shared = environment[0].path
-    commits = Commits([shared, *(document.path for document, _ in models.values())], live[0].path)
-    for name, (document, model) in models.items():
-        entry = live[1].models[name]
-        yield Release(
-            model=model,
-            environment=environment[1],
-            version=entry.stable.version,
-            image=image_reference(model, environment[1], entry.stable),
-            commit=commits.last_commit([document.path, shared], live[0].lines(("models", name))),
-            peers=peers[name],
-            canary=_canary(model, environment[1], entry.canary),
-            weights=entry.stable.weights,
-        )
-
-
-def _canary(model: Model, environment: Environment, live: CanaryVersion | None) -> Canary | None:
-    if live is None:
-        return None
-    return Canary(live.version, image_reference(model, environment, live), live.percent, live.weights)
+    peers = _peers(models)
+    shared = files.environment.path
+    commits = Commits([shared, *(document.path for document in files.models.values())], files.live.path)
+    for name, model in models.items():
+        entry = live.models[name]
+        commit = commits.last_commit([files.models[name].path, shared], files.live.lines(("models", name)))
+        yield replace(Release.of(model, environment, entry.stable, entry.canary), commit=commit, peers=peers[name])
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
@@ -145,21 +143,15 @@ def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
     return {name: list(found.values()) for name, found in peers.items()}
 
 
-def _violations(release: Release, live: Document, model: Document) -> Iterator[Problem]:
-    build = release.model.build if release.built else None
-    files = missing_files(build, model.path.parent) if build else ()
-    for violation in (*files, *violations(release)):
-        if violation.live:
-            yield live.problem(("models", release.model.name, *violation.field), violation.message)
-        else:
-            # Named, for the same file may be live in several environments, and its path need not tell whose it is.
-            field = dotted((release.model.name, *violation.field))
-            yield Problem(violation.message, model.path, model.line(violation.field), field)
-
-
-def _cycles(models: Mapping[str, tuple[Document, Model]]) -> Iterator[Problem]:
-    for ring in cycles({name: model.calls for name, (_, model) in models.items()}):
-        document, model = models[ring[0]]
-        place: Location = ("calls", model.calls.index(ring[1]))
+def _problems(environment: Environment, releases: tuple[Release, ...], files: Files) -> Iterator[Problem]:
+    """What the environment refuses, of each release and of all together."""
+    models = {release.model.name: release.model for release in releases}
+    for release in releases:
+        name, build = release.model.name, release.model.build if release.built else None
+        missing = missing_files(build, files.folder(name)) if build else ()
+        yield from (files.problem(violation, name) for violation in (*missing, *violations(release)))
+    for ring in cycles({name: model.calls for name, model in models.items()}):
         message = f"found the cycle {' -> '.join(ring)}, accepted: calls that never lead back to their caller"
-        yield Problem(message, document.path, document.line(place), dotted((model.name, *place)))
+        place = ("calls", models[ring[0]].calls.index(ring[1]))
+        yield files.problem(Violation(place, message), ring[0])
+    yield from map(files.problem, total_violations(environment.limits.total, releases))

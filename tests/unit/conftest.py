@@ -2,7 +2,7 @@
 
 import pytest
 
-from homeport.specs.environment import CONTEXT_VARIABLE, REGISTRY_VARIABLE
+from homeport.specs.overrides import CONTEXT_VARIABLE, REGISTRY_VARIABLE
 
 
 @pytest.fixture(autouse=True)

@@ -59,11 +59,32 @@ def test_what_a_build_needs_of_the_machine_and_does_not_find(stack: Path, monkey
     args = ModelImageArgs(model=release.model, environment=environment, folder=f"{stack}/rose", version="1")
     monkeypatch.setenv("PIP_CERT", "/absent.pem")
     with pytest.raises(SpecError) as error:
-        ModelImage("iris", args)
+        ModelImage("rose", args)
     assert [str(problem) for problem in error.value.problems] == [
-        f'args.folder: found "{stack}/rose", accepted: the folder of the model (no such folder: {stack}/rose)',
+        f'rose.folder: found "{stack}/rose", accepted: the folder of the model (no such folder: {stack}/rose)',
         'PIP_CERT: found "/absent.pem", accepted: path of a file (no such file)',
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "images", "field"),
+    [
+        ({"image": "registry.example.com/iris"}, {}, "model.build"),
+        ({"build": {"base": "python-2"}}, {}, "model.build.base"),
+        ({"build": {"files": ["absent.py"]}}, {}, "model.build.files[0]"),
+        ({"build": {}}, {"bases": {}}, "version"),
+        ({"build": {}}, {"registry": "!"}, "environment.images.registry"),
+    ],
+)
+def test_mistake_in_the_arguments_of_an_image_is_named(
+    tmp_path: Path, model: dict[str, object], images: dict[str, object], field: str
+) -> None:
+    images = {"registry": "registry.example.com", "bases": {"python-3.11": "registry.example.com/base:1"}} | images
+    environment = {"cluster": {"identifier": "dev"}, "images": images}
+    spec = {"name": "iris", "owner": "ds"} | model
+    with pytest.raises(SpecError) as error:
+        ModelImage("rose", ModelImageArgs(model=spec, environment=environment, folder=str(tmp_path), version="1"))
+    assert [problem.field for problem in error.value.problems] == [f"rose.{field}"]
 
 
 def test_a_version_with_a_digest_is_used_as_it_is(stack: Path) -> None:

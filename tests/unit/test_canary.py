@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from homeport import Canary, Environment, Model, ModelServiceArgs, Release, SpecError, Stack, manifests, violations
-from homeport.components.model_service import release_args, release_of
+from homeport.components.model_service import release_of
 from homeport.manifests import resources
 from homeport.manifests.routing import url
 from homeport.specs.live_models import CanaryVersion
@@ -153,21 +153,31 @@ def test_canary_adds_its_own_names_and_changes_none() -> None:
 
 
 def test_arguments_of_the_component_make_the_same_release() -> None:
-    assert replace(release_of(release_args(release())), peers=()) == release()
+    canary = {"version": "4", "percent": 10}
+    args = ModelServiceArgs(model=MODEL, environment=ENVIRONMENT, version="3", canary=canary)
+    assert replace(release_of("iris", args), peers=()) == release()
+    assert release_of(
+        "iris", {**args, "canary": {**canary, "image": "elsewhere.example.com/iris:4"}}
+    ).canary == replace(CANARY, image="elsewhere.example.com/iris:4")
 
 
 @pytest.mark.parametrize(
     ("canary", "message"),
     [
-        ({"version": "4"}, "args.canary.percent: missing, accepted: How much of the requests"),
-        ({"version": "4", "percent": 100}, "args.canary.percent: found 100, accepted: 99 or less"),
-        ({"version": "3", "percent": 1}, 'iris.canary.version: found "3", accepted: another version than that of'),
+        ({"version": "4"}, "iris.canary.percent: missing, accepted: How much of the requests"),
+        ({"version": "4", "percent": 100}, "iris.canary.percent: found 100, accepted: 99 or less"),
+        ({"version": "4", "percent": 1, "shadow": 1}, "iris.canary.shadow: unknown field, accepted: version, digest, "),
+        ("4", 'iris.canary: found "4", accepted: a mapping of fields'),
+        (
+            {"version": "3", "percent": 1},
+            'iris.canary.version: found "3", accepted: another version than the stable one',
+        ),
     ],
 )
 def test_mistake_in_the_canary_of_a_program_is_named(canary: Any, message: str) -> None:
     given = {"model": MODEL, "environment": ENVIRONMENT, "version": "3", "canary": canary}
     with pytest.raises(SpecError) as error:
-        release_of(cast("ModelServiceArgs", given))
+        release_of("iris", cast("ModelServiceArgs", given))
     assert str(error.value.problems[0]).startswith(message)
 
 
@@ -245,7 +255,7 @@ def test_canary_needs_a_gateway_that_has_a_name(tmp_path: Path, gateway: str) ->
     [
         (
             BESIDE.replace('"4"', '"3"'),
-            'canary.version: found "3", accepted: another version than that of `stable`',
+            'canary.version: found "3", accepted: another version than the stable one',
         ),
         (
             '    canary: {version: "4", percent: 10}\n',

@@ -54,6 +54,43 @@ def test_check_shows_whose_updates_cost_capacity(repository: Path) -> None:
     assert homeport("check", "dev").stdout.splitlines()[-1] == "dev: iris serves with 2 of 3 replicas during updates"
 
 
+def test_check_tells_what_variables_override(repository: Path) -> None:
+    (repository / "stacks" / "dev" / "environment.yaml").write_text(ENVIRONMENT + "images: {registry: r.example.com}\n")
+    variables = {"HOMEPORT_REGISTRY": "127.0.0.1:5000", "HOMEPORT_CONTEXT": "kind"}
+    assert homeport("check", env=variables).stdout == (
+        "dev: ok, 1 model, 11 objects, from 3 files\n"
+        "dev: cluster.context is kind (HOMEPORT_CONTEXT)\n"
+        "dev: cluster.identifier is kind (HOMEPORT_CONTEXT)\n"
+        "dev: images.registry is 127.0.0.1:5000 (HOMEPORT_REGISTRY)\n"
+        "prod: ok, 1 model, 11 objects, from 3 files\n"
+        "prod: cluster.context is kind (HOMEPORT_CONTEXT)\n"
+        "prod: cluster.identifier is kind (HOMEPORT_CONTEXT)\n"
+    )
+    (dev,) = json.loads(homeport("check", "dev", "-o", "json", env=variables).stdout)["stacks"]
+    assert dev["overrides"][-1] == {
+        "variable": "HOMEPORT_REGISTRY",
+        "field": "images.registry",
+        "value": "127.0.0.1:5000",
+    }
+    github = homeport("check", "dev", "-o", "github", env=variables).stdout
+    assert "::notice::dev: images.registry is 127.0.0.1:5000 (HOMEPORT_REGISTRY)\n" in github
+
+
+def test_check_refuses_a_variable_as_it_does_a_field(repository: Path) -> None:
+    (repository / "stacks" / "dev" / "environment.yaml").write_text(ENVIRONMENT + "images: {registry: r.example.com}\n")
+    (repository / "iris.yaml").write_text(MODEL + "startup: 3\n")
+    result = homeport("check", "dev", env={"HOMEPORT_REGISTRY": "not a registry!"})
+    assert result.exit_code == 1
+    variable, field, end = result.stdout.splitlines()
+    assert variable == (
+        'HOMEPORT_REGISTRY: found "not a registry!", accepted: a registry, or a folder in it, such as '
+        "registry.example.com/models [dev]"
+    )
+    assert field.startswith("iris.yaml:4: startup: unknown field")
+    assert end == "dev: 2 problems"
+    assert homeport("render", "dev", env={"HOMEPORT_REGISTRY": "not a registry!"}).exit_code == 1
+
+
 def refusal(result: Result) -> str:
     """The message of a usage error, without the frame around it."""
     assert result.exit_code == 2
@@ -112,6 +149,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "files": ["stacks/dev/environment.yaml", "stacks/dev/models.yaml", "iris.yaml"],
                 "models": {"iris": "1"},
                 "objects": 11,
+                "overrides": [],
                 "relaxed": {},
                 "in_place": {},
                 "problems": [],
@@ -122,6 +160,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "files": [],
                 "models": {},
                 "objects": 0,
+                "overrides": [],
                 "relaxed": {},
                 "in_place": {},
                 "problems": [

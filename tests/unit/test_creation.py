@@ -1,8 +1,10 @@
 """The order in which objects are created and the names that Pulumi knows them by: both are parts of what is deployed."""
 
 import asyncio
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -11,11 +13,14 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto.resource_pb2 import RegisterResourceResponse
 
-from homeport import Canary, Environment, Model, ModelService, Release, violations
-from homeport.components.model_service import release_args
+import homeport.rules.images as image_rules
+from homeport import Canary, Environment, Model, ModelService, Release, Stack, stack, violations
+from homeport.components import model_image, model_service
 from homeport.manifests import CONCERNS, Stage, manifests, resources
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
+from homeport.rules.violation import Violation
+from tests.support import live_entry
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 CLUSTER = {"cluster": {"identifier": "prod"}}
@@ -173,13 +178,49 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     loop.close()
 
 
+def test_the_rules_are_asked_once_of_each_model(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the files of a stack to its resources, a model that is built among them."""
+    images = {"registry": "registry.example.com", "bases": {"python": "registry.example.com/python:1"}}
+    (tmp_path / "environment.yaml").write_text(json.dumps(CLUSTER | {"images": images}))
+    live = {}
+    models: dict[str, dict[str, Any]] = {"iris": {"image": "registry.example.com/iris"}, "rose": {"build": {}}}
+    for name, made in models.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.yaml").write_text(json.dumps({"name": name, "owner": "ds"} | made))
+        live[name] = live_entry("1", spec=f"{name}/model.yaml")
+    (tmp_path / "models.yaml").write_text(json.dumps({"models": live}))
+    asked: list[tuple[str, str]] = []
+
+    def counted(what: str, rule: Callable[[Release], list[Violation]]) -> Callable[[Release], list[Violation]]:
+        def ask(release: Release) -> list[Violation]:
+            asked.append((what, release.model.name))
+            return rule(release)
+
+        return ask
+
+    for module, rule in ((stack, "violations"), (model_service, "violations"), (model_image, "build_violations")):
+        monkeypatch.setattr(module, rule, counted("one release", getattr(module, rule)))
+    monkeypatch.setattr(image_rules, "build_violations", counted("build", image_rules.build_violations))
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def deploy() -> None:
+        Stack.read(tmp_path).deploy()
+
+    deploy()
+    assert sorted(asked) == [(what, name) for what in ("build", "one release") for name in ("iris", "rose")]
+    components = {name: each.type for name, each in recorder.asked.items() if each.type.startswith("homeport:")}
+    assert components["iris"] == "homeport:index:ModelService"
+
+
 @pytest.mark.parametrize(("model", "environment", "canary", "expected"), CASES.values(), ids=CASES)
 def test_pulumi_is_told_the_names_and_the_order(
     recorder: Recorder, model: dict[str, Any], environment: dict[str, Any], canary: bool, expected: Expected
 ) -> None:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def deploy() -> None:
-        ModelService("home", release_args(release(model, environment, canary)))
+        ModelService.of("home", release(model, environment, canary))
 
     deploy()
     assert recorder.asked["home"].type == "homeport:index:ModelService"

@@ -1,6 +1,7 @@
 """Rendered files: complete, stable, and nothing else is touched."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ from ruamel.yaml import YAML
 
 from homeport import Environment, Model, Release, Stack, manifests
 from homeport.commands.render import HEADER, ForeignFileError, render, rendered, write
+from homeport.rules.places import Files
+from homeport.specs.documents import Document
 
 MODEL = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris"})
 ENVIRONMENT = Environment.model_validate({"cluster": {"identifier": "x"}})
+NOWHERE = Files(Document(Path("environment.yaml"), {}), Document(Path("models.yaml"), {}), {})
 
 
 def release(image: Any = "registry.example.com/iris:1", model: Model = MODEL) -> Release:
@@ -34,9 +38,9 @@ def test_objects_begin_as_people_know_them() -> None:
 
 def test_one_file_a_model_and_always_the_same() -> None:
     other = MODEL.model_copy(update={"name": "a-rose"})
-    stack = Stack(ENVIRONMENT, (release(), release(model=other)))
+    stack = Stack(ENVIRONMENT, (release(), release(model=other)), NOWHERE)
     assert list(render(stack)) == ["a-rose.yaml", "iris.yaml"]
-    assert render(stack) == render(Stack(ENVIRONMENT, stack.releases[::-1]))
+    assert render(stack) == render(replace(stack, releases=stack.releases[::-1]))
 
 
 def test_image_that_only_pulumi_knows_is_a_visible_placeholder() -> None:

@@ -1,8 +1,10 @@
 """Secrets: asked for by the model, given by the environment, mounted as files, and shown nowhere."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -10,9 +12,11 @@ import pytest
 from pulumi.runtime import config as configuration
 from pydantic import ValidationError
 
-from homeport import Environment, Model, Release, Stack, manifests, violations
+from homeport import Environment, Model, ModelService, Release, SpecError, Stack, manifests, violations
 from homeport.commands.render import rendered
-from homeport.components.secret_values import config_problems, secret_values
+from homeport.components.secret_values import config_violations, secret_values
+from homeport.rules.violation import Violation
+from tests.support import live_entry
 
 MODEL: dict[str, Any] = {
     "name": "seer",
@@ -25,10 +29,12 @@ SOURCES: dict[str, Any] = {
     "licence": {"external": {"store": "company", "key": "ml/licences", "property": "seer"}},
 }
 
+ENVIRONMENT: dict[str, Any] = {"cluster": {"identifier": "x"}, "secrets": {"seer": SOURCES}}
+
 
 def release(sources: Any = SOURCES, model: Any = None, values: Any = None) -> Release:
     spec = Model.model_validate(MODEL | (model or {}))
-    here = Environment.model_validate({"cluster": {"identifier": "x"}, "secrets": {"seer": sources}})
+    here = Environment.model_validate(ENVIRONMENT | {"secrets": {"seer": sources}})
     return Release(spec, here, "3", "registry.example.com/seer:3", secret_values=values or {})
 
 
@@ -162,7 +168,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize(
-    ("settings", "secrets", "found"),
+    ("settings", "hidden", "found"),
     [
         ({}, [], "no value"),
         ({"shop:features-password": ""}, ["shop:features-password"], "no value"),
@@ -170,22 +176,32 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_value_that_is_missing_or_in_plain_text_is_told_with_the_command(
-    settings: dict[str, str], secrets: list[str], found: str
+    settings: dict[str, str], hidden: list[str], found: str, tmp_path: Path
 ) -> None:
-    configuration.set_all_config(settings, secrets)
-    (problem,) = config_problems(release())
-    assert str(problem) == (
-        f"seer.secrets[0]: found {found} in the stack's configuration (shop:features-password), accepted: "
+    configuration.set_all_config(settings, hidden)
+    (violation,) = config_violations(release())
+    said = (
+        f"found {found} in the stack's configuration (shop:features-password), accepted: "
         "`pulumi config set --secret features-password --stack prod`"
     )
-    with pytest.raises(ValueError, match="pulumi config set --secret features-password"):
-        Stack(release().environment, (release(),)).deploy()
+    assert violation == Violation(("secrets", 0), said)
+
+    (tmp_path / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
+    (tmp_path / "models.yaml").write_text(json.dumps({"models": {"seer": live_entry("3")}}))
+    secrets = "secrets:\n- {name: features, reason: a}\n- {name: licence, reason: a}\n"
+    (tmp_path / "model.yaml").write_text("name: seer\nowner: ds\nimage: registry.example.com/seer\n" + secrets)
+    with pytest.raises(SpecError) as error:
+        Stack.read(tmp_path).deploy()
+    assert str(error.value) == f"{tmp_path}/model.yaml:5: seer.secrets[0]: {said}"
+    with pytest.raises(SpecError) as error:
+        ModelService("oracle", {"model": MODEL, "environment": ENVIRONMENT, "version": "3"})
+    assert str(error.value) == f"oracle.model.secrets[0]: {said}"
 
 
 @pytest.mark.usefixtures("stack")
 def test_value_that_is_a_secret_is_accepted() -> None:
     configuration.set_all_config({"shop:features-password": "hunter2"}, ["shop:features-password"])
-    assert config_problems(release()) == []
+    assert config_violations(release()) == []
 
 
 @pytest.mark.usefixtures("stack")

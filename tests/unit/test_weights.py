@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from homeport import Canary, Environment, Model, Release, SpecError, Stack, manifests, violations
-from homeport.components.model_service import release_args, release_of
+from homeport import Canary, Environment, Model, ModelServiceArgs, Release, SpecError, Stack, manifests, violations
+from homeport.components.model_service import release_of
 from homeport.specs.live_models import LiveWeights
 from homeport.stack import MODELS_FILE
 
@@ -104,10 +104,13 @@ def test_canary_may_be_of_the_same_code_with_other_weights() -> None:
     )
     references = [pod(made, name)["volumes"][1]["image"]["reference"] for name in ("seer", "seer-canary")]
     assert references == [f"{REPOSITORY}:7@{DIGEST}", f"{REPOSITORY}:8"]
-    assert replace(release_of(release_args(made)), peers=()) == made
+    weights = {"version": "7", "digest": DIGEST}
+    canary = {"version": "3", "percent": 10, "weights": {"version": "8"}}
+    args = ModelServiceArgs(model=made.model, environment=made.environment, version="3", weights=weights, canary=canary)
+    assert replace(release_of("seer", args), peers=()) == made
     same = replace(made, canary=Canary("3", "i", 10, SEVEN))
     assert said(same) == [
-        ("canary.version", 'found "3", accepted: another version than that of `stable` or of its weights')
+        ("canary.version", 'found "3", accepted: another version than the stable one, or other weights')
     ]
 
 

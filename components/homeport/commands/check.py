@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from homeport.commands.stacks import by_problem, shown
 from homeport.manifests import manifests
 from homeport.output import github
 from homeport.output.text import Line, count
+from homeport.specs.overrides import Override
 from homeport.specs.problems import Problem, SpecError
 from homeport.stack import Stack
 
@@ -31,6 +32,8 @@ class Checked:
     in_place: Mapping[str, int] | None = None
     """Models whose update stops a replica before it starts a new one, with their fewest replicas; None if there are
     problems."""
+    overrides: tuple[Override, ...] = ()
+    """What the environment has from variables instead of from its file."""
 
 
 def check(folder: Path) -> Checked:
@@ -42,7 +45,8 @@ def check(folder: Path) -> Checked:
     models = {release.model.name: release.version for release in stack.releases}
     objects = sum(len(manifests(release)) for release in stack.releases)
     in_place = {each.model.name: each.replicas[0] for each in stack.releases if each.updates_in_place}
-    return Checked(folder.name, (), stack.files, models, objects, stack.environment.relax.reasons, in_place)
+    relaxed = stack.environment.relax.reasons
+    return Checked(folder.name, (), tuple(stack.files.paths), models, objects, relaxed, in_place, stack.overrides)
 
 
 def summary(stack: Checked) -> str:
@@ -53,10 +57,14 @@ def summary(stack: Checked) -> str:
     return f"{stack.name}: ok, {count(len(models), 'model')}, {stack.objects} objects, from {count(files, 'file')}"
 
 
-def relaxations(stack: Checked) -> list[str]:
-    """One line on each control that does not hold, and on each model whose updates take from what it serves."""
-    relaxed = [f"{stack.name}: relaxed {name}: {reason}" for name, reason in (stack.relaxed or {}).items()]
-    return relaxed + [f"{stack.name}: {name} {_during_update(least)}" for name, least in (stack.in_place or {}).items()]
+def notices(stack: Checked) -> Iterator[str]:
+    """One line on each variable that overrides a file, control that does not hold, and update that takes replicas."""
+    for override in stack.overrides:
+        yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
+    for name, reason in (stack.relaxed or {}).items():
+        yield f"{stack.name}: relaxed {name}: {reason}"
+    for name, least in (stack.in_place or {}).items():
+        yield f"{stack.name}: {name} {_during_update(least)}"
 
 
 def _during_update(least: int) -> str:
@@ -69,7 +77,7 @@ def as_text(stacks: Sequence[Checked]) -> Iterator[Line]:
         yield Line(shown(problem, names), "red")
     for stack in stacks:
         yield Line(summary(stack), None if stack.problems else "green")
-        yield from (Line(line, "yellow") for line in relaxations(stack))
+        yield from (Line(line, "yellow") for line in notices(stack))
 
 
 def as_github(stacks: Sequence[Checked]) -> Iterator[Line]:
@@ -78,7 +86,7 @@ def as_github(stacks: Sequence[Checked]) -> Iterator[Line]:
         message = ": ".join(filter(None, [problem.field, problem.message]))
         yield Line(github.error(message, title=", ".join(names), file=problem.file, line=problem.line))
     for stack in stacks:
-        yield from (Line(github.notice(line)) for line in relaxations(stack))
+        yield from (Line(github.notice(line)) for line in notices(stack))
         yield Line(summary(stack))
 
 
@@ -99,6 +107,7 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "files": [str(path) for path in stack.files],
         "models": stack.models or {},
         "objects": stack.objects,
+        "overrides": [asdict(override) for override in stack.overrides],
         "relaxed": stack.relaxed or {},
         "in_place": stack.in_place or {},
         "problems": [

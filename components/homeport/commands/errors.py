@@ -1,7 +1,9 @@
 """Why a command ends without having done what it was asked for."""
 
+from homeport.specs.problems import HomeportError
 
-class CommandError(Exception):
+
+class CommandError(HomeportError):
     """It cannot be done; the text says why and what would help."""
 
 

@@ -2,23 +2,27 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 from urllib.parse import quote
 
 import pulumi
 import pulumi_docker_build as docker_build
 
+from homeport.components.arguments import EnvironmentLike, ModelLike
 from homeport.images.build_context import BuildContext, prepare
 from homeport.provenance import origin
-from homeport.release import Release, repository
+from homeport.release import Release
 from homeport.rules.files import missing_files
 from homeport.rules.images import build_violations
+from homeport.rules.places import Arguments
+from homeport.rules.violation import Violation
 from homeport.specs.documents import Document, parse
 from homeport.specs.environment import Environment, Images, PipVariable
 from homeport.specs.live_models import LiveVersion
-from homeport.specs.model import Build, Model
-from homeport.specs.problems import Problem, SpecError, dotted
+from homeport.specs.model import Model
+from homeport.specs.problems import Location, Problem, SpecError
 
 TYPE = "homeport:index:ModelImage"
 """Part of the URN of everything built, so it never changes."""
@@ -26,13 +30,16 @@ TYPE = "homeport:index:ModelImage"
 _PROJECT = "Pulumi.yaml"
 _FILES: set[PipVariable] = {"PIP_CERT", "PIP_CONFIG_FILE"}
 
+_ARGUMENTS: Mapping[Location, Location] = {("stable", "digest"): ("version",)}
+"""Arguments by what `models.yaml` calls them, where the names differ: a version has a digest once it is built."""
+
 
 class ModelImageArgs(TypedDict):
     """What a ModelImage is made from. Plain types only: Pulumi passes them between languages."""
 
-    model: Any
+    model: ModelLike
     """A Model with a `build`, or a mapping of its fields."""
-    environment: Any
+    environment: EnvironmentLike
     """An Environment with `images`, or a mapping of its fields."""
     folder: str
     """The model's folder, in which its `model.yaml` is."""
@@ -52,10 +59,23 @@ class ModelImage(pulumi.ComponentResource):
     """Reference of the image by its digest: `registry.example.com/models/iris@sha256:...`."""
 
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        model, build, images, release = _read(args)
+        self._declare(name, *_read(name, args), opts)
+
+    @classmethod
+    def of(cls, name: str, release: Release, folder: Path, opts: pulumi.ResourceOptions | None = None) -> Self:
+        """The image of a release that is checked already, as a stack's are, from the folder of its model."""
+        image = cls.__new__(cls)
+        image._declare(name, release, folder, opts)
+        return image
+
+    def _declare(self, name: str, release: Release, folder: Path, opts: pulumi.ResourceOptions | None) -> None:
+        build, images = release.model.build, release.environment.images
+        # Otherwise the rules refuse it.
+        assert build is not None  # noqa: S101
+        assert images is not None  # noqa: S101
         super().__init__(TYPE, name, None, opts)
         target = release.image.removesuffix(f":{release.version}")
-        context = prepare(model, build, images, Path(args["folder"]))
+        context = prepare(release.model, build, images, folder)
         image = docker_build.Image(
             name,
             context=docker_build.BuildContextArgs(location=_shown(context.folder)),
@@ -83,29 +103,34 @@ class ModelImage(pulumi.ComponentResource):
         self.register_outputs({"ref": self.ref})
 
 
-def _read(args: ModelImageArgs) -> tuple[Model, Build, Images, Release]:
-    model, environment = parse(Model, args["model"], "model"), parse(Environment, args["environment"], "environment")
-    version = parse(LiveVersion, {"version": args["version"]}, "args").version
-    release = Release(model, environment, version, f"{repository(model, environment)}:{version}")
-    problems = [Problem(each.message, field=dotted((model.name, *each.field))) for each in build_violations(release)]
-    build, images, folder = model.build, environment.images, Path(args["folder"])
+def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
+    """The release whose image is to be built, checked, and the folder of its model."""
+    arguments = Arguments(name, _ARGUMENTS)
+    model = parse(Model, args["model"], arguments.name("model"))
+    environment = parse(Environment, args["environment"], arguments.name("environment"))
+    release = Release.of(model, environment, parse(LiveVersion, {"version": args["version"]}, name))
+    folder, refused = Path(args["folder"]), build_violations(release)
+    problems: list[Problem] = []
     if not folder.is_dir():
         message = f'found "{folder}", accepted: the folder of the model (no such folder: {folder.resolve()})'
-        problems.append(Problem(message, field="args.folder"))
-    elif build is None:
-        problems.append(Problem("missing, accepted: how the image is built", field=f"{model.name}.build"))
+        problems.append(Problem(message, field=arguments.name("folder")))
+    elif model.build is None:
+        refused.append(Violation(("build",), "missing, accepted: how the image is built"))
     else:
-        problems += [
-            Problem(each.message, field=dotted((model.name, *each.field))) for each in missing_files(build, folder)
-        ]
-    problems += [
+        refused += missing_files(model.build, folder)
+    problems = [*map(arguments.problem, refused), *problems, *machine_problems(environment)]
+    if problems:
+        raise SpecError(problems)
+    return release, folder
+
+
+def machine_problems(environment: Environment) -> list[Problem]:
+    """Files of this machine that every build of the environment needs, and that are not there."""
+    return [
         Problem(f'found "{os.environ[variable]}", accepted: path of a file (no such file)', field=variable)
-        for variable in (images.pip if images else ())
+        for variable in (environment.images.pip if environment.images else ())
         if variable in _FILES and not Path(os.environ.get(variable) or ".").exists()
     ]
-    if problems or build is None or images is None:
-        raise SpecError(problems)
-    return model, build, images, release
 
 
 def _shown(path: Path) -> str:

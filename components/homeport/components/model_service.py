@@ -4,24 +4,27 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 
 import pulumi
 from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking, policy, rbac
+from pydantic import Field
 
-from homeport.components.provider import context
-from homeport.components.secret_values import secret_values
+from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
+from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Manifest, Resource, Stage, resources
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
 from homeport.manifests.routing import url
 from homeport.provenance import UNKNOWN
-from homeport.release import Canary, Release, image_reference
+from homeport.release import Release
 from homeport.rules.one_release import violations
+from homeport.rules.places import Arguments
+from homeport.rules.violation import Violation
 from homeport.specs.documents import parse
 from homeport.specs.environment import Environment
 from homeport.specs.live_models import CanaryVersion, LiveVersion
 from homeport.specs.model import Model
-from homeport.specs.problems import Problem, SpecError, dotted
+from homeport.specs.problems import Location, SpecError
 
 TYPE = "homeport:index:ModelService"
 """Part of the URN of everything deployed, so it never changes."""
@@ -42,13 +45,21 @@ RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
 }
 
+_ARGUMENTS: Mapping[Location, Location] = {
+    ("stable", "digest"): ("image",),
+    ("stable", "weights"): ("weights",),
+    ("stable", "weights", "digest"): ("weights", "digest"),
+    ("canary", "digest"): ("canary", "image"),
+}
+"""Arguments by what `models.yaml` calls them, where the names differ."""
+
 
 class ModelServiceArgs(TypedDict):
     """What a ModelService is made from. Plain types only: Pulumi passes them between languages."""
 
-    model: Any
+    model: ModelLike
     """A Model, or a mapping of its fields."""
-    environment: Any
+    environment: EnvironmentLike
     """An Environment, or a mapping of its fields."""
     version: str
     """Version of the model, such as "3": a label's value, at most 63 characters."""
@@ -56,12 +67,12 @@ class ModelServiceArgs(TypedDict):
     """Full reference of the image. Default: the model's repository with the version as tag."""
     commit: NotRequired[str]
     """Git commit of the specs, kept in the audit annotations. Default: unknown."""
-    peers: NotRequired[list[Any]]
+    peers: NotRequired[ModelsLike]
     """Models (or mappings of their fields) that this model calls or that call it. Default: none."""
-    canary: NotRequired[Any]
+    canary: NotRequired[Fields | None]
     """A version that takes a part of the requests: a mapping with its `version`, its `percent` of them and, as
     above, its `image` and its `weights`. Default: none."""
-    weights: NotRequired[Any]
+    weights: NotRequired[Fields | None]
     """Version of the weights where they are in an image of their own: a mapping with `version` and perhaps `digest`."""
 
 
@@ -87,7 +98,16 @@ class ModelService(pulumi.ComponentResource):
     """Name of the model's ServiceAccount."""
 
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        release = release_of(args)
+        self._declare(name, release_of(name, args), opts)
+
+    @classmethod
+    def of(cls, name: str, release: Release, opts: pulumi.ResourceOptions | None = None) -> Self:
+        """The service of a release that is checked already, as a stack's are: its rules, and its secrets."""
+        service = cls.__new__(cls)
+        service._declare(name, release, opts)
+        return service
+
+    def _declare(self, name: str, release: Release, opts: pulumi.ResourceOptions | None) -> None:
         release = replace(release, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
         made = self._children(name, release)
@@ -111,7 +131,7 @@ class ModelService(pulumi.ComponentResource):
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
             if resource.stage is Stage.WORKLOAD:
-                command = logs_command(resource.manifest, context(release.environment))
+                command = logs_command(resource.manifest, release.environment.cluster.context)
                 options.hooks = self._on_failure(f"{name}-{resource.name}-logs", command)
             if resource.seconds is not None:
                 limit = f"{resource.seconds}s"
@@ -137,57 +157,44 @@ def logs_command(workload: Manifest, context: str | None) -> str:
     return shlex.join(["kubectl", "logs", *there, *which, "--tail=20", "--prefix"])
 
 
-def release_args(release: Release) -> ModelServiceArgs:
-    """The arguments that make a ModelService of a release."""
-    return ModelServiceArgs(
-        model=release.model,
-        environment=release.environment,
-        version=release.version,
-        image=release.image,
-        commit=release.commit,
-        peers=list(release.peers),
-        canary=vars(release.canary) if release.canary else None,
-        weights=release.weights,
-    )
+class _Canary(CanaryVersion):
+    """The canary of a program, which may name its image."""
+
+    image: Any = Field(default=None, description="Full reference of the image.")
 
 
-def release_of(args: ModelServiceArgs) -> Release:
-    """The release that arguments describe.
+def release_of(name: str, args: ModelServiceArgs) -> Release:
+    """The release that the arguments of the component of this name describe, checked.
 
     Raises:
-        SpecError: They are not valid, or ask for more than the environment allows.
+        SpecError: They are not valid, ask for more than the environment allows, or for secrets that the stack's
+            configuration does not have.
     """
-    model = parse(Model, args["model"], "model")
-    environment = parse(Environment, args["environment"], "environment")
-    live = parse(LiveVersion, {"version": args["version"], "weights": args.get("weights")}, "args")
-    release = Release(
-        model=model,
-        environment=environment,
-        version=live.version,
-        image=args.get("image", image_reference(model, environment, live)),
-        commit=args.get("commit", UNKNOWN),
-        peers=[parse(Model, peer, f"peers[{index}]") for index, peer in enumerate(args.get("peers", []))],
-        canary=_canary(model, environment, args.get("canary")),
-        weights=live.weights,
-    )
-    if release.built:
-        message = (
-            f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
-        )
-        raise SpecError([Problem(message, field="args.canary.image" if release.built.suffix else "args.image")])
-    if refused := violations(release):
-        raise SpecError(Problem(each.message, field=dotted((model.name, *each.field))) for each in refused)
+    arguments = Arguments(name, _ARGUMENTS)
+    model = parse(Model, args["model"], arguments.name("model"))
+    environment = parse(Environment, args["environment"], arguments.name("environment"))
+    stable = parse(LiveVersion, {"version": args["version"], "weights": args.get("weights")}, name)
+    stated = args.get("canary")
+    canary = None if stated is None else parse(_Canary, stated, arguments.name("canary"))
+    peers = [parse(Model, peer, arguments.name("peers", index)) for index, peer in enumerate(args.get("peers", ()))]
+    release = replace(Release.of(model, environment, stable, canary), commit=args.get("commit", UNKNOWN), peers=peers)
+    if (image := args.get("image")) is not None:
+        release = release.with_image(image)
+    if canary and canary.image is not None:
+        release = release.with_image(canary.image, canary=True)
+    if refused := _unbuilt(release) or violations(release) or config_violations(release):
+        raise SpecError(map(arguments.problem, refused))
     return release
 
 
-def _canary(model: Model, environment: Environment, args: Mapping[str, Any] | None) -> Canary | None:
-    if args is None:
-        return None
-    stated = {key: value for key, value in args.items() if key != "image"}
-    live = parse(CanaryVersion, stated, "args.canary")
-    return Canary(
-        live.version, args.get("image", image_reference(model, environment, live)), live.percent, live.weights
+def _unbuilt(release: Release) -> list[Violation]:
+    """A program names the image that it has built: nothing here builds one."""
+    if release.built is None:
+        return []
+    message = (
+        f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
     )
+    return [Violation(("canary" if release.built.suffix else "stable", "digest"), message, source="live")]
 
 
 def _typed(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:

@@ -6,35 +6,34 @@ import pulumi
 from pulumi.runtime.config import is_config_secret
 
 from homeport.release import Release
-from homeport.specs.problems import Problem, SpecError, dotted
+from homeport.rules.violation import Violation
 
 
 def secret_values(release: Release) -> dict[str, pulumi.Output[str]]:
     """Values by name, in base64, and secrets to Pulumi still: encrypted in its state, hidden in what it prints.
 
-    Raises:
-        SpecError: Some are not set, or are set in plain text.
+    The release must have no `config_violations`.
     """
-    if problems := config_problems(release):
-        raise SpecError(problems)
     config = pulumi.Config()
     return {name: config.require_secret(key).apply(_base64) for name, key in _keys(release).items()}
 
 
-def config_problems(release: Release) -> list[Problem]:
+def config_violations(release: Release) -> list[Violation]:
     """The values that a release needs and the stack does not have as secrets, each with the command that sets it."""
-    config = pulumi.Config()
     places = {secret.name: index for index, secret in enumerate(release.model.secrets)}
-    problems: list[Problem] = []
-    for name, key in _keys(release).items():
-        known, hidden = bool(config.get(key)), is_config_secret(config.full_key(key))
-        if not (known and hidden):
-            found = "in plain text" if known else "no value"
-            command = f"pulumi config set --secret {key} --stack {pulumi.get_stack()}"
-            message = f"found {found} in the stack's configuration ({config.full_key(key)}), accepted: `{command}`"
-            field = dotted((release.model.name, "secrets", places[name]))
-            problems.append(Problem(message, field=field))
-    return problems
+    messages = {name: _refusal(key) for name, key in _keys(release).items()}
+    return [Violation(("secrets", places[name]), message) for name, message in messages.items() if message]
+
+
+def _refusal(key: str) -> str | None:
+    """Why the value of a key cannot be used, and what to do; None if it can."""
+    config = pulumi.Config()
+    known, hidden = bool(config.get(key)), is_config_secret(config.full_key(key))
+    if known and hidden:
+        return None
+    found = "in plain text" if known else "no value"
+    command = f"pulumi config set --secret {key} --stack {pulumi.get_stack()}"
+    return f"found {found} in the stack's configuration ({config.full_key(key)}), accepted: `{command}`"
 
 
 def _keys(release: Release) -> dict[str, str]:

@@ -26,13 +26,13 @@ def build_violations(release: Release) -> list[Violation]:
             f'found "{release.version}" without a digest beside canary "{release.canary.version}", accepted: sha256:... '
             "of its image, for the model's folder has one content, and the canary is it"
         )
-        found.append(Violation(("stable", "digest"), message, live=True))
+        found.append(Violation(("stable", "digest"), message, source="live"))
     if not images.bases:
         message = (
             f'found "{built.version}" without a digest, accepted: sha256:... of an image, for none is built here '
             "(images.bases)"
         )
-        return [*found, Violation((_entry(built), "digest"), message, live=True)]
+        return [*found, Violation((_entry(built), "digest"), message, source="live")]
     if not build.dockerfile and images.base(build.base) is None:
         asked = f'"{build.base}"' if build.base else "none"
         message = f"found {asked}, accepted: {listed(images.bases)} (images.bases)"
@@ -53,7 +53,7 @@ def _image(release: Release) -> list[Violation]:
             message = (
                 f'found image "{track.image}" without a digest, accepted: sha256:... of the image (require.digest)'
             )
-            found.append(Violation((_entry(track), "digest"), message, live=True))
+            found.append(Violation((_entry(track), "digest"), message, source="live"))
     return found
 
 
@@ -68,13 +68,13 @@ def _weights(release: Release) -> list[Violation]:
         place: Location = ("canary" if track.suffix else "stable", "weights")
         if image and track.weights is None:
             message = f"found nothing, accepted: the version of {image}, which the model takes its weights from"
-            found.append(Violation(place, message, live=True))
+            found.append(Violation(place, message, source="live"))
         elif track.weights and not image:
             message = f'found version "{track.weights.version}", accepted: none, for the model has no `weights.image`'
-            found.append(Violation(place, message, live=True))
+            found.append(Violation(place, message, source="live"))
         elif track.weights and release.environment.require.digest and not track.weights.digest:
             message = f'found version "{track.weights.version}" without a digest, accepted: sha256:... of the image'
-            found.append(Violation((*place, "digest"), f"{message} (require.digest)", live=True))
+            found.append(Violation((*place, "digest"), f"{message} (require.digest)", source="live"))
     return found
 
 

@@ -144,11 +144,11 @@ def _canary(release: Release) -> list[Violation]:
     if release.canary and release.environment.host_of(release.model.name) is None:
         reason = "a Gateway divides the requests, and the environment names none (gateway.name, gateway.host)"
         message = f'found version "{release.canary.version}", accepted: no canary, for {reason}'
-        found.append(Violation(("canary",), message, live=True))
+        found.append(Violation(("canary",), message, source="live"))
     if release.canary and (release.canary.version, release.canary.weights) == (release.version, release.weights):
-        message = f'found "{release.version}", accepted: another version than that of `stable`'
-        message += " or of its weights" if release.weights else ""
-        found.append(Violation(("canary", "version"), message, live=True))
+        message = f'found "{release.version}", accepted: another version than the stable one'
+        message += ", or other weights" if release.weights else ""
+        found.append(Violation(("canary", "version"), message, source="live"))
     return found
 
 

@@ -21,7 +21,7 @@ class Use(NamedTuple):
 
 
 def total_violations(limits: TotalLimits, releases: Sequence[Release]) -> list[Violation]:
-    """Totals that are exceeded. `field` is that of the environment, for no single model is the one at fault."""
+    """Totals that are exceeded, each at its field of the environment, because no single model is at fault."""
     return list(_violations(limits, releases))
 
 
@@ -54,6 +54,5 @@ def _violation(name: str, asked: str, found: str, limit: str, uses: Sequence[Use
     models = ", ".join(use.shown for use in largest[:SHOWN])
     rest = f", and {len(largest) - SHOWN} models more" if len(largest) > SHOWN else ""
     place: Location = ("limits", "total", name)
-    return Violation(
-        place, f"found {found} for all models together ({asked}: {models}{rest}), accepted: {limit} or less"
-    )
+    message = f"found {found} for all models together ({asked}: {models}{rest}), accepted: {limit} or less"
+    return Violation(place, message, source="environment")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from homeport.specs.problems import Location
 
@@ -11,9 +12,9 @@ class Violation:
     """Something that is asked for and the environment does not allow."""
 
     field: Location
-    """Field of the model; of its entry among the live models, such as `stable`, if `live`."""
     message: str
-    live: bool = False
+    source: Literal["model", "live", "environment"] = "model"
+    """What has the field: the model, its entry among the live models (as `stable.digest`), or the environment."""
 
 
 def listed(names: Iterable[str]) -> str:

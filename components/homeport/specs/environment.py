@@ -34,15 +34,10 @@ from homeport.specs.fields import (
     Spec,
     Version,
 )
+from homeport.specs.overrides import overridden
 
 _CREDENTIALS = re.compile("password|secret|token|api_?key|access_?key", re.IGNORECASE)
 _CREDENTIALS_IN_URL = re.compile("://[^/@]*:[^/@]*@")
-
-CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
-"""Variable that names another context of the kubeconfig than the environment does."""
-
-REGISTRY_VARIABLE = "HOMEPORT_REGISTRY"
-"""Variable that names another registry for built images than the environment does."""
 
 PipVariable = Literal["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_CONFIG_FILE"]
 
@@ -61,7 +56,9 @@ class Cluster(Spec):
     """The cluster of an environment."""
 
     context: str | None = Field(
-        default=None, description="Context in the kubeconfig. Default: its current one. HOMEPORT_CONTEXT overrides it."
+        default=None,
+        description="Context in the kubeconfig. Default: its current one. HOMEPORT_CONTEXT overrides it, and the "
+        "`identifier` too.",
     )
     identifier: str = Field(
         min_length=1,
@@ -328,15 +325,10 @@ class Images(Spec):
         default=None, description="Version of homeport-server in built images. Default: that of homeport."
     )
 
-    @property
-    def location(self) -> str:
-        """The registry that is used: the variable's before the file's."""
-        return os.environ.get(REGISTRY_VARIABLE) or self.registry
-
     def base(self, name: str | None) -> str | None:
         """Reference of the base image that a model asks for, or of the only one; None if that does not tell."""
         found = self.bases.get(name) if name else next(iter(self.bases.values())) if len(self.bases) == 1 else None
-        return found and found.replace("{registry}", self.location)
+        return found and found.replace("{registry}", self.registry)
 
 
 Reason = Annotated[str, Field(min_length=1)]
@@ -571,9 +563,11 @@ class Environment(Spec):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read an `environment.yaml`.
+        """Read an `environment.yaml`, with what HOMEPORT_CONTEXT and HOMEPORT_REGISTRY override in it.
 
         Raises:
-            SpecError: The file is missing, is not YAML or is not an environment; names each problem's line and field.
+            SpecError: The file is missing, is not YAML or is not an environment, or a variable has a value that its
+                field does not accept; names each problem's line and field, or the variable.
         """
-        return Document.read(Path(path)).validate(cls)
+        environment, _ = overridden(Document.read(Path(path)).validate(cls), os.environ)
+        return environment

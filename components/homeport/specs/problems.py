@@ -24,7 +24,11 @@ class Problem:
         return ": ".join(part for part in (place, self.field, self.message) if part)
 
 
-class SpecError(ValueError):
+class HomeportError(Exception):
+    """Base of all errors that homeport raises on purpose; the text says what is wrong and what to do."""
+
+
+class SpecError(HomeportError):
     """What people wrote cannot be used; `problems` has all of it, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
