@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from homeport.commands.errors import CommandError
-from homeport.images.build_context import has_hashes
+from homeport.images.requirements import has_hashes
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
 """Names the server's package in another way than the default: a folder, a wheel or a requirement."""
@@ -88,7 +88,7 @@ def _make(place: Path, requirements: Path | None, python: str, server: str) -> N
         install = [interpreter, "-m", "pip", "install", "--progress-bar=on"]
     if not requirements:
         _run([*install, server])
-    elif uv or not has_hashes(requirements):
+    elif uv or not has_hashes(requirements.read_text(encoding="utf-8")):
         # Both at once, so that versions are found that suit both.
         _run([*install, "--requirement", str(requirements), server])
     else:
