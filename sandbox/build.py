@@ -4,7 +4,6 @@ A built part is a directory in the cache, named by the hash of all that decides 
 rename: what exists is complete.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -12,11 +11,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
+from homeport.files import locked
 from sandbox.errors import SandboxError
 from sandbox.machine import require_go
 from sandbox.parts import Part, flags, key
@@ -106,10 +105,10 @@ class _Build:
         self._begun = time.monotonic()
         self.running = True
         target = directory(self.part)
-        target.parent.mkdir(parents=True, exist_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _locked(target.with_suffix(".lock")):
+            # Two callers never build the same part: the second waits and finds it built.
+            with locked(target.with_suffix(".lock")):
                 if not target.exists():
                     self._build(target)
                     self.seconds = time.monotonic() - self._begun
@@ -167,14 +166,6 @@ class _Build:
         if process.returncode != 0:
             last = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
             raise SandboxError(f"building {self.part.name} failed; the end of {self._log}:\n{last}")
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Two callers never build the same part: the second waits and finds it built."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _go_environment() -> dict[str, str]:

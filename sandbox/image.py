@@ -1,32 +1,27 @@
 """What images are built on, where no public base image can be had: Debian with its Python, and the server's wheel.
 
-Two layers, each kept in the cache under the hash of what it is made from; the tools are Debian's debootstrap and uv. Own
-code is only what no tool does without a daemon and reproducibly: tar files with nothing of the moment in them, and the
-two small JSON documents of an OCI image, put into a registry as its protocol says.
+Two layers, each kept in the cache under the hash of what it is made from; the tools are Debian's debootstrap and uv. What
+no tool does reproducibly and without a daemon is in `oci`.
 """
 
 import gzip
 import hashlib
-import http.client
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock
-
-from sandbox import machine
+from homeport.files import locked, replace
+from sandbox import machine, oci
 from sandbox import progress as console
 from sandbox.errors import SandboxError
+from sandbox.oci import Layer
 
 Progress = Callable[[str], None]
 
@@ -38,8 +33,7 @@ _USER = 65532
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _WHEELS = "opt/homeport/wheels"
 # Grows when this file makes a layer differently from the same inputs; else a cache would hand out the old one.
-_RECIPE = 2
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_RECIPE = 3
 _TRIMMED = (
     "dev/*",
     "proc/*",
@@ -58,19 +52,6 @@ _TRIMMED = (
 )
 
 
-class ImageError(SandboxError):
-    """The image cannot be built; the text says why and what would help."""
-
-
-@dataclass(frozen=True)
-class _Layer:
-    file: Path
-    digest: str
-    """Of the compressed file."""
-    content: str
-    """Digest of what is in it."""
-
-
 def make_base(cache: Path, progress: Progress) -> None:
     """Make the base image, unless it is in the cache: about a minute, once."""
     _base(cache, progress)
@@ -78,22 +59,23 @@ def make_base(cache: Path, progress: Progress) -> None:
 
 def push_base(registry: str, cache: Path, progress: Progress) -> None:
     """Put the base image into a registry without encryption, at `host:port`; what is there already is not sent again."""
-    layers = _base(cache, progress)
-    config, manifest = _image(layers)
-    connection = http.client.HTTPConnection(registry, timeout=60)
-    try:
-        for layer in layers:
-            _push_blob(connection, layer.digest, layer.file)
-        _push_blob(connection, _digest(config), config)
-        _send(connection, "PUT", f"/v2/{NAME}/manifests/{TAG}", manifest, _MANIFEST)
-    finally:
-        connection.close()
+    made = oci.image(
+        _base(cache, progress),
+        {
+            "Env": [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                f"PIP_FIND_LINKS=/{_WHEELS}",
+            ],
+            "Labels": {"org.opencontainers.image.base.name": "debian:bookworm"},
+        },
+    )
+    oci.push(registry, NAME, TAG, made)
 
 
 def environment(requirements: Path, cache: Path, progress: Progress) -> Path:
     """The Python of an environment with exactly the locked libraries: for training, and for tests of the server."""
     store = _store(cache)
-    with FileLock(store / "lock"):
+    with locked(store / "lock"):
         return _environment(requirements, store, progress)
 
 
@@ -106,13 +88,13 @@ def _store(cache: Path) -> Path:
 # What each layer is made of
 
 
-def _base(cache: Path, progress: Progress) -> list[_Layer]:
+def _base(cache: Path, progress: Progress) -> list[Layer]:
     store = _store(cache)
-    with FileLock(store / "lock"):
+    with locked(store / "lock"):
         return [_debian_layer(store, progress), _wheel_layer(store, progress)]
 
 
-def _debian_layer(store: Path, progress: Progress) -> _Layer:
+def _debian_layer(store: Path, progress: Progress) -> Layer:
     key = _key("base", _PACKAGES, platform.machine())
 
     def make(target: Path) -> None:
@@ -131,7 +113,7 @@ def _debian_layer(store: Path, progress: Progress) -> _Layer:
             compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", f"/usr/lib/python{PYTHON}"]
             _run(["chroot", str(root), "python3", *compiling], check=False)
             _settle(root)
-            _write_tar(target, root)
+            oci.write_tar(target, root)
 
     return _layer(store, "base", key, make)
 
@@ -149,7 +131,7 @@ def _settle(root: Path) -> None:
         groups.write(f"homeport:x:{_USER}:\n")
 
 
-def _wheel_layer(store: Path, progress: Progress) -> _Layer:
+def _wheel_layer(store: Path, progress: Progress) -> Layer:
     """The server from this checkout, where pip finds it: it is in no package index."""
     key = _key("wheel", _content(SERVER), _content(SERVER.parent / "pyproject.toml"))
 
@@ -162,7 +144,7 @@ def _wheel_layer(store: Path, progress: Progress) -> _Layer:
             wheels.mkdir(parents=True)
             _run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(source)])
             (wheels / ".gitignore").unlink(missing_ok=True)
-            _write_tar(target, root / "made")
+            oci.write_tar(target, root / "made")
 
     return _layer(store, "wheel", key, make)
 
@@ -184,7 +166,7 @@ def _environment(requirements: Path, store: Path, progress: Progress) -> Path:
 # How a layer is kept
 
 
-def _layer(store: Path, kind: str, key: str, make: Callable[[Path], None]) -> _Layer:
+def _layer(store: Path, kind: str, key: str, make: Callable[[Path], None]) -> Layer:
     """The layer in the cache, made if it is absent. Its digests stand beside it, in a file that appears last."""
     file = store / "layers" / f"{kind}-{key[:16]}.tar.gz"
     digests = file.with_suffix(".json")
@@ -192,107 +174,11 @@ def _layer(store: Path, kind: str, key: str, make: Callable[[Path], None]) -> _L
         file.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=store, prefix="scratch-") as tar:
             make(Path(tar.name))
-            unfinished = file.with_suffix(".new")
-            with gzip.GzipFile(unfinished, "wb", compresslevel=6, mtime=0) as compressed:
+            with gzip.GzipFile(file, "wb", compresslevel=6, mtime=0) as compressed:
                 shutil.copyfileobj(tar, compressed)
-            unfinished.rename(file)
-            _write(digests, json.dumps([_file_digest(file), _file_digest(Path(tar.name))]))
+            replace(digests, json.dumps([oci.digest(file), oci.digest(Path(tar.name))]))
     digest, content = json.loads(digests.read_text())
-    return _Layer(file, digest, content)
-
-
-def _write_tar(target: Path, root: Path) -> None:
-    """Write a folder into a tar file: sorted, one fixed time, and no right to become another user."""
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted(root.rglob("*")):
-            entry = archive.gettarinfo(path, str(path.relative_to(root)))
-            if entry is None:  # a socket
-                continue
-            entry.mtime, entry.uname, entry.gname = 0, "", ""
-            entry.mode &= ~0o6000  # setuid, setgid
-            if entry.isreg():
-                with path.open("rb") as content:
-                    archive.addfile(entry, content)
-            else:
-                archive.addfile(entry)
-
-
-# What an OCI image is, and how a registry is given one
-
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-
-
-def _image(layers: list[_Layer]) -> tuple[bytes, bytes]:
-    """Configuration and manifest."""
-    config = _document(
-        {
-            "created": "1970-01-01T00:00:00Z",
-            "architecture": _ARCHITECTURES[platform.machine()],
-            "os": "linux",
-            "config": {
-                "Env": [
-                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                    f"PIP_FIND_LINKS=/{_WHEELS}",
-                ],
-                "Labels": {"org.opencontainers.image.base.name": "debian:bookworm"},
-            },
-            "rootfs": {"type": "layers", "diff_ids": [layer.content for layer in layers]},
-        }
-    )
-    manifest = _document(
-        {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": {
-                "mediaType": "application/vnd.oci.image.config.v1+json",
-                "digest": _digest(config),
-                "size": len(config),
-            },
-            "layers": [
-                {
-                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
-                    "digest": layer.digest,
-                    "size": layer.file.stat().st_size,
-                }
-                for layer in layers
-            ],
-        }
-    )
-    return config, manifest
-
-
-def _document(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _push_blob(connection: http.client.HTTPConnection, digest: str, content: bytes | Path) -> None:
-    """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs."""
-    connection.request("HEAD", f"/v2/{NAME}/blobs/{digest}")
-    answer = connection.getresponse()
-    answer.read()
-    if answer.status == http.client.OK:
-        return
-    place = _send(connection, "POST", f"/v2/{NAME}/blobs/uploads/", b"")
-    place += f"{'&' if '?' in place else '?'}digest={digest}"
-    if isinstance(content, bytes):
-        _send(connection, "PUT", place, content)
-    else:
-        with content.open("rb") as stream:
-            _send(connection, "PUT", place, stream)
-
-
-def _send(
-    connection: http.client.HTTPConnection, method: str, path: str, body: Any, kind: str = "application/octet-stream"
-) -> str:
-    """The place that the answer names."""
-    # Of a file the length is not known otherwise, and the registry takes no chunks.
-    size = len(body) if isinstance(body, bytes) else os.fstat(body.fileno()).st_size
-    connection.request(method, path, body, {"Content-Type": kind, "Content-Length": str(size)})
-    answer = connection.getresponse()
-    said = answer.read()
-    if answer.status not in {http.client.ACCEPTED, http.client.CREATED}:
-        raise ImageError(f"{method} {path} at the registry: {answer.status} {said.decode(errors='replace')[:500]}")
-    return answer.getheader("Location") or ""
+    return Layer(file, digest, content)
 
 
 # Small helpers
@@ -302,21 +188,12 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join([str(_RECIPE), *parts]).encode()).hexdigest()
 
 
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _file_digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-
-
 def _content(path: Path) -> str:
     """The digest of a file, or of a folder's files with their names."""
     if path.is_file():
-        return _file_digest(path)
+        return oci.digest(path)
     files = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-    return _key(*(f"{file.relative_to(path)} {_file_digest(file)}" for file in files))
+    return _key(*(f"{file.relative_to(path)} {oci.digest(file)}" for file in files))
 
 
 def _interpreter() -> str:
@@ -325,7 +202,7 @@ def _interpreter() -> str:
         return sys.executable
     found = shutil.which(f"python{PYTHON}")
     if not found:
-        raise ImageError(
+        raise SandboxError(
             f"Python {PYTHON} is needed, as the image has; install it, for example: uv python install {PYTHON}"
         )
     return found
@@ -344,17 +221,11 @@ def _run(command: list[str], directory: Path | None = None, *, check: bool = Tru
         env={**os.environ, "PATH": _system_path(), "PYTHONHASHSEED": "0"},
     )
     if check and done.returncode != 0:
-        raise ImageError(f"{' '.join(command[:4])} ... ended with {done.returncode}:\n{done.stdout[-4000:]}")
+        raise SandboxError(f"{' '.join(command[:4])} ... ended with {done.returncode}:\n{done.stdout[-4000:]}")
 
 
 def _system_path() -> str:
     return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-
-
-def _write(file: Path, text: str) -> None:
-    unfinished = file.with_suffix(".writing")
-    unfinished.write_text(text)
-    unfinished.rename(file)
 
 
 def _remove(path: Path) -> None:

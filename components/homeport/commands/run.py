@@ -22,8 +22,9 @@ from homeport.catalogue.container import (
     VARIABLES,
 )
 from homeport.commands.errors import CommandError
-from homeport.commands.run_environment import cache, environment
+from homeport.commands.run_environment import environment
 from homeport.commands.run_limits import Limits, limits
+from homeport.files import cache
 from homeport.rules.files import missing_files
 from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults

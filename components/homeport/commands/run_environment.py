@@ -1,6 +1,5 @@
 """Makes the Python environment of a model: its requirements and the server, kept in the cache for the next time."""
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -8,12 +7,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from homeport.commands.errors import CommandError
+from homeport.files import cache, locked
 from homeport.images.requirements import has_hashes
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
@@ -38,14 +36,6 @@ def server_package() -> str:
     return str(_CHECKOUT) if (_CHECKOUT / "pyproject.toml").is_file() else f"homeport-server=={version('homeport')}"
 
 
-def cache() -> Path:
-    """`$HOMEPORT_CACHE`, else the user's cache directory."""
-    if own := os.environ.get("HOMEPORT_CACHE"):
-        return Path(own).absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
-
-
 def environment(requirements: Path | None, python: str, server: str) -> Path:
     """The Python of the environment, made if it is not in the cache; its tools tell on standard error how it goes.
 
@@ -61,7 +51,7 @@ def environment(requirements: Path | None, python: str, server: str) -> Path:
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     place = cache() / "environments" / key
     complete = place / "complete"
-    with _locked(place):
+    with locked(place.with_suffix(".lock")):
         if not complete.exists():
             shutil.rmtree(place, ignore_errors=True)
             wanted = str(package.resolve()) if package.exists() else server
@@ -115,15 +105,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)
     if done.returncode != 0:
         raise EnvironmentFailedError(f"{' '.join(command)}: ended with {done.returncode}, for the reason above")
-
-
-@contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """Nobody else makes the same environment meanwhile."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _content(path: Path) -> str:
