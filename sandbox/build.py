@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from homeport.files import locked
+from homeport.lock import locked
 from sandbox.errors import SandboxError
 from sandbox.machine import require_go
 from sandbox.parts import Part, flags, key

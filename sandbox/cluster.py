@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from homeport.files import locked
+from homeport.lock import locked
 from homeport.specs.environment import REGISTRY_VARIABLE
 from sandbox import archive, build, cgroups, components, engine, machine, network, processes
 from sandbox.certificates import Authority, signing_key

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from homeport.files import locked, replace
+from homeport.catalogue.container import UID
+from homeport.files import replace
+from homeport.lock import locked
 from sandbox import machine, oci
 from sandbox import progress as console
 from sandbox.errors import SandboxError
@@ -28,8 +30,7 @@ Progress = Callable[[str], None]
 SERVER = Path(__file__).resolve().parent.parent / "components" / "homeport_server" / "homeport_server"
 PYTHON = "3.11"  # Debian 12's own
 NAME = f"base/python-{PYTHON}"
-TAG = "bookworm"
-_USER = 65532
+TAG = "bookworm"  # the release of Debian too
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _WHEELS = "opt/homeport/wheels"
 # Grows when this file makes a layer differently from the same inputs; else a cache would hand out the old one.
@@ -66,7 +67,7 @@ def push_base(registry: str, cache: Path, progress: Progress) -> None:
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                 f"PIP_FIND_LINKS=/{_WHEELS}",
             ],
-            "Labels": {"org.opencontainers.image.base.name": "debian:bookworm"},
+            "Labels": {"org.opencontainers.image.base.name": f"debian:{TAG}"},
         },
     )
     oci.push(registry, NAME, TAG, made)
@@ -102,7 +103,7 @@ def _debian_layer(store: Path, progress: Progress) -> Layer:
         machine.require_root()
         machine.require_packages(machine.IMAGE_PACKAGES, console.Progress())
         with _scratch(store) as root:
-            _run(["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root)])
+            _run(["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", TAG, str(root)])
             for pattern in _TRIMMED:
                 for path in root.glob(pattern):
                     _remove(path)
@@ -126,9 +127,9 @@ def _settle(root: Path) -> None:
     for path in (root / "etc").glob("*-"):  # backups of the user files
         path.unlink()
     with (root / "etc/passwd").open("a") as users:
-        users.write(f"homeport:x:{_USER}:{_USER}::/tmp:/usr/sbin/nologin\n")
+        users.write(f"homeport:x:{UID}:{UID}::/tmp:/usr/sbin/nologin\n")
     with (root / "etc/group").open("a") as groups:
-        groups.write(f"homeport:x:{_USER}:\n")
+        groups.write(f"homeport:x:{UID}:\n")
 
 
 def _wheel_layer(store: Path, progress: Progress) -> Layer:

@@ -1,9 +1,6 @@
-"""Files that several processes share: where they are kept, one at work on them at a time, nothing half written."""
+"""Files that several processes read: where they are kept, and nothing half written."""
 
-import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -13,22 +10,6 @@ def cache() -> Path:
         return Path(own).absolute()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
-
-
-@contextmanager
-def locked(file: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Lets one process, and one thread of it, pass at a time; `waiting` is called if another one is there.
-
-    The kernel holds the lock: that of a killed process is free again. The file stays, for removing it would let two pass.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def replace(file: Path, content: str | bytes) -> None:

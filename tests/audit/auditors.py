@@ -16,7 +16,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from homeport.files import cache, locked
+from homeport.files import cache
+from homeport.lock import locked
 from sandbox import build
 from sandbox.parts import KUBERNETES, KUBERNETES_VERSION
 from tests.audit.parts import KUBE_SCORE, KUBECONFORM, POD_SECURITY

@@ -7,12 +7,13 @@ from threading import Event, Thread
 
 import pytest
 
-from homeport.files import cache, locked, replace
+from homeport.files import cache, replace
+from homeport.lock import locked
 
 HOLDER = """\
 import sys, time
 from pathlib import Path
-from homeport.files import locked
+from homeport.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -11,8 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from homeport.commands.errors import CommandError
-from homeport.files import cache, locked
+from homeport.files import cache
 from homeport.images.requirements import has_hashes
+from homeport.lock import locked
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
 """Names the server's package in another way than the default: a folder, a wheel or a requirement."""
