@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from homeport.lock import locked
 from sandbox import estimate
 from sandbox.errors import SandboxError
-from sandbox.jobs import Job, Stop, locked, run, run_all
+from sandbox.jobs import Job, Stop, run, run_all
 from sandbox.machine import require_go
 from sandbox.parts import Part, flags, key
 from sandbox.paths import cache
@@ -93,9 +94,8 @@ class _Build:
     def run(self, stop: Stop) -> None:
         """Builds, unless another process just did."""
         begun = time.monotonic()
-        self._target.parent.mkdir(parents=True, exist_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self._target.with_suffix(".lock"), stop):
+        with locked(self._target.with_suffix(".lock"), stop.check):
             if self._target.exists():
                 return
             self._build(stop)

@@ -6,20 +6,21 @@ the process namespace takes every other one with it (also the containers), and t
 """
 
 import base64
-import fcntl
 import json
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache as cached
 from functools import partial
 from pathlib import Path
 from string import Template
 
+from homeport.lock import locked
 from homeport.specs.overrides import REGISTRY_VARIABLE
 from sandbox import archive, build, cgroups, components, engine, machine, network, processes
 from sandbox.certificates import Authority, signing_key
@@ -468,17 +469,10 @@ class Sandbox:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-10:]) if log.exists() else ""
         return SandboxError(f"{what}; the end of {log}:\n{last}")
 
-    @contextmanager
-    def _locked(self, progress: Progress) -> Iterator[None]:
-        """One at a time starts or stops this sandbox; a killed holder's lock is free again."""
-        self._paths.lock.parent.mkdir(parents=True, exist_ok=True)
-        with self._paths.lock.open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                with progress.step(f"waiting for another start or stop of sandbox {self.name}"):
-                    fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+    def _locked(self, progress: Progress) -> AbstractContextManager[None]:
+        """One at a time starts or stops this sandbox."""
+        say = cached(progress.say)
+        return locked(self._paths.lock, lambda: say(f"waiting for another start or stop of sandbox {self.name}"))
 
 
 def _instance(name: str, socket: Path) -> dict[str, object]:

@@ -1,45 +1,42 @@
 """What images are built on, where no public base image can be had: Debian with its Python, and the server's wheel.
 
-Two layers, each kept in the cache under the hash of what it is made from; the tools are Debian's debootstrap and uv. Own
-code is only what no tool does without a daemon and reproducibly: tar files with nothing of the moment in them, and the
-two small JSON documents of an OCI image, put into a registry as its protocol says.
+Two layers, each kept in the cache under the hash of what it is made from; the tools are Debian's debootstrap and uv. What
+no tool does reproducibly and without a daemon is in `oci`.
 """
 
 import gzip
 import hashlib
-import http.client
 import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sandbox import machine
+from homeport.catalogue.container import UID
+from homeport.files import replace
+from homeport.lock import locked
+from sandbox import machine, oci
 from sandbox import progress as console
 from sandbox.errors import SandboxError
-from sandbox.jobs import Stop, locked, run
+from sandbox.jobs import Stop, run
+from sandbox.oci import Layer
 
 Progress = Callable[[str], None]
 
 SERVER = Path(__file__).resolve().parent.parent / "components" / "homeport_server" / "homeport_server"
 PYTHON = "3.11"  # Debian 12's own
 NAME = f"base/python-{PYTHON}"
-TAG = "bookworm"
-_USER = 65532
+TAG = "bookworm"  # the release of Debian too
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _WHEELS = "opt/homeport/wheels"
 # Grows when this file makes a layer differently from the same inputs; else a cache would hand out the old one.
-_RECIPE = 2
+_RECIPE = 3
 _CHUNK = 2**20
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _TRIMMED = (
     "dev/*",
     "proc/*",
@@ -58,19 +55,6 @@ _TRIMMED = (
 )
 
 
-class ImageError(SandboxError):
-    """The image cannot be built; the text says why and what would help."""
-
-
-@dataclass(frozen=True)
-class _Layer:
-    file: Path
-    digest: str
-    """Of the compressed file."""
-    content: str
-    """Digest of what is in it."""
-
-
 def base_packages(cache: Path) -> dict[str, str]:
     """What making the base image needs of the machine: nothing, if it is in the cache."""
     return {} if _is_made(_debian_file(_store(cache))) else machine.IMAGE_PACKAGES
@@ -83,22 +67,23 @@ def make_base(cache: Path, progress: Progress, stop: Stop) -> None:
 
 def push_base(registry: str, cache: Path, progress: Progress) -> None:
     """Put the base image into a registry without encryption, at `host:port`; what is there already is not sent again."""
-    layers = _base(cache, progress, Stop())
-    config, manifest = _image(layers)
-    connection = http.client.HTTPConnection(registry, timeout=60)
-    try:
-        for layer in layers:
-            _push_blob(connection, layer.digest, layer.file)
-        _push_blob(connection, _digest(config), config)
-        _send(connection, "PUT", f"/v2/{NAME}/manifests/{TAG}", manifest, _MANIFEST)
-    finally:
-        connection.close()
+    made = oci.image(
+        _base(cache, progress, Stop()),
+        {
+            "Env": [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                f"PIP_FIND_LINKS=/{_WHEELS}",
+            ],
+            "Labels": {"org.opencontainers.image.base.name": f"debian:{TAG}"},
+        },
+    )
+    oci.push(registry, NAME, TAG, made)
 
 
 def environment(requirements: Path, cache: Path, progress: Progress) -> Path:
     """The Python of an environment with exactly the locked libraries: for training, and for tests of the server."""
     store = _store(cache)
-    with locked(store / "lock", Stop()):
+    with locked(store / "lock"):
         return _environment(requirements, store, progress)
 
 
@@ -111,9 +96,9 @@ def _store(cache: Path) -> Path:
 # What each layer is made of
 
 
-def _base(cache: Path, progress: Progress, stop: Stop) -> list[_Layer]:
+def _base(cache: Path, progress: Progress, stop: Stop) -> list[Layer]:
     store = _store(cache)
-    with locked(store / "lock", stop):
+    with locked(store / "lock", stop.check):
         for abandoned in store.glob("scratch-*"):  # by one who was killed: we hold the lock
             _remove(abandoned)
         return [_debian_layer(store, progress, stop), _wheel_layer(store, progress, stop)]
@@ -123,7 +108,7 @@ def _debian_file(store: Path) -> Path:
     return _file(store, "base", _key("base", _PACKAGES, platform.machine()))
 
 
-def _debian_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
+def _debian_layer(store: Path, progress: Progress, stop: Stop) -> Layer:
     def make(target: Path) -> None:
         progress("Debian base (once, about a minute)")
         machine.require_root()
@@ -131,7 +116,7 @@ def _debian_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
         with _scratch(store) as root:
             # In namespaces of its own it leaves no process and no mount behind, however it ends.
             alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-            debootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(root)]
+            debootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", TAG, str(root)]
             _run([*alone, *debootstrap], stop)
             for pattern in _TRIMMED:
                 for path in root.glob(pattern):
@@ -143,7 +128,7 @@ def _debian_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
             compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", f"/usr/lib/python{PYTHON}"]
             _run(["chroot", str(root), "python3", *compiling], stop, check=False)
             _settle(root)
-            _write_tar(target, root, stop)
+            oci.write_tar(target, root, stop.check)
 
     return _layer(_debian_file(store), make, stop)
 
@@ -156,12 +141,12 @@ def _settle(root: Path) -> None:
     for path in (root / "etc").glob("*-"):  # backups of the user files
         path.unlink()
     with (root / "etc/passwd").open("a") as users:
-        users.write(f"homeport:x:{_USER}:{_USER}::/tmp:/usr/sbin/nologin\n")
+        users.write(f"homeport:x:{UID}:{UID}::/tmp:/usr/sbin/nologin\n")
     with (root / "etc/group").open("a") as groups:
-        groups.write(f"homeport:x:{_USER}:\n")
+        groups.write(f"homeport:x:{UID}:\n")
 
 
-def _wheel_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
+def _wheel_layer(store: Path, progress: Progress, stop: Stop) -> Layer:
     """The server from this checkout, where pip finds it: it is in no package index."""
     key = _key("wheel", _content(SERVER), _content(SERVER.parent / "pyproject.toml"))
 
@@ -175,7 +160,7 @@ def _wheel_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
             building = ["build", "--quiet", "--wheel", "--out-dir", str(wheels), str(source)]
             _run([sys.executable, "-m", "uv", *building], stop)
             (wheels / ".gitignore").unlink(missing_ok=True)
-            _write_tar(target, root / "made", stop)
+            oci.write_tar(target, root / "made", stop.check)
 
     return _layer(_file(store, "wheel", key), make, stop)
 
@@ -210,116 +195,19 @@ def _is_made(file: Path) -> bool:
     return _digests(file).exists()
 
 
-def _layer(file: Path, make: Callable[[Path], None], stop: Stop) -> _Layer:
+def _layer(file: Path, make: Callable[[Path], None], stop: Stop) -> Layer:
     """The layer in the cache, made if it is absent."""
     if not _is_made(file):
         file.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent.parent, prefix="scratch-") as tar:
             make(Path(tar.name))
-            unfinished = file.with_suffix(".new")
-            with gzip.GzipFile(unfinished, "wb", compresslevel=6, mtime=0) as compressed:
+            with gzip.GzipFile(file, "wb", compresslevel=6, mtime=0) as compressed:
                 while chunk := tar.read(_CHUNK):
                     stop.check()
                     compressed.write(chunk)
-            unfinished.rename(file)
-            _write(_digests(file), json.dumps([_file_digest(file), _file_digest(Path(tar.name))]))
+            replace(_digests(file), json.dumps([oci.digest(file), oci.digest(Path(tar.name))]))
     digest, content = json.loads(_digests(file).read_text())
-    return _Layer(file, digest, content)
-
-
-def _write_tar(target: Path, root: Path, stop: Stop) -> None:
-    """Write a folder into a tar file: sorted, one fixed time, and no right to become another user."""
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted(root.rglob("*")):
-            stop.check()
-            entry = archive.gettarinfo(path, str(path.relative_to(root)))
-            if entry is None:  # a socket
-                continue
-            entry.mtime, entry.uname, entry.gname = 0, "", ""
-            entry.mode &= ~0o6000  # setuid, setgid
-            if entry.isreg():
-                with path.open("rb") as content:
-                    archive.addfile(entry, content)
-            else:
-                archive.addfile(entry)
-
-
-# What an OCI image is, and how a registry is given one
-
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-
-
-def _image(layers: list[_Layer]) -> tuple[bytes, bytes]:
-    """Configuration and manifest."""
-    config = _document(
-        {
-            "created": "1970-01-01T00:00:00Z",
-            "architecture": _ARCHITECTURES[platform.machine()],
-            "os": "linux",
-            "config": {
-                "Env": [
-                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                    f"PIP_FIND_LINKS=/{_WHEELS}",
-                ],
-                "Labels": {"org.opencontainers.image.base.name": "debian:bookworm"},
-            },
-            "rootfs": {"type": "layers", "diff_ids": [layer.content for layer in layers]},
-        }
-    )
-    manifest = _document(
-        {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": {
-                "mediaType": "application/vnd.oci.image.config.v1+json",
-                "digest": _digest(config),
-                "size": len(config),
-            },
-            "layers": [
-                {
-                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
-                    "digest": layer.digest,
-                    "size": layer.file.stat().st_size,
-                }
-                for layer in layers
-            ],
-        }
-    )
-    return config, manifest
-
-
-def _document(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _push_blob(connection: http.client.HTTPConnection, digest: str, content: bytes | Path) -> None:
-    """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs."""
-    connection.request("HEAD", f"/v2/{NAME}/blobs/{digest}")
-    answer = connection.getresponse()
-    answer.read()
-    if answer.status == http.client.OK:
-        return
-    place = _send(connection, "POST", f"/v2/{NAME}/blobs/uploads/", b"")
-    place += f"{'&' if '?' in place else '?'}digest={digest}"
-    if isinstance(content, bytes):
-        _send(connection, "PUT", place, content)
-    else:
-        with content.open("rb") as stream:
-            _send(connection, "PUT", place, stream)
-
-
-def _send(
-    connection: http.client.HTTPConnection, method: str, path: str, body: Any, kind: str = "application/octet-stream"
-) -> str:
-    """The place that the answer names."""
-    # Of a file the length is not known otherwise, and the registry takes no chunks.
-    size = len(body) if isinstance(body, bytes) else os.fstat(body.fileno()).st_size
-    connection.request(method, path, body, {"Content-Type": kind, "Content-Length": str(size)})
-    answer = connection.getresponse()
-    said = answer.read()
-    if answer.status not in {http.client.ACCEPTED, http.client.CREATED}:
-        raise ImageError(f"{method} {path} at the registry: {answer.status} {said.decode(errors='replace')[:500]}")
-    return answer.getheader("Location") or ""
+    return Layer(file, digest, content)
 
 
 # Small helpers
@@ -329,21 +217,12 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join([str(_RECIPE), *parts]).encode()).hexdigest()
 
 
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _file_digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-
-
 def _content(path: Path) -> str:
     """The digest of a file, or of a folder's files with their names."""
     if path.is_file():
-        return _file_digest(path)
+        return oci.digest(path)
     files = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-    return _key(*(f"{file.relative_to(path)} {_file_digest(file)}" for file in files))
+    return _key(*(f"{file.relative_to(path)} {oci.digest(file)}" for file in files))
 
 
 def _interpreter() -> str:
@@ -352,7 +231,7 @@ def _interpreter() -> str:
         return sys.executable
     found = shutil.which(f"python{PYTHON}")
     if not found:
-        raise ImageError(
+        raise SandboxError(
             f"Python {PYTHON} is needed, as the image has; install it, for example: uv python install {PYTHON}"
         )
     return found
@@ -364,17 +243,11 @@ def _run(command: list[str], stop: Stop, *, check: bool = True) -> None:
     environment = {**os.environ, "PATH": _system_path(), "PYTHONHASHSEED": "0"}
     done = run(command, stop, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if check and done.returncode != 0:
-        raise ImageError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+        raise SandboxError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
 
 
 def _system_path() -> str:
     return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-
-
-def _write(file: Path, text: str) -> None:
-    unfinished = file.with_suffix(".writing")
-    unfinished.write_text(text)
-    unfinished.rename(file)
 
 
 def _remove(path: Path) -> None:

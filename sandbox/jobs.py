@@ -1,16 +1,14 @@
 """Work beside other work, in threads: the first that fails, or Ctrl-C, ends all of it at once."""
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
@@ -95,25 +93,6 @@ def run(command: Sequence[str], stop: Stop, **options: Any) -> "subprocess.Compl
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextmanager
-def locked(file: Path, stop: Stop) -> Iterator[None]:
-    """Two processes never make the same thing: the second waits and finds it made.
-
-    Raises:
-        StoppedError: Nobody needs it any more.
-    """
-    with file.open("w") as handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stop.wait(_POLL_SECONDS)
-                stop.check()
-            else:
-                break
-        yield
 
 
 def end_in_order() -> None:

@@ -1,21 +1,15 @@
 """Where things are: one cache outside the checkout, and in it a place for each sandbox by name."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from homeport.files import cache
 from sandbox.errors import SandboxError
 
+__all__ = ["Paths", "cache"]
+
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
-
-
-def cache() -> Path:
-    """The directory of everything built or running: `$HOMEPORT_CACHE`, else the user's cache directory."""
-    if own := os.environ.get("HOMEPORT_CACHE"):
-        return Path(own).absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from homeport.files import replace
+
 
 @dataclass(frozen=True)
 class Process:
@@ -52,6 +54,4 @@ def read(file: Path) -> dict[str, Process]:
 
 def write(file: Path, records: dict[str, Process]) -> None:
     """Replaces the records in `file` at once."""
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps({component: asdict(process) for component, process in records.items()}, indent=2))
-    new.rename(file)
+    replace(file, json.dumps({component: asdict(process) for component, process in records.items()}, indent=2))

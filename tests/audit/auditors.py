@@ -14,12 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from ruamel.yaml import YAML
 
+from homeport.files import cache
+from homeport.lock import locked
 from sandbox import build
 from sandbox.parts import KUBERNETES, KUBERNETES_VERSION
-from sandbox.paths import cache
 from tests.audit.parts import KUBE_SCORE, KUBECONFORM, POD_SECURITY
 from tests.cluster.parts import KEDA_DEFINITIONS, SCALED_OBJECTS
 
@@ -169,8 +169,7 @@ def _installed_checkov() -> Path:
     pinned = CHECKOV_REQUIREMENTS.read_bytes()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = cache() / "checkov" / f"{version}-{sha256(pinned).hexdigest()[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         complete = folder / "complete"
         if not complete.exists():
             venv.create(folder, with_pip=True, clear=True)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
+from sandbox.image import NAME, TAG
 from tests.cluster.ask import Answer
 from tests.support import EXAMPLES, ROOT, Cluster, Program, running
 
@@ -31,8 +32,8 @@ port: 8080
 health: {live: /hello.txt, ready: /hello.txt}
 resources: {cpu: 100m, memory: 64Mi}
 """
-DOCKERFILE = """\
-FROM {registry}/base/python-3.11:bookworm
+DOCKERFILE = f"""\
+FROM {{registry}}/{NAME}:{TAG}
 COPY hello.txt /srv/
 CMD ["python3", "-m", "http.server", "--directory", "/srv", "8080"]
 """

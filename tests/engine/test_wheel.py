@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.parts import DOCKER_BUILD_PROVIDER_VERSION, KUBERNETES_PROVIDER_VERSION, PULUMI_VERSION
 from tests.support import EXAMPLES, ROOT, Cluster, Program
 
 
@@ -21,7 +22,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
     # The versions that the sandbox's engine speaks; newer ones ask for providers that it cannot fetch.
-    pinned = ["pulumi==3.259.0", "pulumi-kubernetes==4.25.0", "pulumi-docker-build==0.0.22"]
+    pinned = [
+        f"pulumi=={PULUMI_VERSION}",
+        f"pulumi-kubernetes=={KUBERNETES_PROVIDER_VERSION}",
+        f"pulumi-docker-build=={DOCKER_BUILD_PROVIDER_VERSION}",
+    ]
     subprocess.run([uv, "pip", "install", "--quiet", f"--python={python}", str(wheel), *pinned], check=True)
     return python.parent
 

@@ -296,6 +296,15 @@ def test_version_and_help() -> None:
         assert f"homeport {command}" in homeport(command, "--help").stdout.split("Example")[1]
 
 
+def test_checking_and_rendering_need_nothing_that_windows_lacks() -> None:
+    program = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('fcntl', 'resource', 'pwd', 'grp', 'termios')))\n"
+        "import homeport.cli, homeport.images.build_context\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_installed_command_imports_nothing_heavy() -> None:
     program = (
         "import sys, homeport.cli\n"

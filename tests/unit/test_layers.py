@@ -11,7 +11,7 @@ from tests.support import ROOT
 LIBRARY = ROOT / "components"
 
 LAYERS: tuple[set[str], ...] = (
-    {"catalogue", "output", "provenance"},
+    {"catalogue", "output", "files", "lock", "provenance"},
     {"specs"},
     {"nodes"},
     {"release"},

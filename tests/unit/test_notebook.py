@@ -114,11 +114,28 @@ def test_what_pip_installs_is_required_and_lines_stay_where_they_are(tmp_path: P
     assert "pip install" not in "".join(line for line in served.code.splitlines() if not line.startswith("#"))
 
 
-def test_other_ways_to_install_are_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, code("%pip install -r all.txt\n" + PREDICT, "serve"))
-    assert problems(path) == [
-        "cell 1, line 1: found `-r`, accepted: names of packages with their versions, or requirements.txt"
-    ]
+@pytest.mark.parametrize(
+    ("arguments", "odd"),
+    [
+        ("-r all.txt", "-r"),
+        ("git+https://github.com/team/thing", "git+https://github.com/team/thing"),
+        ("./thing-1.0-py3-none-any.whl", "./thing-1.0-py3-none-any.whl"),
+        ("--index-url https://pypi.example.com pandas", "--index-url"),
+    ],
+)
+def test_other_ways_to_install_are_refused(tmp_path: Path, arguments: str, odd: str) -> None:
+    path = written(tmp_path, code(f"%pip install {arguments}\n" + PREDICT, "serve"))
+    assert problems(path)[0] == (
+        f"cell 1, line 1: found `{odd}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; all else "
+        "that pip understands belongs in requirements.txt"
+    )
+
+
+def test_extras_markers_and_addresses_of_named_packages_are_required(tmp_path: Path) -> None:
+    stated = ("pandas[parquet]>=2", "tomli; python_version < '3.11'", "thing @ git+https://github.com/team/thing@v1")
+    arguments = " ".join(f'"{each}"' for each in stated)
+    path = written(tmp_path, code(f"%pip install {arguments}\nRATE = 1\n" + PREDICT, "serve"))
+    assert Served.read(path).requirements == stated
 
 
 def test_all_cells_tell_their_problems_at_once(tmp_path: Path) -> None:

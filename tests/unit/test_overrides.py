@@ -14,8 +14,8 @@ CONTENT: dict[str, Any] = {
     "cluster": {"context": "prod-eu", "identifier": "prod"},
     "images": {"registry": "registry.example.com/ml", "bases": {"python-3.11": "{registry}/base:1"}},
 }
-READERS = {"homeport.specs.environment", "homeport.stack"}
-"""The modules that read files of environments, below commands and components."""
+READERS = {"homeport.specs.environment", "homeport.stack", "homeport.files"}
+"""The modules that read files of environments, below commands and components, and the one that knows where the cache is."""
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from homeport.lock import locked
 from sandbox import SandboxError, jobs
 from sandbox.jobs import Job, Stop, StoppedError
 
@@ -71,7 +72,7 @@ def test_a_command_gives_what_it_printed_and_its_code() -> None:
 def test_who_waits_for_a_lock_can_be_stopped(tmp_path: Path) -> None:
     stop = Stop()
     threading.Timer(0.3, stop.set).start()
-    with jobs.locked(tmp_path / "lock", Stop()), pytest.raises(StoppedError), jobs.locked(tmp_path / "lock", stop):
+    with locked(tmp_path / "lock"), pytest.raises(StoppedError), locked(tmp_path / "lock", stop.check):
         pass
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.machine import GO_NEEDED
 from sandbox.parts import SOURCES
 
 # What keeps a module apart from the shared one, and why no version suits both.
@@ -32,12 +31,6 @@ def versions(module: Path) -> dict[str, str]:
 def test_every_module_is_the_shared_one_or_has_its_reason() -> None:
     nested = {path.parent.relative_to(SOURCES).parts[0] for path in SOURCES.rglob("go.mod") if path.parent != SOURCES}
     assert nested == APART.keys() | ON_ITS_OWN
-
-
-def test_go_is_asked_for_in_the_version_that_the_modules_need() -> None:
-    texts = [path.read_text() for path in SOURCES.rglob("go.mod")]
-    needed = [re.search(r"^go (\S+)$", text, re.MULTILINE) for text in texts]
-    assert max(tuple(map(int, match[1].split("."))) for match in needed if match) == GO_NEEDED
 
 
 @pytest.mark.parametrize("module", APART)

@@ -21,6 +21,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from homeport.commands.errors import CommandError, UsageError
 from homeport.commands.notebook import Served, is_as_made, unnamed
+from homeport.images.requirements import unmet
 from homeport.output.text import Line
 from homeport.specs.documents import Document, parse
 from homeport.specs.live_models import LiveModels
@@ -139,7 +140,7 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
         _check_entry(spec, served.entry)
         module.write_bytes(text)
         named = requirements.read_text(encoding="utf-8") if requirements.exists() else ""
-        wanted = [each for each in served.requirements if each not in named]
+        wanted = unmet(served.requirements, named)
         missing = unnamed(served.imports, "\n".join([named, *wanted]), folder)
         hints = [f"{requirements}: add {each}" for each in wanted]
         return Made((module,), (*hints, *_hints(missing, served, requirements, "add")))

@@ -14,6 +14,9 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any, Self
 
+from packaging.utils import canonicalize_name
+
+from homeport.images.requirements import requirement, requirements
 from homeport.specs.problems import Problem, SpecError
 
 TAG = "serve"
@@ -31,7 +34,6 @@ _HARMLESS = {"-q", "--quiet", "-U", "--upgrade"}
 """Options of `pip install` that say nothing about what is installed."""
 _SAMPLES = {"float": ("FP64", 1.0), "int": ("INT64", 1), "bool": ("BOOL", True), "str": ("BYTES", "text")}
 """Plain values by their annotation: the protocol's datatype, and one of them."""
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Entry = ast.FunctionDef | ast.ClassDef
 
@@ -83,9 +85,9 @@ class Served:
         if not tagged:
             message = f"found no cell tagged `{TAG}`, accepted: one at least; {_HOW_TO_TAG}"
             raise SpecError([Problem(message, path)])
-        requirements: list[str] = []
+        required: list[str] = []
         problems: list[Problem] = []
-        sources = [_python(path, cell, requirements, problems) for cell in tagged]
+        sources = [_python(path, cell, required, problems) for cell in tagged]
         if problems:
             raise SpecError(problems)
         code, lines = _joined(tagged, sources)
@@ -109,7 +111,7 @@ class Served:
             if each.annotation is None
         ]:
             raise SpecError(problems)
-        installed = tuple(dict.fromkeys(requirements))
+        installed = tuple(dict.fromkeys(required))
         return cls(code, served.name, installed, _imports(tree, lines), _request(parameters))
 
     def text(self, source: str) -> str:
@@ -128,19 +130,19 @@ def is_as_made(text: str) -> bool:
     return bool(mark) and digest == _digest(code)
 
 
-def unnamed(imports: Iterable[str], requirements: str, folder: Path) -> dict[str, str | None]:
+def unnamed(imports: Iterable[str], stated: str, folder: Path) -> dict[str, str | None]:
     """Imported modules that no line of a requirements file brings, each with the line that would.
 
     The line is pinned to what is installed beside homeport; None where nothing or more than one thing there brings the
     module. Modules of the model's folder need none.
     """
-    named = {_canonical(match[0]) for line in requirements.splitlines() if (match := _REQUIREMENT.match(line.strip()))}
+    named = {canonicalize_name(each.name) for each in requirements(stated)}
     installed = packages_distributions()
     missing: dict[str, str | None] = {}
     for module in imports:
-        found = {_canonical(distribution): distribution for distribution in installed.get(module, ())}
+        found = {canonicalize_name(distribution): distribution for distribution in installed.get(module, ())}
         own = (folder / f"{module}.py").exists() or (folder / module).is_dir()
-        if own or named & {_canonical(module), *found}:
+        if own or named & {canonicalize_name(module), *found}:
             continue
         names = list(found.values())
         # Without the local part: `2.4.0+cpu` is of another index than the one that others install from.
@@ -178,7 +180,7 @@ def _cells(path: Path) -> list[Cell]:
     ]
 
 
-def _python(path: Path, cell: Cell, requirements: list[str], problems: list[Problem]) -> str:
+def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]) -> str:
     """The cell as plain Python of as many lines; what it installs and what cannot be served are added to the lists."""
     if _parsed(cell.source):
         return cell.source
@@ -186,10 +188,13 @@ def _python(path: Path, cell: Cell, requirements: list[str], problems: list[Prob
     for index, line in enumerate(lines):
         if match := _PIP.fullmatch(line):
             arguments = [part for part in shlex.split(match["arguments"], comments=True) if part not in _HARMLESS]
-            if odd := [part for part in arguments if not _REQUIREMENT.match(part)]:
-                message = f"found `{odd[0]}`, accepted: names of packages with their versions, or requirements.txt"
+            if odd := [part for part in arguments if not requirement(part)]:
+                message = (
+                    f"found `{odd[0]}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; all else "
+                    "that pip understands belongs in requirements.txt"
+                )
                 problems.append(Problem(message, path, field=cell.place(index + 1)))
-            requirements += arguments
+            required += arguments
             lines[index] = f"# {line.strip()}: see requirements.txt"
     if not _parsed("\n".join(lines)):
         problems += [
@@ -300,11 +305,6 @@ def _imports(tree: ast.Module, lines: Sequence[str]) -> dict[str, str]:
             if module not in sys.stdlib_module_names and module != "homeport_server":
                 found.setdefault(module, lines[node.lineno - 1])
     return found
-
-
-def _canonical(name: str) -> str:
-    """A distribution's name as the index compares it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _digest(code: str) -> str:

@@ -1,11 +1,11 @@
 """Renders a stack: the very objects that `pulumi up` creates, as YAML files, one a model."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from homeport.commands.errors import CommandError, UsageError
+from homeport.files import replace
 from homeport.manifests import manifests
 from homeport.output.text import Line
 from homeport.output.yaml import dump_all
@@ -81,7 +81,7 @@ def write(files: Mapping[str, str], folder: Path) -> Written:
         if found.get(name) == content:
             done.unchanged.append(folder / name)
         else:
-            _replace(folder / name, content)
+            replace(folder / name, content)
             done.written.append(folder / name)
     for name, content in found.items():
         if name not in files and content.startswith(HEADER):
@@ -101,14 +101,3 @@ def _content(path: Path) -> str:
             return file.read()
     except (IsADirectoryError, UnicodeDecodeError):
         return ""
-
-
-def _replace(path: Path, content: str) -> None:
-    """Whoever reads the file meanwhile sees the old content or the new, never a part."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_text(content, encoding="utf-8", newline="")
-        scratch.replace(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise

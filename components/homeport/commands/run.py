@@ -23,7 +23,8 @@ from homeport.catalogue.container import (
 )
 from homeport.commands.errors import CommandError
 from homeport.commands.run_limits import Limits, limits
-from homeport.commands.virtualenv import cache, virtualenv
+from homeport.commands.virtualenv import virtualenv
+from homeport.files import cache
 from homeport.rules.files import missing_files
 from homeport.rules.places import in_model_file
 from homeport.specs.documents import Document

@@ -1,6 +1,5 @@
 """Makes the virtual environment of a model: its requirements and the server, kept in the cache for the next time."""
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -8,13 +7,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from homeport.commands.errors import CommandError
-from homeport.images.build_context import has_hashes
+from homeport.files import cache
+from homeport.images.requirements import has_hashes
+from homeport.lock import locked
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
 """Names the server's package in another way than the default: a folder, a wheel or a requirement."""
@@ -38,14 +37,6 @@ def server_package() -> str:
     return str(_CHECKOUT) if (_CHECKOUT / "pyproject.toml").is_file() else f"homeport-server=={version('homeport')}"
 
 
-def cache() -> Path:
-    """`$HOMEPORT_CACHE`, else the user's cache directory."""
-    if own := os.environ.get("HOMEPORT_CACHE"):
-        return Path(own).absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
-
-
 def virtualenv(requirements: Path | None, python: str, server: str) -> Path:
     """The Python of a virtual environment, made if it is not in the cache; its tools tell on standard error how it goes.
 
@@ -61,7 +52,7 @@ def virtualenv(requirements: Path | None, python: str, server: str) -> Path:
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     place = cache() / "virtualenvs" / key
     complete = place / "complete"
-    with _locked(place):
+    with locked(place.with_suffix(".lock")):
         if not complete.exists():
             shutil.rmtree(place, ignore_errors=True)
             wanted = str(package.resolve()) if package.exists() else server
@@ -88,7 +79,7 @@ def _make(place: Path, requirements: Path | None, python: str, server: str) -> N
         install = [interpreter, "-m", "pip", "install", "--progress-bar=on"]
     if not requirements:
         _run([*install, server])
-    elif uv or not has_hashes(requirements):
+    elif uv or not has_hashes(requirements.read_text(encoding="utf-8")):
         # Both at once, so that versions are found that suit both.
         _run([*install, "--requirement", str(requirements), server])
     else:
@@ -115,15 +106,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)
     if done.returncode != 0:
         raise VirtualenvError(f"{' '.join(command)}: ended with {done.returncode}, for the reason above")
-
-
-@contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """Nobody else makes the same one meanwhile."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _content(path: Path) -> str:

@@ -1,12 +1,12 @@
 """The build context: what of a model's folder a build sees, and which commit it is."""
 
-import os
-import re
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from homeport.files import replace
 from homeport.images.dockerfile import dockerfile, ignored
+from homeport.images.requirements import has_hashes
 from homeport.provenance import revision
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
@@ -34,7 +34,7 @@ def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildCo
         build,
         base=images.base(build.base) or "",
         server=images.server or installed_version("homeport"),
-        hashed=bool(build.requirements and has_hashes(folder / build.requirements)),
+        hashed=bool(build.requirements and has_hashes((folder / build.requirements).read_text(encoding="utf-8"))),
         pip=images.pip,
     )
     stated = folder / ".dockerignore"
@@ -46,22 +46,10 @@ def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildCo
         "Dockerfile": text,
         "Dockerfile.dockerignore": ignored(build, lines),
     }.items():
-        _write(generated / name, content)
+        file = generated / name
+        if not file.exists() or file.read_text(encoding="utf-8") != content:
+            replace(file, content)
     required = [build.requirements] if build.requirements else []
     # `model.yaml` and hidden files are in no image: a change of them makes no other.
     built = [*build.files, *required] if build.files else [".", ":(exclude)model.yaml", ":(exclude,glob)**/.*"]
     return BuildContext(folder, generated / "Dockerfile", revision(folder, built))
-
-
-def has_hashes(requirements: Path) -> bool:
-    """Whether it is a lock file, of which nothing without a hash is installed."""
-    return re.search(r"(^|\s)--hash=", requirements.read_text(encoding="utf-8")) is not None
-
-
-def _write(file: Path, content: str) -> None:
-    """Whoever builds from it meanwhile sees the old content or the new, never a part."""
-    if file.exists() and file.read_text(encoding="utf-8") == content:
-        return
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    scratch.write_text(content, encoding="utf-8")
-    scratch.replace(file)

@@ -1,0 +1,27 @@
+"""Files that several processes read: where they are kept, and nothing half written."""
+
+import os
+from pathlib import Path
+
+
+def cache() -> Path:
+    """The directory of what is made once per machine: `$HOMEPORT_CACHE`, else the user's cache directory."""
+    if own := os.environ.get("HOMEPORT_CACHE"):
+        return Path(own).absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
+
+
+def replace(file: Path, content: str | bytes) -> None:
+    """Replaces a file in one step: readers see the old content or the new, never a part.
+
+    Raises:
+        OSError: It cannot be written; the old content stays.
+    """
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
+        scratch.replace(file)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
