@@ -23,7 +23,7 @@ test: lint types coverage test-audit test-engine test-cluster ## Run every test;
 test-unit: .venv/synced ## Run the tests that need only Python (seconds); ARGS="-k name" is for pytest
 	$(PYTEST) tests/unit $(ARGS)
 
-coverage: .venv/synced ## Run the unit tests, and list what of the library they do not run (94 % is the least)
+coverage: .venv/synced ## Run the unit tests, and list what of the library they do not run
 	$(RUN) coverage run -m pytest tests/unit $(ARGS)
 	$(RUN) coverage report
 
