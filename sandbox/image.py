@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import machine
-from sandbox import progress as console
 from sandbox.errors import SandboxError
 from sandbox.jobs import Stop, locked, run
 
@@ -77,7 +76,7 @@ def base_packages(cache: Path) -> dict[str, str]:
 
 
 def make_base(cache: Path, progress: Progress, stop: Stop) -> None:
-    """Make the base image, unless it is in the cache: about a minute, once."""
+    """Make the base image, unless it is in the cache: about a minute, once. `base_packages` are there."""
     _base(cache, progress, stop)
 
 
@@ -127,7 +126,6 @@ def _debian_layer(store: Path, progress: Progress, stop: Stop) -> _Layer:
     def make(target: Path) -> None:
         progress("Debian base (once, about a minute)")
         machine.require_root()
-        machine.require_packages(machine.IMAGE_PACKAGES, console.Progress())
         with _scratch(store) as root:
             # In namespaces of its own it leaves no process and no mount behind, however it ends.
             alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
