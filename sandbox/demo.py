@@ -25,8 +25,8 @@ from rich.table import Table
 
 from homeport import HomeportError, Release, Stack, manifests
 from homeport.specs.overrides import CONTEXT_VARIABLE, REGISTRY_VARIABLE
-from sandbox import Sandbox, SandboxError, build, clusters, components, engine, events, jobs, own_pulumi
-from sandbox.image import push_base
+from sandbox import Sandbox, SandboxError, build, clusters, components, engine, events, jobs, machine, own_pulumi
+from sandbox.image import base_packages, push_base
 from sandbox.parts import CLUSTER
 from sandbox.paths import Paths, cache
 from sandbox.progress import Progress, duration
@@ -111,8 +111,10 @@ def _bring_metrics(progress: Progress) -> None:
 def _fill_own_registry(progress: Progress) -> None:
     images = Stack.read(ROOT / "stacks" / STACK).environment.images
     registry = images.registry if images else ""
+    machine.require_packages(base_packages(cache()), progress)
     try:
-        push_base(registry, cache(), progress.say)
+        with progress.step("base image"):
+            push_base(registry, cache(), progress.say)
     except (OSError, http.client.HTTPException) as error:
         raise SandboxError(
             f"no registry answers at {registry} ({error}); start one that your cluster pulls from, as "

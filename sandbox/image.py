@@ -21,7 +21,6 @@ from homeport.catalogue.container import UID
 from homeport.files import replace
 from homeport.lock import locked
 from sandbox import machine, oci
-from sandbox import progress as console
 from sandbox.errors import SandboxError
 from sandbox.jobs import Stop, run
 from sandbox.oci import Layer
@@ -61,7 +60,7 @@ def base_packages(cache: Path) -> dict[str, str]:
 
 
 def make_base(cache: Path, progress: Progress, stop: Stop) -> None:
-    """Make the base image, unless it is in the cache: about a minute, once."""
+    """Make the base image, unless it is in the cache: about a minute, once. `base_packages` are there."""
     _base(cache, progress, stop)
 
 
@@ -112,7 +111,6 @@ def _debian_layer(store: Path, progress: Progress, stop: Stop) -> Layer:
     def make(target: Path) -> None:
         progress("Debian base (once, about a minute)")
         machine.require_root()
-        machine.require_packages(machine.IMAGE_PACKAGES, console.Progress())
         with _scratch(store) as root:
             # In namespaces of its own it leaves no process and no mount behind, however it ends.
             alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]

@@ -80,11 +80,12 @@ def require_packages(packages: Mapping[str, str], progress: Progress) -> None:
     """Installs what is missing.
 
     Raises:
-        SandboxError: This is not a Debian-like machine, or the installation failed.
+        SandboxError: This is not a Debian-like machine, the caller is not root, or the installation failed.
     """
     missing = missing_packages(packages)
     if not missing:
         return
+    require_root()
     names = " ".join(missing)
     if shutil.which("apt-get", path=SYSTEM_PATH) is None:
         raise SandboxError(f"the sandbox needs what these Debian packages contain, please install it: {names}")
