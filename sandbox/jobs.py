@@ -52,11 +52,13 @@ def run_all(lanes: Sequence[Sequence[Job]]) -> None:
     stop = Stop()
     futures: list[Future[None]] = []
     with ExitStack() as stack:
-        for lane in lanes:
-            pool = stack.enter_context(ThreadPoolExecutor(1))
-            futures += [pool.submit(_guarded, job, stop) for job in lane]
-        stack.callback(stop.set)  # before the pools wait for their workers
-        wait(futures)
+        try:
+            for lane in lanes:
+                pool = stack.enter_context(ThreadPoolExecutor(1))
+                futures += [pool.submit(_guarded, job, stop) for job in lane]
+            wait(futures)
+        finally:
+            stop.set()  # before the pools wait for their workers
     failures = [failure for future in futures if (failure := future.exception())]
     for failure in sorted(failures, key=lambda failure: isinstance(failure, StoppedError)):
         raise failure
