@@ -1,6 +1,7 @@
 """Clusters that this machine has or can make with what it has; told from files and programs, no cluster is asked."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -37,15 +38,16 @@ def wording(names: Sequence[str], tool: str | None) -> str | None:
         names: Of the contexts in the user's kubeconfig.
         tool: What can make a cluster here, if anything can.
     """
+    command = f"no Kubernetes is built or started with {CONTEXT_VARIABLE}="
     if local := next(filter(_is_local, names), None):
-        return f"To use your cluster {local} instead: {CONTEXT_VARIABLE}={local} make demo ({_PAGE})"
+        return f"There is a cluster, {local}: {command}{shlex.quote(local)} make demo ({_PAGE})"
     if tool:
         context, page = _MAKERS[tool]
-        return f"Docker and {tool} are here. To use a cluster of theirs instead, with the registry of {page}: {CONTEXT_VARIABLE}={context} make demo"
+        return f"Docker and {tool} are here. With a cluster and a registry by {page} {command}{context} make demo"
     if names:
         # Not to be copied without a thought: it may be where others work.
-        several = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        return f"To use a cluster of your own instead ({several}): {CONTEXT_VARIABLE}=NAME make demo ({_PAGE})"
+        several = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+        return f"Your kubeconfig has {several}. On one that is yours to try things on {command}NAME make demo ({_PAGE})"
     return None
 
 
@@ -61,7 +63,7 @@ def contexts(kubeconfigs: Iterable[Path]) -> list[str]:
             continue
         names += found
     chosen = next(filter(None, current), None)
-    return sorted(dict.fromkeys(names), key=lambda name: name != chosen)
+    return sorted(dict.fromkeys(filter(str.isprintable, names)), key=lambda name: name != chosen)
 
 
 def maker() -> str | None:
@@ -73,7 +75,9 @@ def maker() -> str | None:
 def _docker_runs() -> bool:
     try:
         command = ["docker", "version", "--format={{.Server.Version}}"]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_DOCKER_SECONDS)
+        done = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=_DOCKER_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

@@ -30,7 +30,7 @@ def test_demo_predicts_then_changes_nothing_then_leaves_nothing(cluster: Cluster
         assert "Prediction predict: ['setosa', 'virginica']" in first
         assert "Changed: create 16" in first
         assert "created Deployment iris-deployment" in first
-        assert [line for line in first.splitlines() if "\x1b" in line or "..." in line or "@ updating" in line] == []
+        assert [line for line in first.splitlines() if "\x1b" in line or "...." in line] == []
         second = demo(cluster, "up")
         assert "Changed: nothing" in second
         assert "created" not in second

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import clusters
 
-REGISTRY = "with the registry of https://kind.sigs.k8s.io/docs/user/local-registry"
+REGISTRY = "With a cluster and a registry by https://kind.sigs.k8s.io/docs/user/local-registry"
 
 
 def kubeconfig(file: Path, *names: str, current: str = "") -> Path:
@@ -42,6 +42,14 @@ def test_contexts_of_all_files_the_current_one_first(tmp_path: Path) -> None:
     assert clusters.contexts([first, tmp_path / "absent", second, third]) == ["c", "a", "b", "d"]
 
 
+def test_a_strange_name_does_nothing_to_a_terminal_or_a_shell(tmp_path: Path) -> None:
+    file = kubeconfig(tmp_path / "config", "kind-\x1b[2J", "kind-a; halt")
+    assert clusters.contexts([file]) == ["kind-a; halt"]
+    line = clusters.wording(["kind-a; halt"], None)
+    assert line
+    assert "HOMEPORT_CONTEXT='kind-a; halt' make demo" in line
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{contexts: [1]}", "{contexts: {a: b}}", ": :\n- {", "contexts:\n- {}\n", "\x00"]
 )
@@ -69,7 +77,8 @@ def test_a_cluster_elsewhere_is_named_without_a_command_to_copy(machine: Path, m
     monkeypatch.setenv("KUBECONFIG", f"{machine / 'absent'}{os.pathsep}{file}")
     advice = clusters.advice()
     assert advice
-    assert "(test-eu, prod-eu, dev-eu, ...): HOMEPORT_CONTEXT=NAME make demo" in advice
+    assert advice.startswith("Your kubeconfig has test-eu, prod-eu, dev-eu and others.")
+    assert "HOMEPORT_CONTEXT=NAME make demo" in advice
 
 
 def test_the_sandboxs_own_cluster_is_none_of_the_users(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,5 +103,5 @@ def test_docker_and_kind_are_told_of_where_docker_runs(machine: Path) -> None:
 def test_docker_that_does_not_answer_is_not_waited_for(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "_DOCKER_SECONDS", 0.2)
     program(machine / "bin", "k3d", "exit 0")
-    program(machine / "bin", "docker", "exec /bin/sleep 60")
+    program(machine / "bin", "docker", "/bin/sleep 60")
     assert clusters.advice() is None
