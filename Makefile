@@ -6,6 +6,8 @@ CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen
 PYTEST := $(RUN) pytest
+# Tests beside each other, those of a module on one worker (tests/conftest.py), in the order of the files.
+BESIDE := --dist=loadgroup --no-loadscope-reorder
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,19 +21,19 @@ demo-down: .venv/synced ## Destroy stack dev and stop the sandbox
 test: lint types test-unit test-audit test-engine test-cluster ## Run every test; the real ones build and start a sandbox
 
 test-unit: .venv/synced ## Run the tests that need only Python (seconds)
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit --numprocesses=2
 
 test-audit: .venv/synced ## Run the auditors of other people over the manifests of every example
 	@$(RUN) python -m tests.prepare audit
-	$(PYTEST) tests/audit
+	$(PYTEST) tests/audit $(BESIDE) --numprocesses=2
 
 test-engine: .venv/synced ## Run the tests with a real engine and API server
 	@$(RUN) python -m tests.prepare engine
-	$(PYTEST) tests/engine --numprocesses=3 --dist=loadscope
+	$(PYTEST) tests/engine $(BESIDE) --numprocesses=3
 
 test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	@$(RUN) python -m tests.prepare cluster
-	$(PYTEST) tests/server tests/cluster -m 'not slow and not load' --numprocesses=3 --dist=loadscope
+	$(PYTEST) tests/cluster tests/server -m 'not slow and not load' $(BESIDE) --numprocesses=3
 	$(PYTEST) tests/cluster -m 'load and not slow'
 
 test-slow: .venv/synced ## Run the tests that take longest, with a real engine and a real node
