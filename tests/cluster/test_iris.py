@@ -9,7 +9,7 @@ import pytest
 
 from homeport import Stack, manifests
 from tests.cluster.conftest import Ask
-from tests.support import EXAMPLES, Cluster, Program, differences
+from tests.support import EXAMPLES, Cluster, Program
 
 # The first build of all, with nothing in the builder's cache, takes minutes.
 pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.timeout(1500)]
@@ -62,7 +62,7 @@ def test_real_pod_is_what_the_functions_say(cluster: Cluster, deployed: Program)
     stack = Stack.read(deployed.folder / "stacks" / "dev")
     release = next(each for each in stack.releases if each.model.name == "iris")
     release = replace(release, image=deployed.outputs()["iris"]["image"])
-    assert [line for each in manifests(release) for line in differences(each, cluster.live(each))] == []
+    assert cluster.differences(manifests(release)) == []
 
 
 def test_model_cannot_write_but_to_tmp_and_is_nobody(cluster: Cluster, deployed: Program) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from homeport import Stack, manifests
-from tests.support import Cluster, Program, differences, live_entry, running, write_program
+from tests.support import Cluster, Program, live_entry, running, write_program
 
 MODEL = {"name": "tried", "owner": "ds", "image": "registry.example.com/tried", "scale": {"min": 2, "max": 4}}
 ENVIRONMENT = {
@@ -41,7 +41,7 @@ def deployed(cluster: Cluster, program: Program) -> dict[str, int]:
     """Deploys what is written, and tells the weight of each version, having seen that all is as it is written."""
     program.up()
     (release,) = Stack.read(program.folder).releases
-    assert [line for each in manifests(release) for line in differences(each, cluster.live(each))] == []
+    assert cluster.differences(manifests(release)) == []
     found = cluster.get("deployments,services,horizontalpodautoscalers,poddisruptionbudgets", NAMESPACE)["items"]
     wanted = [each for each in manifests(release) if each["kind"] in {each["kind"] for each in found}]
     assert len(found) == len(wanted)
