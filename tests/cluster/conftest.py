@@ -75,9 +75,15 @@ def probes(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def deployed(builder: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+def registry(sandbox: Sandbox, builder: Cluster) -> str:
+    assert builder
+    return sandbox.env()["HOMEPORT_REGISTRY"]
+
+
+@pytest.fixture(scope="session")
+def deployed(builder: Cluster, registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """Stack dev, with the examples running, from the first test that asks for it to the end."""
-    with deployed_examples(builder, tmp_path_factory.mktemp("deployed")) as program:
+    with deployed_examples(builder, registry, tmp_path_factory.mktemp("deployed")) as program:
         yield program
 
 

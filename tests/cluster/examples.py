@@ -26,13 +26,13 @@ CMD ["python3", "-m", "http.server", "--directory", "/srv", "8080"]
 
 
 @contextmanager
-def deployed_examples(cluster: Cluster, scratch: Path) -> Iterator[Program]:
+def deployed_examples(cluster: Cluster, registry: str, scratch: Path) -> Iterator[Program]:
     """The program, once all of its models are ready."""
     with running(cluster, ROOT, scratch) as program:
         own = program.folder / "examples" / "own"
         own.mkdir()
         (own / "model.yaml").write_text(OWN)
-        (own / "Dockerfile").write_text(DOCKERFILE.format(registry=cluster.environment["HOMEPORT_REGISTRY"]))
+        (own / "Dockerfile").write_text(DOCKERFILE.format(registry=registry))
         (own / "hello.txt").write_text("hello")
         entries = [
             f"  {name}: {{spec: ../../examples/{name}/model.yaml, stable: {{version: '1'}}}}\n"

@@ -19,11 +19,6 @@ pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.timeout(1500)]
 CHANGED = "loan-quote"
 
 
-@pytest.fixture(scope="module")
-def registry(builder: Cluster) -> str:
-    return builder.environment["HOMEPORT_REGISTRY"]
-
-
 def fetched(registry: str, path: str) -> Any:
     with closing(http.client.HTTPConnection(registry, timeout=10)) as connection:
         connection.request("GET", path, headers={"Accept": "application/vnd.oci.image.manifest.v1+json"})
