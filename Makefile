@@ -6,7 +6,7 @@ CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen
 PYTEST := $(RUN) pytest
-# Tests beside each other, those of a module on one worker (tests/conftest.py), in the order of the files.
+# Tests beside each other, those of a module on one worker, in the order of tests/conftest.py.
 BESIDE := --dist=loadgroup --no-loadscope-reorder
 
 help: ## List these targets
