@@ -73,6 +73,12 @@ def test_nothing_to_change_right_after_up(example: tuple[Program, list[Any]]) ->
     program.expect_no_changes()
 
 
+# The others repeat it, for a single model each.
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(name, marks=[] if name == "several-models" else pytest.mark.slow) for name in CASES],
+    indirect=True,
+)
 def test_nothing_to_change_after_the_autoscaler_acted(cluster: Cluster, example: tuple[Program, list[Any]]) -> None:
     program, wanted = example
     for autoscaler in (manifest for manifest in wanted if manifest["kind"] == "HorizontalPodAutoscaler"):
