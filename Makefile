@@ -21,7 +21,7 @@ demo-down: .venv/synced ## Destroy stack dev and stop the sandbox
 test: lint types test-unit test-audit test-engine test-cluster ## Run every test; the real ones build and start a sandbox
 
 test-unit: .venv/synced ## Run the tests that need only Python (seconds)
-	$(PYTEST) tests/unit --numprocesses=2
+	$(PYTEST) tests/unit
 
 test-audit: .venv/synced ## Run the auditors of other people over the manifests of every example
 	@$(RUN) python -m tests.prepare audit
