@@ -8,6 +8,8 @@ RUN := $(UV) run --frozen
 PYTEST := $(RUN) pytest
 # Whatever the shell is set up for: these variables override what files say.
 BY_FILES_ALONE := env -u HOMEPORT_CONTEXT -u HOMEPORT_REGISTRY
+# Tests beside each other, those of a module on one worker, in the order of tests/conftest.py.
+BESIDE := --dist=loadgroup --no-loadscope-reorder
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,15 +31,15 @@ coverage: .venv/synced ## Run the unit tests, and list what of the library they 
 
 test-audit: .venv/synced ## Run the auditors of other people over the manifests of every example
 	@$(RUN) python -m tests.prepare audit
-	$(PYTEST) tests/audit
+	$(PYTEST) tests/audit $(BESIDE) --numprocesses=2
 
 test-engine: .venv/synced ## Run the tests with a real engine and API server
 	@$(RUN) python -m tests.prepare engine
-	$(PYTEST) tests/engine --numprocesses=3 --dist=loadscope
+	$(PYTEST) tests/engine $(BESIDE) --numprocesses=3
 
 test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	@$(RUN) python -m tests.prepare cluster
-	$(PYTEST) tests/server tests/cluster -m 'not slow and not load' --numprocesses=3 --dist=loadscope
+	$(PYTEST) tests/cluster tests/server -m 'not slow and not load' $(BESIDE) --numprocesses=3
 	$(PYTEST) tests/cluster -m 'load and not slow'
 
 test-slow: .venv/synced ## Run the tests that take longest, with a real engine and a real node

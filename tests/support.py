@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,13 +47,15 @@ class Cluster:
     def exists(self, *arguments: str) -> bool:
         return bool(self.kubectl("get", *arguments, "--ignore-not-found", "--output=name").strip())
 
-    def live(self, wanted: Object) -> Any:
-        """The object in the cluster that a manifest is about."""
-        metadata = wanted["metadata"]
-        group, _, _ = wanted["apiVersion"].rpartition("/")
-        namespace = [f"--namespace={metadata['namespace']}"] if "namespace" in metadata else []
-        kind = ".".join(filter(None, [wanted["kind"], wanted["apiVersion"].rpartition("/")[2] if group else "", group]))
-        return self.get(kind, metadata["name"], *namespace)
+    def live(self, *wanted: Object) -> list[Any]:
+        """The objects in the cluster that manifests are about, in their order."""
+        stream = "".join(f"---\n{json.dumps(each)}\n" for each in wanted)
+        found = json.loads(self.kubectl("get", "--filename=-", "--output=json", stdin=stream))
+        return list(found["items"]) if found["kind"] == "List" else [found]
+
+    def differences(self, wanted: Sequence[Object]) -> list[str]:
+        """Where live objects do not have what their manifests want."""
+        return [line for one, live in zip(wanted, self.live(*wanted), strict=True) for line in differences(one, live)]
 
 
 class Program:

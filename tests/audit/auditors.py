@@ -85,7 +85,7 @@ def _checkov(sets: Sets) -> dict[str, list[Finding]]:
         for file, name in files.items():
             Path(folder + file).write_text(_stream(sets[name]))
         options = ["--framework=kubernetes", "--skip-download", "--quiet", "--output=json", f"--directory={folder}"]
-        told = json.loads(_run([str(_installed_checkov()), *options], "", 0, CHECKOV_FOUND).stdout)
+        told = json.loads(_run([str(install_checkov()), *options], "", 0, CHECKOV_FOUND).stdout)
     # Without results nothing was read: no finding of a text that is not YAML would look like a clean bill.
     if "results" not in told or told["summary"]["parsing_errors"]:
         raise RuntimeError(f"checkov read nothing: {told}")
@@ -164,8 +164,8 @@ def _closed(schema: Any) -> Any:
     return [_closed(each) for each in schema] if isinstance(schema, list) else schema
 
 
-def _installed_checkov() -> Path:
-    """Checkov, in an environment of its own: it pins versions of what others use too."""
+def install_checkov() -> Path:
+    """The program, in an environment of its own: it pins versions of what others use too. Installs it if it is missing."""
     pinned = CHECKOV_REQUIREMENTS.read_bytes()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = cache() / "checkov" / f"{version}-{sha256(pinned).hexdigest()[:16]}"

@@ -13,9 +13,10 @@ from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
 from tests.audit.parts import PROBE
 from tests.cluster.ask import Answer
+from tests.cluster.examples import deployed_examples
 from tests.cluster.load import Row, table
 from tests.cluster.probes import IMAGE, Probes
-from tests.support import ROOT, Cluster, Program, running
+from tests.support import ROOT, Cluster, Program
 
 Ask = Callable[..., Answer]
 REPORT = ROOT / "build" / "change-report.md"
@@ -24,7 +25,7 @@ REPORT = ROOT / "build" / "change-report.md"
 @pytest.fixture(scope="session")
 def sandbox(worker_id: str) -> Iterator[Sandbox]:
     sandbox = Sandbox(f"cluster-{worker_id}")  # one for each of pytest-xdist's workers
-    sandbox.start(images=True)
+    sandbox.start()
     try:
         yield sandbox
     finally:
@@ -33,6 +34,13 @@ def sandbox(worker_id: str) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def cluster(sandbox: Sandbox) -> Cluster:
+    return Cluster(sandbox.env())
+
+
+@pytest.fixture(scope="session")
+def builder(sandbox: Sandbox) -> Cluster:
+    """The cluster, with a builder and a registry beside it."""
+    sandbox.start(images=True)
     return Cluster(sandbox.env())
 
 
@@ -66,21 +74,26 @@ def probes(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPath
     return Probes(sandbox, cluster)
 
 
-@pytest.fixture(scope="module")
-def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """Stack dev, with the example model running."""
-    with running(cluster, ROOT, tmp_path_factory.mktemp("deployed")) as program:
-        program.up()
+@pytest.fixture(scope="session")
+def registry(sandbox: Sandbox, builder: Cluster) -> str:
+    assert builder
+    return sandbox.env()["HOMEPORT_REGISTRY"]
+
+
+@pytest.fixture(scope="session")
+def deployed(builder: Cluster, registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """Stack dev, with the examples running, from the first test that asks for it to the end."""
+    with deployed_examples(builder, registry, tmp_path_factory.mktemp("deployed")) as program:
         yield program
 
 
-@pytest.fixture(scope="module")
-def ask(sandbox: Sandbox, cluster: Cluster, deployed: Program) -> Ask:
-    """Sends a request to the model's Service address, from inside the cluster's network."""
+@pytest.fixture(scope="session")
+def ask(sandbox: Sandbox, builder: Cluster, deployed: Program) -> Ask:
+    """Sends a request to the address of a model's Service, from inside the cluster's network."""
     assert deployed.stack == "dev"
-    address = cluster.get("service/iris", "--namespace=iris")["spec"]["clusterIP"]
 
-    def ask(method: str, path: str, body: bytes = b"") -> Answer:
+    def ask(model: str, method: str, path: str, body: bytes = b"") -> Answer:
+        address = builder.get(f"service/{model}", f"--namespace={model}")["spec"]["clusterIP"]
         command = sandbox.nsenter([sys.executable, str(ROOT / "tests" / "cluster" / "ask.py"), address, method, path])
         done = subprocess.run(command, input=body, stdout=subprocess.PIPE, check=True)
         answer: dict[str, Any] = json.loads(done.stdout)

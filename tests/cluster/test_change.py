@@ -144,7 +144,7 @@ def shell(scene: Scene, command: list[str]) -> str:
 slow = partial(pytest.param, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("version", ["absent", "crash", slow("never")])
+@pytest.mark.parametrize("version", ["crash", slow("absent"), slow("never")])
 def test_bad_version_fails_with_its_reason_while_the_other_serves_on(scene: Scene, version: str) -> None:
     before = scene.lives(NAME)
     scene.no_failure_during(f"bad version ({version}) and repair", lambda: try_bad(scene, version))

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support import ROOT, Cluster
+
+pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.timeout(1500)]
 
 NAMESPACE = "namespace/iris"
 
@@ -24,17 +28,17 @@ def demo(cluster: Cluster, command: str) -> str:
     return done.stdout
 
 
-def test_demo_predicts_then_changes_nothing_then_leaves_nothing(cluster: Cluster) -> None:
+def test_demo_predicts_then_changes_nothing_then_leaves_nothing(builder: Cluster) -> None:
     try:
-        first = demo(cluster, "up")
+        first = demo(builder, "up")
         assert "Prediction predict: ['setosa', 'virginica']" in first
         assert "Changed: create 16" in first
         assert "created Deployment iris-deployment" in first
         assert [line for line in first.splitlines() if "\x1b" in line or "...." in line] == []
-        second = demo(cluster, "up")
+        second = demo(builder, "up")
         assert "Changed: nothing" in second
         assert "created" not in second
         assert "Prediction predict: ['setosa', 'virginica']" in second
     finally:
-        demo(cluster, "down")
-    assert not cluster.exists(NAMESPACE)
+        demo(builder, "down")
+    assert not builder.exists(NAMESPACE)

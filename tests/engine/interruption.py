@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport import Stack, manifests
-from tests.support import Cluster, Program, differences, until
+from tests.support import Cluster, Program, until
 
 KINDS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,roles,rolebindings,networkpolicies,services,deployments,"
@@ -152,7 +152,7 @@ def problems(cluster: Cluster, folder: Path, program: Program, *, nothing: bool 
     owners = {name: {each["manager"] for each in _applied(live)} for name, live in objects.items()}
     found += [f"owned by {sorted(names)}: {name}" for name, names in owners.items() if names != {"homeport"}]
     if not found:
-        found += [line for each in wanted for line in differences(each, cluster.live(each))]
+        found += cluster.differences(wanted)
     if not found and not nothing:
         program.expect_no_changes("--refresh")
     return found

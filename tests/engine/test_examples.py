@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from homeport import Environment, Model, Release, last_commit, manifests
-from tests.support import DIGEST, EXAMPLES, ROOT, Cluster, Program, differences, pin, running
+from tests.support import DIGEST, EXAMPLES, ROOT, Cluster, Program, pin, running
 
 OURS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,"
@@ -63,7 +63,7 @@ def example(
 
 def test_cluster_has_just_what_is_rendered(cluster: Cluster, example: tuple[Program, list[Any]]) -> None:
     _, wanted = example
-    assert [line for manifest in wanted for line in differences(manifest, cluster.live(manifest))] == []
+    assert cluster.differences(wanted) == []
     found = cluster.get(OURS, "--all-namespaces", SELECTOR)["items"]
     assert sorted(map(_identity, found)) == sorted(map(_identity, wanted))
 
@@ -73,6 +73,12 @@ def test_nothing_to_change_right_after_up(example: tuple[Program, list[Any]]) ->
     program.expect_no_changes()
 
 
+# The others repeat it, for a single model each.
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(name, marks=[] if name == "several-models" else pytest.mark.slow) for name in CASES],
+    indirect=True,
+)
 def test_nothing_to_change_after_the_autoscaler_acted(cluster: Cluster, example: tuple[Program, list[Any]]) -> None:
     program, wanted = example
     for autoscaler in (manifest for manifest in wanted if manifest["kind"] == "HorizontalPodAutoscaler"):
@@ -85,7 +91,7 @@ def test_nothing_to_change_after_the_autoscaler_acted(cluster: Cluster, example:
     program.expect_no_changes("--refresh")
     program.up("--refresh")
     for autoscaler in (manifest for manifest in wanted if manifest["kind"] == "HorizontalPodAutoscaler"):
-        deployment = cluster.live(autoscaler | {"apiVersion": "apps/v1", "kind": "Deployment"})
+        (deployment,) = cluster.live(autoscaler | {"apiVersion": "apps/v1", "kind": "Deployment"})
         assert deployment["spec"]["replicas"] == autoscaler["spec"]["maxReplicas"]
 
 

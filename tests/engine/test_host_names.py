@@ -58,7 +58,7 @@ def test_host_name_becomes_an_object_of_cilium(cluster: Cluster, tmp_path: Path)
     (policy,) = (each for each in manifests(release) if each["kind"] == "CiliumNetworkPolicy")
     with running(cluster, source, tmp_path) as program:
         program.up()
-        live = cluster.live(policy)
+        (live,) = cluster.live(policy)
         assert differences(policy["spec"], live["spec"]) == []
         assert live["metadata"]["name"] == "churn-egress-hosts"
         program.expect_no_changes()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeport import Environment, Model, Release, Stack, manifests
-from tests.support import Cluster, Program, differences, live_entry, running, write_program
+from tests.support import Cluster, Program, live_entry, running, write_program
 
 MODEL = {"name": "demanded", "owner": "ds", "image": "registry.example.com/demanded"}
 GATEWAY = {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"}
@@ -62,7 +62,7 @@ def wanted(program: Program) -> list[Any]:
 def deployed(cluster: Cluster, program: Program) -> set[tuple[str, str]]:
     """Deploys what is written, and tells what scales and what is scaled, having seen that it is as it is written."""
     program.up()
-    assert [line for each in wanted(program) for line in differences(each, cluster.live(each))] == []
+    assert cluster.differences(wanted(program)) == []
     return {(each["kind"], each["metadata"]["name"]) for each in cluster.get(KINDS, NAMESPACE)["items"]}
 
 

@@ -23,32 +23,43 @@ WITH_MODEL_FILE = [place for place in WORLD if place.name == place.environment["
 
 
 LABEL = "homeport-test"
+DECISIVE = {"Namespace", "ResourceQuota", "LimitRange", "ServiceAccount", "Deployment"}
+"""Kinds that decide whether there is a pod and where; the others are costly, and the other tests create them."""
 _COUNT = {"query": 'requests{model="{model}"}', "threshold": "{target}"}
 KEDA = {"triggers": {"concurrency": {"type": "prometheus", "metadata": _COUNT}}}
 """What the model file is scaled by, in every place."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def nodes(cluster: Cluster) -> Iterator[Callable[[list[Node]], None]]:
-    """Makes nodes, ready when it returns, that are gone after the test."""
+    """Opens just some nodes for new pods. All of all places are made once: that is what takes long."""
+    create(cluster, [kubernetes_node(node) for place in WORLD for node in place.nodes])
+    until(lambda: all(map(ready, labelled(cluster))), 120)
+    opened: set[str] = set()
 
-    def make(wanted: list[Node]) -> None:
-        create(cluster, [kubernetes_node(node) for node in wanted])
-        until(lambda: len(wanted) <= sum(map(ready, found := labelled(cluster))) == len(found), 60)
+    def only(wanted: list[Node]) -> None:
+        names = {node.name for node in wanted}
+        for unschedulable, changed in ((True, opened - names), (False, names - opened)):
+            if changed:  # no `kubectl cordon`, which gives up when the taint is being written
+                patch = json.dumps({"spec": {"unschedulable": unschedulable}})
+                cluster.kubectl("patch", "node", *sorted(changed), f"--patch={patch}")
+        opened.clear()
+        opened.update(names)
+        until(lambda: {each["metadata"]["name"] for each in labelled(cluster) if not closed(each)} == names, 60)
 
-    yield make
+    yield only
     cluster.kubectl("delete", f"--raw=/api/v1/nodes?labelSelector={LABEL}")  # all at once, not one by one
 
 
 @pytest.fixture
-def deploy(cluster: Cluster) -> Iterator[Callable[[Release], None]]:
+def deploy(cluster: Cluster) -> Iterator[Callable[..., None]]:
     """Applies the manifests of releases, whose namespaces are gone after the test."""
     namespaces: list[str] = []
 
-    def apply(release: Release) -> None:
-        assert violations(release) == []
-        namespaces.append(release.namespace)
-        create(cluster, manifests(release))
+    def apply(*releases: Release) -> None:
+        assert [violation for release in releases for violation in violations(release)] == []
+        namespaces.extend(release.namespace for release in releases)
+        create(cluster, [each for release in releases for each in manifests(release) if each["kind"] in DECISIVE])
 
     yield apply
     cluster.kubectl("delete", "namespace", "--wait=false", *namespaces)
@@ -56,50 +67,44 @@ def deploy(cluster: Cluster) -> Iterator[Callable[[Release], None]]:
 
 @pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
 def test_one_model_file_lands_on_the_right_node_of_every_place(
-    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None], place: Place
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[..., None], place: Place
 ) -> None:
     right = [node for node in place.nodes if (node.kind, node.part, node.spot) == ("h100", None, False)]
     second = [node for node in place.nodes if (node.kind, node.part, node.spot) == ("a100-80gb", None, False)]
-    decoys = [node for node in place.nodes if node not in [*right, *second]]
-    release = release_of(Model.load(MODEL_FILE), place, spot=False)
-    nodes([*decoys, *place.foreign(WORLD)])
-    deploy(release)
+    decoys = [*place.foreign(WORLD), *(node for node in place.nodes if node not in [*right, *second])]
+    first, next_ = (release_of(Model.load(MODEL_FILE), place, spot=False) for _ in range(2))
+    nodes(decoys)
+    deploy(first)
     # Before decoys alone the pod waits: each was considered, and none will do.
-    assert until(lambda: waiting(cluster, release), 60) == "Unschedulable"
-    nodes(right)
-    assert until(lambda: node_of(cluster, release), 60) in {node.name for node in right}
-
-
-@pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
-def test_the_first_kind_of_the_model_file_is_preferred(
-    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None], place: Place
-) -> None:
-    nodes([node for node in place.nodes if node.kind in {"h100", "a100-80gb"} and not node.part and not node.spot])
-    release = release_of(Model.load(MODEL_FILE), place, spot=False)
-    deploy(release)
-    first = {node.name for node in place.nodes if node.kind == "h100"}
-    assert until(lambda: node_of(cluster, release), 60) in first
+    others = sum(each["spec"].get("unschedulable", False) for each in cluster.get("nodes")["items"])
+    until(lambda: f" {others} node(s) were unschedulable" in (waiting(cluster, first) or ""), 60)
+    nodes([*decoys, *right])
+    assert until(lambda: nodes_of(cluster, [first]), 60)[first.model.name] in {node.name for node in right}
+    # The first kind of the model file is preferred where the second is there too.
+    nodes([*decoys, *right, *second])
+    deploy(next_)
+    assert until(lambda: nodes_of(cluster, [next_]), 60)[next_.model.name] in {node.name for node in right}
 
 
 @pytest.mark.parametrize("place", WORLD, ids=lambda place: place.name)
 def test_every_kind_slice_and_share_lands_on_its_node(
-    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None], place: Place
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[..., None], place: Place
 ) -> None:
     nodes([*place.nodes, *place.foreign(WORLD)])
     wanted: dict[str, set[str]] = {}
     releases = []
     for kind, part, spot in place.demands():
         releases.append(release_of(model(kind, part, spot=spot), place, spot=spot))
-        deploy(releases[-1])
         wanted[releases[-1].model.name] = {
             node.name for node in place.nodes if (node.kind, node.part, node.spot) == (kind, part, spot)
         }
-    found = {each.model.name: until(lambda each=each: node_of(cluster, each), 60) for each in releases}  # type: ignore[misc]
+    deploy(*releases)
+    found = until(lambda: nodes_of(cluster, releases), 60)
     assert {name: node for name, node in found.items() if node not in wanted[name]} == {}
 
 
 def test_where_no_gpu_is_spare_an_update_waits_for_ever_unless_it_may_take_one_first(
-    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[[Release], None]
+    cluster: Cluster, nodes: Callable[[list[Node]], None], deploy: Callable[..., None]
 ) -> None:
     place = world.place("gke")
     nodes([next(node for node in place.nodes if (node.kind, node.part, node.spot) == ("l4", None, False))])
@@ -154,7 +159,10 @@ def kubernetes_node(node: Node) -> dict[str, Any]:
             "labels": {LABEL: "scheduling", "kubernetes.io/hostname": node.name, **node.labels},
             "annotations": {"kwok.x-k8s.io/node": "fake"},
         },
-        "spec": {"taints": [{"key": key, "value": value, "effect": effect} for key, value, effect in node.taints]},
+        "spec": {
+            "unschedulable": True,
+            "taints": [{"key": key, "value": value, "effect": effect} for key, value, effect in node.taints],
+        },
         "status": {"allocatable": size, "capacity": size},
     }
 
@@ -174,6 +182,11 @@ def ready(node: Mapping[str, Any]) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
+def closed(node: Mapping[str, Any]) -> bool:
+    """Whether no new pod may come: it was cordoned, or its taint is not gone yet."""
+    return any(each["key"] == "node.kubernetes.io/unschedulable" for each in node["spec"].get("taints", []))
+
+
 def pods(cluster: Cluster, release: Release) -> Iterator[Mapping[str, Any]]:
     yield from cluster.get("pods", f"--namespace={release.namespace}")["items"]
 
@@ -181,9 +194,12 @@ def pods(cluster: Cluster, release: Release) -> Iterator[Mapping[str, Any]]:
 def waiting(cluster: Cluster, release: Release) -> str | None:
     """Why the pod of a release has no node yet."""
     conditions = [each for pod in pods(cluster, release) for each in pod["status"].get("conditions", [])]
-    return next((each.get("reason") for each in conditions if each["type"] == "PodScheduled"), None)
+    return next((each.get("message") for each in conditions if each["type"] == "PodScheduled"), None)
 
 
-def node_of(cluster: Cluster, release: Release) -> str | None:
-    """The node that the scheduler chose for the pod of a release."""
-    return next((pod["spec"].get("nodeName") for pod in pods(cluster, release)), None)
+def nodes_of(cluster: Cluster, releases: list[Release]) -> dict[str, str]:
+    """Model -> the node that the scheduler chose for its pod; empty until each has one."""
+    pods = cluster.get("pods", "--all-namespaces")["items"]
+    chosen = {pod["metadata"]["namespace"]: pod["spec"].get("nodeName", "") for pod in pods}
+    found = {each.model.name: chosen.get(each.namespace, "") for each in releases}
+    return found if all(found.values()) else {}

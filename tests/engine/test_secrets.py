@@ -10,7 +10,7 @@ import pytest
 
 from homeport import Stack, manifests
 from homeport.commands.render import render, write
-from tests.support import Cluster, Program, differences, live_entry, running, write_program
+from tests.support import Cluster, Program, live_entry, running, write_program
 
 MODEL = {
     "name": "vault",
@@ -122,7 +122,7 @@ def test_value_is_in_the_cluster_and_in_plain_text_nowhere_else(cluster: Cluster
 
 def test_cluster_has_what_is_rendered(cluster: Cluster, program: Program) -> None:
     (release,) = Stack.read(program.folder).releases
-    assert [line for each in manifests(release) for line in differences(each, cluster.live(each))] == []
+    assert cluster.differences(manifests(release)) == []
     # Bound to the very volume of the platform; without a driver here, that is as far as it goes.
     claim = cluster.get("persistentvolumeclaim/corpus", NAMESPACE)
     assert (claim["status"]["phase"], claim["spec"]["volumeName"]) == ("Bound", "corpus-of-the-platform")

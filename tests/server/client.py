@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+LIBRARIES = Path(__file__).with_name("requirements.txt")
+"""Of all that the tests serve: one environment for it."""
+
 
 def infer_path(model: str) -> str:
     return f"/v2/models/{model}/infer"

@@ -13,12 +13,10 @@ import pytest
 
 from sandbox.image import SERVER, environment
 from sandbox.paths import cache
-from tests.server.client import Client, ended
+from tests.server.client import LIBRARIES, Client, ended
 from tests.support import EXAMPLES
 
 IRIS = EXAMPLES / "iris"
-LIBRARIES = Path(__file__).with_name("requirements.txt")
-"""Of what the tests serve besides: one environment for all of it."""
 
 
 @dataclass(frozen=True)
