@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from homeport.provenance import History
 from homeport.release import Canary, Release, image_reference
 from homeport.rules.cycles import cycles
-from homeport.rules.files import missing_files
+from homeport.rules.files import disguised_repositories, missing_files
 from homeport.rules.one_release import violations
 from homeport.rules.totals import total_violations
 from homeport.specs.documents import Document
@@ -51,6 +51,7 @@ class Stack:
         environment = _load(Path(folder) / ENVIRONMENT_FILE, Environment, problems)
         live = _load(Path(folder) / MODELS_FILE, LiveModels, problems)
         models = dict(_models(*live, problems)) if live else {}
+        problems += disguised_repositories([Path(folder), *(document.path.parent for document, _ in models.values())])
         if environment is None or live is None:
             raise SpecError(problems)
         releases = tuple(_releases(environment, live, models))

@@ -11,7 +11,8 @@ from tests.support import ROOT
 LIBRARY = ROOT / "components"
 
 LAYERS: tuple[set[str], ...] = (
-    {"catalogue", "output", "provenance"},
+    {"catalogue", "git", "output"},
+    {"provenance"},
     {"specs"},
     {"nodes"},
     {"release"},

@@ -12,7 +12,7 @@ import pulumi_docker_build as docker_build
 from homeport.images.build_context import BuildContext, prepare
 from homeport.provenance import origin
 from homeport.release import Release, repository
-from homeport.rules.files import missing_files
+from homeport.rules.files import disguised_repositories, missing_files
 from homeport.rules.images import build_violations
 from homeport.specs.documents import Document, parse
 from homeport.specs.environment import Environment, Images, PipVariable
@@ -98,6 +98,7 @@ def _read(args: ModelImageArgs) -> tuple[Model, Build, Images, Release]:
         problems += [
             Problem(each.message, field=dotted((model.name, *each.field))) for each in missing_files(build, folder)
         ]
+        problems += disguised_repositories([folder])
     problems += [
         Problem(f'found "{os.environ[variable]}", accepted: path of a file (no such file)', field=variable)
         for variable in (images.pip if images else ())
