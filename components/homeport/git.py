@@ -313,7 +313,7 @@ def _file_digest(file: Path, name: str) -> str:
 
 
 def _lines(content: bytes) -> list[bytes]:
-    return [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    return [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
 
 
 def _paths(told: bytes) -> list[str]:
