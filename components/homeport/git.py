@@ -59,6 +59,10 @@ class GitError(Exception):
     """Git cannot tell; the text says why."""
 
 
+class NoWorkingTreeError(GitError):
+    """There is nothing that it could tell of."""
+
+
 @dataclass(frozen=True, order=True)
 class Commit:
     """A commit; the later ones are greater."""
@@ -73,11 +77,11 @@ def working_tree(folder: Path) -> Path:
     """Root of the innermost working tree that a folder is in: it has the `.git` that no commit can contain.
 
     Raises:
-        GitError: There is none.
+        NoWorkingTreeError: There is none.
     """
     found = next((each for each in _around(folder) if _is_root(each)), None)
     if found is None:
-        raise GitError(f"{folder} is in no working tree of git")
+        raise NoWorkingTreeError(f"{folder} is in no working tree of git")
     return found
 
 

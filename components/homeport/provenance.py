@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from homeport import git
-from homeport.git import Commit, GitError
+from homeport.git import Commit, GitError, NoWorkingTreeError
 
 UNKNOWN = "unknown"
 DIRTY = "-dirty"
@@ -88,7 +88,7 @@ class History:
     """What git tells of some files, asked once for all of them: a process of git for each question takes longest."""
 
     why_unknown: str | None = None
-    """Why commits are unknown, if any are."""
+    """Why commits are unknown, if any are, and there is a working tree that could tell."""
 
     def __init__(self, files: Sequence[str | Path], divided: Path | None = None) -> None:
         """Ask about files (one at least), and about each line of another one that is `divided` into parts."""
@@ -104,7 +104,7 @@ class History:
                 self._lines = git.blame(git.working_tree(file.parent), file)
         except GitError as error:
             self._newest = {}
-            self.why_unknown = str(error)
+            self.why_unknown = None if isinstance(error, NoWorkingTreeError) else str(error)
         if any(commit and commit.name in self._ends for commit in (*self._newest.values(), *self._lines)):
             self.why_unknown = _SHALLOW
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from homeport.provenance import History
+from homeport.provenance import UNKNOWN, History
 from homeport.release import Canary, Release, image_reference
 from homeport.rules.cycles import cycles
 from homeport.rules.files import disguised_repositories, missing_files
@@ -38,6 +38,8 @@ class Stack:
     """Where all of it is written."""
     folders: Mapping[str, Path] = field(default_factory=dict)
     """The folder of each model, by its name."""
+    commits_unknown: str | None = None
+    """Why commits of releases are unknown, if any are."""
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
@@ -54,7 +56,8 @@ class Stack:
         problems += disguised_repositories([Path(folder), *(document.path.parent for document, _ in models.values())])
         if environment is None or live is None:
             raise SpecError(problems)
-        releases = tuple(_releases(environment, live, models))
+        history = History([environment[0].path, *(document.path for document, _ in models.values())], live[0].path)
+        releases = tuple(_releases(environment, live, models, history))
         for release in releases:
             problems += _violations(release, live[0], models[release.model.name][0])
         problems += _cycles(models)
@@ -64,7 +67,14 @@ class Stack:
             raise SpecError(problems)
         files = [environment[0].path, live[0].path, *(document.path for document, _ in models.values())]
         folders = {name: document.path.parent for name, (document, _) in models.items()}
-        return cls(environment[1], releases, tuple(dict.fromkeys(files)), folders)
+        unknown = any(release.commit.startswith(UNKNOWN) for release in releases)
+        return cls(
+            environment[1],
+            releases,
+            tuple(dict.fromkeys(files)),
+            folders,
+            history.why_unknown if unknown else None,
+        )
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
@@ -106,10 +116,10 @@ def _releases(
     environment: tuple[Document, Environment],
     live: tuple[Document, LiveModels],
     models: Mapping[str, tuple[Document, Model]],
+    history: History,
 ) -> Iterator[Release]:
     peers = _peers({name: model for name, (_, model) in models.items()})
     shared = environment[0].path
-    history = History([shared, *(document.path for document, _ in models.values())], live[0].path)
     for name, (document, model) in models.items():
         entry = live[1].models[name]
         yield Release(

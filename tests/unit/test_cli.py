@@ -112,6 +112,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "objects": 11,
                 "relaxed": {},
                 "in_place": {},
+                "commits_unknown": None,
                 "problems": [],
             },
             {
@@ -122,6 +123,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "objects": 0,
                 "relaxed": {},
                 "in_place": {},
+                "commits_unknown": None,
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",

@@ -422,9 +422,19 @@ def test_a_shallow_clone_does_not_tell_its_oldest_commit(checkout: Path, tmp_pat
     do(tmp_path, "clone", "--quiet", "--depth=1", f"file://{checkout}", str(clone))
     assert Stack.read(clone / "stacks/prod").releases[0].commit == "unknown"
     assert revision(clone / "model") == "unknown"
+    assert (
+        "prod: commits are unknown: this clone is shallow"
+        in homeport("check", "--stacks", str(clone / "stacks")).output
+    )
     (clone / "model/model.yaml").write_text(MODEL + "drain_seconds: 5\n")
     newer = commit(clone, 1_800_000_120)
     assert Stack.read(clone / "stacks/prod").releases[0].commit == newer
+    assert "unknown" not in homeport("check", "--stacks", str(clone / "stacks")).output
+
+
+@pytest.mark.usefixtures("checkout")
+def test_why_git_does_not_tell_is_told() -> None:
+    assert "prod: commits are unknown: git: fatal: " in homeport("check").output  # no commit yet
 
 
 def test_each_line_has_its_commit(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ class Checked:
     in_place: Mapping[str, int] | None = None
     """Models whose update stops a replica before it starts a new one, with their fewest replicas; None if there are
     problems."""
+    commits_unknown: str | None = None
+    """Why commits behind the models are unknown, if any are."""
 
 
 def check(folder: Path) -> Checked:
@@ -42,7 +44,8 @@ def check(folder: Path) -> Checked:
     models = {release.model.name: release.version for release in stack.releases}
     objects = sum(len(manifests(release)) for release in stack.releases)
     in_place = {each.model.name: each.replicas[0] for each in stack.releases if each.updates_in_place}
-    return Checked(folder.name, (), stack.files, models, objects, stack.environment.relaxations, in_place)
+    relaxed = stack.environment.relaxations
+    return Checked(folder.name, (), stack.files, models, objects, relaxed, in_place, stack.commits_unknown)
 
 
 def summary(stack: Checked) -> str:
@@ -53,9 +56,10 @@ def summary(stack: Checked) -> str:
     return f"{stack.name}: ok, {count(len(models), 'model')}, {stack.objects} objects, from {count(files, 'file')}"
 
 
-def relaxations(stack: Checked) -> list[str]:
-    """One line on each control that does not hold, and on each model whose updates take from what it serves."""
+def remarks(stack: Checked) -> list[str]:
+    """One line on each control that does not hold, on each model whose updates take from what it serves, on lost commits."""
     relaxed = [f"{stack.name}: relaxed {name}: {reason}" for name, reason in (stack.relaxed or {}).items()]
+    relaxed += [f"{stack.name}: commits are unknown: {stack.commits_unknown}"] if stack.commits_unknown else []
     return relaxed + [f"{stack.name}: {name} {_during_update(least)}" for name, least in (stack.in_place or {}).items()]
 
 
@@ -69,7 +73,7 @@ def as_text(stacks: Sequence[Checked]) -> Iterator[Line]:
         yield Line(shown(problem, names), "red")
     for stack in stacks:
         yield Line(summary(stack), None if stack.problems else "green")
-        yield from (Line(line, "yellow") for line in relaxations(stack))
+        yield from (Line(line, "yellow") for line in remarks(stack))
 
 
 def as_github(stacks: Sequence[Checked]) -> Iterator[Line]:
@@ -78,7 +82,7 @@ def as_github(stacks: Sequence[Checked]) -> Iterator[Line]:
         message = ": ".join(filter(None, [problem.field, problem.message]))
         yield Line(github.error(message, title=", ".join(names), file=problem.file, line=problem.line))
     for stack in stacks:
-        yield from (Line(github.notice(line)) for line in relaxations(stack))
+        yield from (Line(github.notice(line)) for line in remarks(stack))
         yield Line(summary(stack))
 
 
@@ -101,6 +105,7 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "objects": stack.objects,
         "relaxed": stack.relaxed or {},
         "in_place": stack.in_place or {},
+        "commits_unknown": stack.commits_unknown,
         "problems": [
             {
                 "file": str(problem.file) if problem.file else None,
