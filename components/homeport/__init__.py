@@ -6,13 +6,14 @@ This module is the public API. Pulumi is imported when a component is first used
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from homeport.errors import HomeportError
 from homeport.manifests import manifests
 from homeport.provenance import last_commit
 from homeport.release import Canary, Release
 from homeport.rules.one_release import violations
 from homeport.specs.environment import Environment
 from homeport.specs.model import Model
-from homeport.specs.problems import HomeportError, Problem, SpecError
+from homeport.specs.problems import Problem, SpecError
 from homeport.stack import Stack
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from homeport.commands import recover as recovery
 from homeport.commands import render as rendering
 from homeport.commands.errors import UsageError
 from homeport.commands.stacks import chosen, read, stack_folder
+from homeport.errors import HomeportError
 from homeport.output.text import Line
 from homeport.specs import schemas
-from homeport.specs.problems import HomeportError
 
 FAILED = 1
 """Exit code: problems were found in what people wrote, or it could not be done."""

@@ -1,10 +1,13 @@
 """Provenance: which git commit last changed what people wrote."""
 
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from homeport import git
+from homeport.errors import HomeportError
+from homeport.git import Commit, GitError, NoWorkingTreeError
 
 UNKNOWN = "unknown"
 DIRTY = "-dirty"
@@ -13,62 +16,110 @@ DIRTY = "-dirty"
 Lines = tuple[int, int]
 """First and last line, counted from 1."""
 
+_SHALLOW = (
+    "this clone is shallow, so its oldest commit seems to have changed everything; accepted: the whole history "
+    "(git fetch --unshallow; in GitHub Actions fetch-depth: 0)"
+)
+
+
+class UnknownCommitError(HomeportError):
+    """A commit is not in this clone."""
+
 
 def last_commit(files: Sequence[str | Path], part: tuple[Path, Lines] | None = None) -> str:
     """The newest commit that changed any of the files (one at least), or the lines of the part of another file.
 
-    Ends in `-dirty` if any of it differs from what is committed. `unknown` without git or outside a repository.
-    A part is looked at by its lines, so that what others change in the same file is not taken for a change here.
+    Ends in `-dirty` if any of it differs from what is committed. `unknown` without git, outside a working tree, and where a
+    shallow clone does not tell. A part is looked at by its lines, so that what others change in the same file is not taken
+    for a change here.
     """
     commits = Commits(files, part[0] if part else None)
     return commits.last_commit(files, part[1] if part else None)
 
 
-def revision(folder: Path, paths: Sequence[str]) -> str:
-    """The commit that last changed any of the paths in a folder, which may be git's pathspecs.
+def revision(folder: Path, files: Sequence[str] = (), without: Sequence[str] = ()) -> str:
+    """The commit that last changed any of the files of a folder; all, by default, but what matches patterns of git's.
 
-    Ends in `-dirty` if any of it differs from what is committed. `unknown` without git or outside a repository.
+    Ends in `-dirty` if any of it differs from what is committed. `unknown` without git, outside a working tree, and where a
+    shallow clone does not tell.
     """
+    folder = folder.resolve()
     try:
-        commit = _git(folder, "log", "-1", "--format=%H", "--", *paths).strip()
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", *paths)
-    except (OSError, subprocess.CalledProcessError):
+        root = git.working_tree(folder)
+        specs = [git.at(folder / file, root) for file in files or ["."]]
+        specs += [git.without(folder, root, pattern) for pattern in without]
+        changed = git.changed(root, specs, ignored=bool(files))
+        newest = git.newest(root, specs)
+        name = newest.name if newest and newest.name not in git.ends(root) else UNKNOWN
+    except GitError:
         return UNKNOWN
-    return (commit or UNKNOWN) + (DIRTY if changed else "")
+    return name + (DIRTY if changed else "")
 
 
 def origin(folder: Path) -> str | None:
     """Address of the repository that a folder was cloned from, without anybody's credentials; None if there is none."""
     try:
-        address = _git(folder, "remote", "get-url", "origin").strip()
-    except (OSError, subprocess.CalledProcessError):
+        told = git.ask(git.working_tree(folder), "config", "--local", "--get", "remote.origin.url")
+    except GitError:
         return None
-    return re.sub(r"^(\w+://)[^/@]*@", r"\1", address)
+    return re.sub(r"^(\w+://)[^/@]*@", r"\1", told.decode(errors="replace").strip())
+
+
+def content_at(file: Path, commit: str) -> bytes | None:
+    """What was in a file at a commit, None if it was not there.
+
+    Raises:
+        UnknownCommitError: This clone has no such commit, or git cannot tell.
+    """
+    try:
+        root = git.working_tree(file.parent)
+        # Of what somebody else recorded: `HEAD~3`, or an option, is no commit.
+        if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
+            raise UnknownCommitError(commit)
+        git.ask(root, "cat-file", "-e", f"{commit}^{{commit}}")
+    except GitError:
+        raise UnknownCommitError(commit) from None
+    try:
+        return git.ask(root, "cat-file", "blob", f"{commit}:{file.resolve().relative_to(root).as_posix()}")
+    except GitError:
+        return None
 
 
 class Commits:
     """What git tells of some files, asked once for all of them: a process of git for each question takes longest."""
 
+    why_unknown: str | None = None
+    """Why commits are unknown, if any are, and there is a working tree that could tell."""
+
     def __init__(self, files: Sequence[str | Path], divided: Path | None = None) -> None:
         """Ask about files (one at least), and about each line of another one that is `divided` into parts."""
-        paths = [Path(file).resolve() for file in files]
-        folder = paths[0].parent
-        self._known = True
+        self._newest: dict[Path, Commit | None] = {}
+        self._lines: list[Commit | None] = []
+        self._changed: set[Path] = set()
+        self._ends: frozenset[str] = frozenset()
         try:
-            root = Path(_git(folder, "rev-parse", "--show-toplevel").removesuffix("\n"))
-            status = _git(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--", *map(str, paths))
-            # Two letters and a space precede each path.
-            self._changed = {root / entry[3:] for entry in status.split("\0")}
-            with ThreadPoolExecutor() as pool:
-                newest = pool.map(lambda path: _git(folder, "log", "-1", "--format=%ct %H", "--", str(path)), paths)
-                self._newest = {path: commit.strip() for path, commit in zip(paths, newest, strict=True)}
-            self._lines = _blamed(folder, divided) if divided else []
-        except (OSError, subprocess.CalledProcessError):
-            self._known = False
+            for root, inside in _by_root(Path(file).resolve() for file in files).items():
+                self._ask(root, inside)
+            if divided:
+                file = divided.resolve()
+                self._lines = git.blame(git.working_tree(file.parent), file)
+        except GitError as error:
+            self._newest = {}
+            self.why_unknown = None if isinstance(error, NoWorkingTreeError) else str(error)
+        if any(commit and commit.name in self._ends for commit in (*self._newest.values(), *self._lines)):
+            self.why_unknown = _SHALLOW
+
+    def _ask(self, root: Path, files: Sequence[Path]) -> None:
+        specs = [git.at(file, root) for file in files]
+        self._ends |= git.ends(root)
+        self._changed |= git.changed(root, specs, ignored=True)
+        with ThreadPoolExecutor() as pool:
+            newest = pool.map(lambda spec: git.newest(root, [spec]), specs)
+            self._newest |= dict(zip(files, newest, strict=True))
 
     def last_commit(self, files: Iterable[str | Path], lines: Lines | None = None) -> str:
         """What `last_commit` says of some of the files, and of lines of the divided one."""
-        if not self._known:
+        if not self._newest:
             return UNKNOWN
         paths = [Path(file).resolve() for file in files]
         commits = [self._newest[path] for path in paths]
@@ -77,20 +128,15 @@ class Commits:
             blamed = self._lines[lines[0] - 1 : lines[1]]
             dirty = dirty or not all(blamed)
             commits += blamed
-        newest = max((commit for commit in commits if commit), key=_time, default="0 " + UNKNOWN).split()[1]
-        return newest + DIRTY if dirty else newest
+        newest = max((commit for commit in commits if commit), default=None)
+        if newest and newest.name in self._ends:
+            newest = None  # what it seems to have changed may be older
+        return (newest.name if newest else UNKNOWN) + (DIRTY if dirty else "")
 
 
-def _blamed(folder: Path, file: Path) -> list[str]:
-    """Time and hash of the commit behind each line; empty for a line that is not committed."""
-    blame = _git(folder, "blame", "--line-porcelain", "--", str(file.resolve()))
-    commits = re.findall(r"^([0-9a-f]{40}) \d+ \d+(?: \d+)?$.*?^committer-time (\d+)$", blame, re.DOTALL | re.MULTILINE)
-    return [f"{time} {commit}" if commit.strip("0") else "" for commit, time in commits]
-
-
-def _time(commit: str) -> int:
-    return int(commit.partition(" ")[0])
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True).stdout
+def _by_root(files: Iterable[Path]) -> dict[Path, list[Path]]:
+    """The files by their working trees: a submodule is one of its own."""
+    found: dict[Path, list[Path]] = {}
+    for file in files:
+        found.setdefault(git.working_tree(file.parent), []).append(file)
+    return found

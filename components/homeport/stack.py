@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from homeport.provenance import Commits
+from homeport.provenance import UNKNOWN, Commits
 from homeport.release import Release
 from homeport.rules.cycles import cycles
-from homeport.rules.files import missing_files
+from homeport.rules.files import disguised_repositories, missing_files
 from homeport.rules.one_release import violations
 from homeport.rules.places import Files
 from homeport.rules.totals import total_violations
@@ -43,6 +43,8 @@ class Stack:
     """Where all of it is written."""
     overrides: tuple[Override, ...] = ()
     """What the environment has from variables instead of from its file."""
+    commits_unknown: str | None = None
+    """Why commits of releases are unknown, if any are."""
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
@@ -58,15 +60,19 @@ class Stack:
         here = _collected(problems, _environment, Path(folder) / ENVIRONMENT_FILE)
         live = _collected(problems, _load, Path(folder) / MODELS_FILE, LiveModels)
         models = dict(_models(*live, problems)) if live else {}
+        problems += disguised_repositories([Path(folder), *(document.path.parent for document, _ in models.values())])
         if here is None or live is None:
             raise SpecError(problems)
         document, environment, overrides = here
         files = Files(document, live[0], {name: document for name, (document, _) in models.items()})
-        releases = tuple(_releases(environment, live[1], {name: model for name, (_, model) in models.items()}, files))
+        commits = Commits([document.path, *(each.path for each in files.models.values())], live[0].path)
+        by_name = {name: model for name, (_, model) in models.items()}
+        releases = tuple(_releases(environment, live[1], by_name, files, commits))
         problems += _problems(environment, releases, files)
         if problems:
             raise SpecError(problems)
-        return cls(environment, releases, files, overrides)
+        unknown = any(release.commit.startswith(UNKNOWN) for release in releases)
+        return cls(environment, releases, files, overrides, commits.why_unknown if unknown else None)
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
@@ -116,11 +122,10 @@ def _models(
 
 
 def _releases(
-    environment: Environment, live: LiveModels, models: Mapping[str, Model], files: Files
+    environment: Environment, live: LiveModels, models: Mapping[str, Model], files: Files, commits: Commits
 ) -> Iterator[Release]:
     peers = _peers(models)
     shared = files.environment.path
-    commits = Commits([shared, *(document.path for document in files.models.values())], files.live.path)
     for name, model in models.items():
         entry = live.models[name]
         commit = commits.last_commit([files.models[name].path, shared], files.live.lines(("models", name)))

@@ -1,19 +1,32 @@
 """What a declared network opens, and what it never does."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from homeport import Environment, Model, Release, manifests, violations
-from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks, metadata_around
+from homeport.catalogue.addresses import (
+    METADATA_NETWORKS,
+    OWN_NETWORKS,
+    PRIVATE_NETWORKS,
+    SPECIAL_NETWORKS,
+    disguise_around,
+    inner_networks,
+    metadata_around,
+    wrapped,
+)
+from homeport.specs.model import Egress
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 CILIUM = {"network": {"plugin": "cilium"}}
 GKE = {"cloud": "gke", "identities": {"iris": {"service_account": "iris@project.iam.gserviceaccount.com"}}}
+
+POD_IDENTITY = {"cloud": "eks-karpenter", "identities": {"iris": {"pod_identity": True}}}
+ROLE = {"cloud": "eks-karpenter", "identities": {"iris": {"role_arn": "arn:aws:iam::111122223333:role/iris"}}}
 
 
 def release(egress: dict[str, Any], **environment: Any) -> Release:
@@ -35,20 +48,52 @@ def opened(cidr: str) -> Any:
         ("10.0.8.0/24", []),
         ("100.64.0.0/10", ["100.100.100.200/32"]),
         ("168.63.129.0/24", ["168.63.129.16/32"]),
-        ("128.0.0.0/1", ["168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]),
+        ("192.0.0.0/16", ["192.0.0.0/24", "192.0.2.0/24"]),
         (
             "0.0.0.0/0",
             [
+                "0.0.0.0/8",
                 "10.0.0.0/8",
                 "100.64.0.0/10",
+                "127.0.0.0/8",
                 "168.63.129.16/32",
                 "169.254.0.0/16",
                 "172.16.0.0/12",
+                "192.0.0.0/24",
+                "192.0.2.0/24",
+                "192.31.196.0/24",
+                "192.52.193.0/24",
+                "192.88.99.0/24",
                 "192.168.0.0/16",
+                "192.175.48.0/24",
+                "198.18.0.0/15",
+                "198.51.100.0/24",
+                "203.0.113.0/24",
+                "224.0.0.0/4",
+                "240.0.0.0/4",
             ],
         ),
-        ("fd00::/8", ["fd00:ec2::/32", "fd20:ce::254/128"]),
-        ("::/0", ["fc00::/7", "fe80::/10"]),
+        ("fd20::/16", ["fd20:ce::254/128"]),
+        ("2001::/23", ["2001::/32"]),
+        ("64:ff9b::a000:0/100", ["64:ff9b::a83f:8110/128", "64:ff9b::a9fe:0/112", "64:ff9b::ac10:0/108"]),
+        (
+            "::/0",
+            [
+                "::/8",
+                "100::/64",
+                "100:0:0:1::/64",
+                "2001::/23",
+                "2001:db8::/32",
+                "2002::/16",
+                "2620:4f:8000::/48",
+                "3fff::/20",
+                "5f00::/16",
+                "fc00::/7",
+                "fe80::/10",
+                "fec0::/10",
+                "ff00::/8",
+            ],
+        ),
         ("2001:db8::/32", []),
     ],
 )
@@ -57,16 +102,172 @@ def test_a_wide_network_means_the_public_addresses_in_it(cidr: str, excluded: li
     assert opened(cidr) == {"cidr": cidr} | ({"except": excluded} if excluded else {})
 
 
-@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)), st.integers(0, 128))
-def test_no_network_opens_metadata(address: Any, prefix: int) -> None:
-    cidr = str(ip_network(f"{address}/{prefix % (address.max_prefixlen + 1)}", strict=False))
-    assume(metadata_around(cidr) is None)
-    network, excluded = ip_network(cidr), [ip_network(each) for each in inner_networks(cidr)]
-    for metadata in (ip_network(each) for each in METADATA_NETWORKS):
-        if metadata.version == network.version and metadata.overlaps(network):
-            assert any(metadata.subnet_of(each) for each in excluded)  # type: ignore[arg-type]
-    # What NetworkPolicy asks of an exception.
-    assert all(each != network and each.subnet_of(network) for each in excluded)  # type: ignore[arg-type]
+def accepted(cidr: str) -> bool:
+    try:
+        Egress(cidr=cidr, port=443, reason="features")
+    except ValidationError:
+        return False
+    return True
+
+
+def networks(version: int, least: int = 0) -> st.SearchStrategy[str]:
+    """Networks of all sizes, near the boundaries of what is known and anywhere."""
+    stated = {**METADATA_NETWORKS, **SPECIAL_NETWORKS}
+    near = [ip_network(each) for each in (*stated, *(other for network in stated for other in wrapped(network)))]
+    edges = [int(address) for each in near if each.version == version for address in (each[0], each[-1])]
+    most = 32 if version == 4 else 128
+    kind = IPv4Network if version == 4 else IPv6Network
+
+    def network(first: int, offset: int, prefix: int) -> str:
+        return str(kind((max(0, min(first + offset, 2**most - 1)) >> most - prefix << most - prefix, prefix)))
+
+    anywhere = st.one_of(st.sampled_from(edges), st.integers(0, 2**most - 1))
+    return st.builds(network, anywhere, st.sampled_from([-1, 0, 1]), st.integers(least, most))
+
+
+ANY_NETWORK = st.one_of(networks(4), networks(6))
+
+
+def reached(cidr: str, address: IPv4Address | IPv6Address) -> bool:
+    """Whether a network without its inner ones has an address, as Kubernetes reads a policy."""
+    return address in ip_network(cidr) and not any(address in ip_network(each) for each in inner_networks(cidr))
+
+
+@settings(deadline=None)
+@given(ANY_NETWORK)
+def test_what_is_left_out_is_a_part_and_stated_once(cidr: str) -> None:
+    network, inner = ip_network(cidr), [ip_network(each) for each in inner_networks(cidr)]
+    assert all(each != network and each.subnet_of(network) for each in inner)  # type: ignore[arg-type]
+    assert not any(one.overlaps(other) for one in inner for other in inner if one is not other)
+
+
+@settings(deadline=None)
+@given(ANY_NETWORK, st.data())
+def test_no_network_opens_metadata(cidr: str, data: st.DataObject) -> None:
+    assume(accepted(cidr))
+    network = ip_network(cidr)
+    for stated in METADATA_NETWORKS:
+        for each in map(ip_network, (stated, *wrapped(stated))):
+            if each.version == network.version and each.overlaps(network):
+                chosen = data.draw(st.integers(0, each.num_addresses - 1))
+                assert not reached(cidr, each[chosen])
+
+
+@settings(deadline=None)
+@given(ANY_NETWORK, st.data())
+def test_no_network_of_ipv6_leads_to_what_is_not_public_in_ipv4(cidr: str, data: st.DataObject) -> None:
+    """The last 32 bits of NAT64, and where 6to4 and Teredo have theirs, as Python's own library reads them."""
+    assume(accepted(cidr))
+    network = ip_network(cidr)
+    assume(isinstance(network, IPv6Network))
+    address = IPv6Address(int(network[data.draw(st.integers(0, network.num_addresses - 1))]))
+    hidden = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in IPv6Network("64:ff9b::/96"):
+        hidden.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    refused = [IPv4Network(each) for each in METADATA_NETWORKS | PRIVATE_NETWORKS | OWN_NETWORKS if ":" not in each]
+    if any(found and found in each for found in hidden for each in refused):
+        assert not reached(cidr, address)
+
+
+@pytest.mark.parametrize(("cidr", "bits"), [("0.0.0.0/0", 32), ("::/0", 128)])
+@settings(deadline=None)
+@given(st.data())
+def test_everything_means_all_that_is_public(cidr: str, bits: int, data: st.DataObject) -> None:
+    version = 4 if bits == 32 else 6
+    address = ip_network(data.draw(networks(version, bits)))[0]
+    if not address.is_global or address.is_multicast:
+        assert not reached(cidr, address)
+    elif not any(address in ip_network(each) for each in (*METADATA_NETWORKS, *SPECIAL_NETWORKS)):
+        assert reached(cidr, address)
+
+
+@settings(deadline=None)
+@given(networks(6, 96))
+def test_only_networks_that_wrap_are_refused(cidr: str) -> None:
+    first = ip_network(cidr)[0]
+    assert isinstance(first, IPv6Address)
+    if disguise_around(cidr):
+        wraps = first.sixtofour or first.teredo or first in IPv6Network("::/8")
+        assert wraps, f"{cidr} is refused as one that wraps addresses of IPv4"
+
+
+@pytest.mark.parametrize(
+    "cidr",
+    [
+        "::ffff:0:0/96",
+        "::ffff:169.254.169.254/128",
+        "::ffff:203.0.113.7/128",
+        "::ffff:0:169.254.169.254/128",
+        "::169.254.169.254/128",
+        "::/64",
+        "::1/128",
+        "64:ff9b::169.254.169.254/128",
+        "64:ff9b::10.1.2.0/120",
+        "64:ff9b::168.63.129.16/128",
+        "64:ff9b:1::/48",
+        "2002:a9fe:a9fe::/48",
+        "2002:a00::/32",
+        "2001::/32",
+        "2001:0:a9fe:a9fe::/64",
+    ],
+)
+def test_an_address_of_ipv4_in_that_of_ipv6_is_refused(cidr: str) -> None:
+    with pytest.raises(ValidationError, match=r"the network of IPv4 itself, such as 203\.0\.113\.0/24, or one of IPv6"):
+        release({"cidr": cidr})
+
+
+@pytest.mark.parametrize(
+    "cidr",
+    [
+        "203.0.113.0/24",
+        "10.20.0.0/16",
+        "172.20.0.10/32",
+        "0.0.0.0/0",
+        "2001:db8:7::/48",
+        "2606:4700::/32",
+        "fd12:3456::/32",
+        "64:ff9b::/96",
+        "64:ff9b::203.0.113.0/120",
+        "::/0",
+    ],
+)
+def test_an_honest_network_is_accepted(cidr: str) -> None:
+    assert accepted(cidr)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "169.254.169.252",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:100::100:200",
+        "fd00:42::42",
+        "fd00:a9fe:a9fe::1",
+        "fe80::a9fe:a9fe",
+    ],
+)
+def test_the_address_of_every_clouds_metadata_is_refused_and_left_out(address: str) -> None:
+    assert metadata_around(address)
+    assert not accepted(address)
+    here = ip_address(address)
+    for prefix in range(here.max_prefixlen):
+        cidr = str(ip_network(f"{address}/{prefix}", strict=False))
+        assert not accepted(cidr) or not reached(cidr, here)
+
+
+def test_every_row_has_its_source() -> None:
+    for network, source in {**METADATA_NETWORKS, **SPECIAL_NETWORKS}.items():
+        assert str(ip_network(network)) == network
+        assert source.startswith("https://")
 
 
 MISTAKES = {
@@ -124,9 +325,34 @@ def test_host_name_is_reached_on_its_port_where_the_plugin_knows_names() -> None
     assert policy["metadata"]["name"] == "iris-egress-hosts"
 
 
-def test_name_that_points_to_metadata_opens_nothing() -> None:
-    assert cilium()["spec"]["egressDeny"] == [{"toCIDR": list(METADATA_NETWORKS)}]
-    assert "egressDeny" not in cilium(**GKE)["spec"]
+def denied(policy: Any, address: str) -> bool:
+    here = ip_address(address)
+    return any(
+        here in ip_network(block["cidr"]) and not any(here in ip_network(each) for each in block.get("except", []))
+        for rule in policy["spec"]["egressDeny"]
+        for block in rule["toCIDRSet"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "agents"),
+    [
+        ({}, set()),
+        (POD_IDENTITY, {"169.254.170.23"}),
+        (ROLE, set()),
+        (GKE, {"169.254.169.252", "169.254.169.254"}),
+    ],
+)
+def test_a_name_that_points_to_metadata_opens_only_what_the_identity_needs(
+    environment: dict[str, Any], agents: set[str]
+) -> None:
+    policy = cilium(**environment)
+    addresses = {"169.254.169.252", "169.254.169.254", "169.254.170.2", "169.254.170.23"}
+    assert {each for each in addresses if not denied(policy, each)} == agents
+    for network in METADATA_NETWORKS:
+        if network != "169.254.0.0/16":
+            assert denied(policy, str(ip_network(network)[0]))
+    assert denied(policy, "64:ff9b::a9fe:a9fe")
 
 
 def test_no_cilium_object_without_a_host_name() -> None:

@@ -152,6 +152,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "overrides": [],
                 "relaxed": {},
                 "in_place": {},
+                "commits_unknown": None,
                 "problems": [],
             },
             {
@@ -163,6 +164,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "overrides": [],
                 "relaxed": {},
                 "in_place": {},
+                "commits_unknown": None,
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",

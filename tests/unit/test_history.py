@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from homeport.cli import app
 from homeport.commands.history import HistoryError, events, text, with_built
+from homeport.provenance import UnknownCommitError
 
 DIGEST = "sha256:" + "5" * 64
 BUILT = "sha256:" + "6" * 64
@@ -96,6 +97,33 @@ def test_other_weights_of_the_same_version_are_told_beside_it() -> None:
     found = events("iris", [update("8", 2), update("7", 1)], commits.get)
     assert [(each.version, each.weights) for each in found] == [("1", "8"), ("1", "7")]
     assert "  1 (weights 8)  " in text(found)[1]
+
+
+def gone(commit: str) -> str | None:
+    """A clone that lacks the commits of which nothing is known here."""
+    if commit not in COMMITS:
+        raise UnknownCommitError(commit)
+    return COMMITS[commit]
+
+
+def test_what_was_live_from_a_commit_that_is_not_here_is_unknown_and_never_gone() -> None:
+    found = events("iris", [update("a", 1), update("0ff", 2, dirty="true"), update("a", 3)][::-1], gone)
+    assert [(each.version, each.commit) for each in found] == [("1", "a"), ("unknown", "0ff-dirty"), ("1", "a")]
+    *_, hint = text(found)
+    assert hint == (
+        "found no commit 0ff in this clone, so what was live from it on is unknown, accepted: a clone with it "
+        "(git fetch --unshallow, or git fetch origin 0ff)"
+    )
+
+
+def test_a_destroyed_stack_has_nothing_live_whatever_its_commit() -> None:
+    found = events("iris", [update("a", 1), update("0ff", 2, kind="destroy")][::-1], gone)
+    assert [each.version for each in found] == [None, "1"]
+
+
+def test_a_model_of_no_commit_that_is_here_is_not_told_as_unknown() -> None:
+    with pytest.raises(HistoryError, match=r"accepted: iris, rose .*\nfound no commit 0ff in this clone"):
+        events("lily", [update("a", 1), update("0ff", 2)][::-1], gone)
 
 
 def test_model_that_was_never_live_names_those_that_were() -> None:

@@ -6,22 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from homeport import Environment, Model, Release
+from homeport.catalogue.addresses import inner_networks
 from homeport.manifests import manifests
 
 ROLE = "arn:aws:iam::111122223333:role/fraud-score"
 EMAIL = "iris@project.iam.gserviceaccount.com"
 CLIENT = "00000000-1111-2222-3333-444444444444"
-PUBLIC = {
-    "cidr": "0.0.0.0/0",
-    "except": [
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "168.63.129.16/32",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-    ],
-}
+PUBLIC = {"cidr": "0.0.0.0/0", "except": inner_networks("0.0.0.0/0")}
+"""Stated address by address in test_addresses.py."""
 
 ENDPOINT = {"token_endpoint": "10.0.8.0/24"}
 

@@ -11,7 +11,9 @@ from tests.support import ROOT
 LIBRARY = ROOT / "components"
 
 LAYERS: tuple[set[str], ...] = (
-    {"catalogue", "output", "files", "lock", "provenance"},
+    {"catalogue", "errors", "files", "lock", "output"},
+    {"git"},
+    {"provenance"},
     {"specs"},
     {"nodes"},
     {"release"},

@@ -14,8 +14,9 @@ CONTENT: dict[str, Any] = {
     "cluster": {"context": "prod-eu", "identifier": "prod"},
     "images": {"registry": "registry.example.com/ml", "bases": {"python-3.11": "{registry}/base:1"}},
 }
-READERS = {"homeport.specs.environment", "homeport.stack", "homeport.files"}
-"""The modules that read files of environments, below commands and components, and the one that knows where the cache is."""
+READERS = {"homeport.specs.environment", "homeport.stack", "homeport.files", "homeport.git"}
+"""The modules that read files of environments, below commands and components, the one that knows where the cache
+is, and the one that cleans git's variables."""
 
 
 @pytest.fixture

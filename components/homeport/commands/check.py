@@ -34,6 +34,8 @@ class Checked:
     problems."""
     overrides: tuple[Override, ...] = ()
     """What the environment has from variables instead of from its file."""
+    commits_unknown: str | None = None
+    """Why commits behind the models are unknown, if any are."""
 
 
 def check(folder: Path) -> Checked:
@@ -46,7 +48,17 @@ def check(folder: Path) -> Checked:
     objects = sum(len(manifests(release)) for release in stack.releases)
     in_place = {each.model.name: each.replicas[0] for each in stack.releases if each.updates_in_place}
     relaxed = stack.environment.relax.reasons
-    return Checked(folder.name, (), tuple(stack.files.paths), models, objects, relaxed, in_place, stack.overrides)
+    return Checked(
+        folder.name,
+        (),
+        tuple(stack.files.paths),
+        models,
+        objects,
+        relaxed,
+        in_place,
+        stack.overrides,
+        stack.commits_unknown,
+    )
 
 
 def summary(stack: Checked) -> str:
@@ -58,11 +70,13 @@ def summary(stack: Checked) -> str:
 
 
 def notices(stack: Checked) -> Iterator[str]:
-    """One line on each variable that overrides a file, control that does not hold, and update that takes replicas."""
+    """One line on each variable that overrides a file, control that does not hold, lost commits, and update in place."""
     for override in stack.overrides:
         yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
     for name, reason in (stack.relaxed or {}).items():
         yield f"{stack.name}: relaxed {name}: {reason}"
+    if stack.commits_unknown:
+        yield f"{stack.name}: commits are unknown: {stack.commits_unknown}"
     for name, least in (stack.in_place or {}).items():
         yield f"{stack.name}: {name} {_during_update(least)}"
 
@@ -110,6 +124,7 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "overrides": [asdict(override) for override in stack.overrides],
         "relaxed": stack.relaxed or {},
         "in_place": stack.in_place or {},
+        "commits_unknown": stack.commits_unknown,
         "problems": [
             {
                 "file": str(problem.file) if problem.file else None,

@@ -1,6 +1,6 @@
 """Why a command ends without having done what it was asked for."""
 
-from homeport.specs.problems import HomeportError
+from homeport.errors import HomeportError
 
 
 class CommandError(HomeportError):

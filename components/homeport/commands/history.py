@@ -6,9 +6,9 @@ digest of an image that was built, the stack's outputs tell of what is live.
 """
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
 from homeport.commands.stacks import stack_folder
 from homeport.output.text import table
-from homeport.provenance import DIRTY, UNKNOWN
+from homeport.provenance import DIRTY, UNKNOWN, UnknownCommitError, content_at
 from homeport.stack import MODELS_FILE
 
-ReadFile = Callable[[str], str | None]
-"""What `models.yaml` said at a commit, or None if it was not there."""
+ReadFile = Callable[[str], bytes | str | None]
+"""What `models.yaml` said at a commit, or None if it was not there; raises `UnknownCommitError`."""
 
 
 class HistoryError(CommandError):
@@ -37,7 +37,7 @@ class Event:
     time: str
     """When the update began, in ISO 8601."""
     version: str | None
-    """Stable version; None: the model was no longer live."""
+    """Stable version; None: the model was no longer live; `unknown`: this clone lacks the commit."""
     digest: str | None
     """Digest of its image, if it was stated; of an image that was built if it is live now."""
     weights: str | None
@@ -62,7 +62,7 @@ def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
         HistoryError: The model was never live.
     """
     name = pulumi_command.stack_name(stack)
-    read = at_commits(stack_folder(name, stacks))
+    read = partial(content_at, stack_folder(name, stacks) / MODELS_FILE)
     return with_built(model, events(model, updates(name), read), outputs(name))
 
 
@@ -87,18 +87,6 @@ def outputs(stack: str) -> dict[str, Any]:
     return found
 
 
-def at_commits(folder: Path) -> ReadFile:
-    """Reads the `models.yaml` of a stack's folder at any commit."""
-
-    def read(commit: str) -> str | None:
-        done = subprocess.run(
-            ["git", "-C", str(folder), "show", f"{commit}:./{MODELS_FILE}"], capture_output=True, text=True, check=False
-        )
-        return done.stdout if done.returncode == 0 else None
-
-    return read
-
-
 def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
     """What became of a model, the newest first: updates that changed what is live of it, and those that failed to.
 
@@ -107,23 +95,29 @@ def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
     """
     found: list[Event] = []
     seen: dict[str, dict[str, Any]] = {}
+    gone: dict[str, None] = {}
     last: Any = None
     for update in reversed(updates):  # the oldest first
+        if update["kind"] not in {"update", "destroy"}:
+            continue
         commit = str(update.get("environment", {}).get("git.head", UNKNOWN))
         if commit not in seen:
-            seen[commit] = dict(_entries(read(commit) or ""))
+            try:
+                seen[commit] = dict(_entries(read(commit) or ""))
+            except UnknownCommitError:
+                seen[commit], gone[commit] = {}, None
+        known = update["kind"] == "destroy" or commit not in gone
         entry = None if update["kind"] == "destroy" else seen[commit].get(model)
-        if update["kind"] not in {"update", "destroy"} or (entry == last and update["result"] == "succeeded"):
+        if known and entry == last and update["result"] == "succeeded":
             continue
-        if entry is not None or last is not None:
-            found.append(_event(update, commit, entry or {}))
-        # What a failed update left behind is anybody's guess: the one that repairs it is told.
-        last = entry if update["result"] == "succeeded" else update
-    if not found:
-        names = sorted({name for entries in seen.values() for name in entries})
-        raise HistoryError(
-            f'found "{model}", accepted: {", ".join(names) or "none"} (models that were live at a commit)'
-        )
+        if not known or entry is not None or last is not None:
+            found.append(_event(update, commit, entry or {} if known else _UNKNOWN_ENTRY))
+        # What is live after a failed update, or one from a commit that is not here, is anybody's guess: the next is told.
+        last = entry if known and update["result"] == "succeeded" else update
+    if not any(model in entries for entries in seen.values()):
+        names = ", ".join(sorted({name for entries in seen.values() for name in entries})) or "none"
+        accepted = f'found "{model}", accepted: {names} (models that were live at a commit)'
+        raise HistoryError("\n".join([accepted, *map(_missing, gone)]))
     return found[::-1]
 
 
@@ -144,7 +138,13 @@ def as_json(found: Sequence[Event]) -> str:
 def text(found: Sequence[Event]) -> list[str]:
     """Lines of a table for people."""
     head = ("TIME", "VERSION", "CANARY", "RESULT", "COMMIT", "AUTHOR", "DIGEST")
-    return table([head, *map(_row, found)])
+    gone = dict.fromkeys(event.commit.removesuffix(DIRTY) for event in found if event.version == UNKNOWN)
+    return [*table([head, *map(_row, found)]), *map(_missing, gone)]
+
+
+def _missing(commit: str) -> str:
+    fetch = f"git fetch --unshallow, or git fetch origin {commit}"
+    return f"found no commit {commit} in this clone, so what was live from it on is unknown, accepted: a clone with it ({fetch})"
 
 
 def _row(event: Event) -> tuple[str, ...]:
@@ -153,6 +153,9 @@ def _row(event: Event) -> tuple[str, ...]:
     canary = f"{event.canary} ({event.percent}%)" if event.canary else "-"
     version = f"{event.version} (weights {event.weights})" if event.weights else event.version or "-"
     return event.time, version, canary, event.result, short, event.author, event.digest or "-"
+
+
+_UNKNOWN_ENTRY = {"stable": {"version": UNKNOWN}}
 
 
 def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
@@ -172,7 +175,7 @@ def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
     )
 
 
-def _entries(content: str) -> Iterator[tuple[str, Any]]:
+def _entries(content: bytes | str) -> Iterator[tuple[str, Any]]:
     """Live models by name. What was committed once need not be as the specs say today."""
     try:
         models = YAML(typ="safe").load(content)["models"]

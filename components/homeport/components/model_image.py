@@ -14,7 +14,7 @@ from homeport.components.arguments import EnvironmentLike, ModelLike
 from homeport.images.build_context import BuildContext, prepare
 from homeport.provenance import origin
 from homeport.release import Release
-from homeport.rules.files import missing_files
+from homeport.rules.files import disguised_repositories, missing_files
 from homeport.rules.images import build_violations
 from homeport.rules.places import Arguments
 from homeport.rules.violation import Violation
@@ -118,6 +118,7 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
         refused.append(Violation(("build",), "missing, accepted: how the image is built"))
     else:
         refused += missing_files(model.build, folder)
+        problems += disguised_repositories([folder])
     problems = [*map(arguments.problem, refused), *problems, *machine_problems(environment)]
     if problems:
         raise SpecError(problems)

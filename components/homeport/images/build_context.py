@@ -28,7 +28,7 @@ class BuildContext:
 def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildContext:
     """Write the Dockerfile for a builder to read, unless the model has one of its own."""
     if build.dockerfile:
-        return BuildContext(folder, folder / build.dockerfile, revision(folder, ["."]))
+        return BuildContext(folder, folder / build.dockerfile, revision(folder))
     text = dockerfile(
         model.name,
         build,
@@ -51,5 +51,5 @@ def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildCo
             replace(file, content)
     required = [build.requirements] if build.requirements else []
     # `model.yaml` and hidden files are in no image: a change of them makes no other.
-    built = [*build.files, *required] if build.files else [".", ":(exclude)model.yaml", ":(exclude,glob)**/.*"]
-    return BuildContext(folder, generated / "Dockerfile", revision(folder, built))
+    built, without = ([*build.files, *required], ()) if build.files else ((), ("model.yaml", "**/.*"))
+    return BuildContext(folder, generated / "Dockerfile", revision(folder, built, without))

@@ -1,8 +1,9 @@
 """Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks
+from homeport.catalogue.addresses import METADATA_NETWORKS, inner_networks, parts, wrapped
 from homeport.manifests.names import MODEL_LABEL, Manifest, manifest, model_selector
 from homeport.manifests.resource import Resource
 from homeport.release import Release
@@ -60,13 +61,16 @@ def _egress(release: Release) -> list[Manifest]:
 
 def _tokens(release: Release) -> list[Manifest]:
     """What the model's identity needs to become a token, and no model without one may reach."""
-    identity, endpoint = release.identity, release.environment.token_endpoint
-    if identity is None:
-        return []
-    if addresses := identity.kind.token_addresses:
-        return [{"to": [_block(cidr)], "ports": [_port(port)]} for cidr, port in addresses]
+    if agents := _agents(release):
+        return [{"to": [_block(cidr)], "ports": [_port(port)]} for cidr, port in agents]
     # AWS STS and Microsoft Entra ID are known by name only, which a NetworkPolicy cannot say.
-    return [{"to": [_block(endpoint or "0.0.0.0/0")], "ports": [_port(443)]}]
+    endpoint = release.environment.token_endpoint or "0.0.0.0/0"
+    return [{"to": [_block(endpoint)], "ports": [_port(443)]}] if release.identity else []
+
+
+def _agents(release: Release) -> Sequence[tuple[str, int]]:
+    """What turns the model's identity into a token on its node: network and port."""
+    return release.identity.kind.token_addresses if release.identity else ()
 
 
 def _hosts(release: Release) -> list[Resource]:
@@ -92,9 +96,11 @@ def _hosts(release: Release) -> list[Resource]:
             ),
         ],
     }
-    if not (release.identity and release.identity.kind.token_addresses):
-        # Whoever owns a name may let it point to any address; a denial wins over everything that is allowed.
-        spec["egressDeny"] = [{"toCIDR": list(METADATA_NETWORKS)}]
+    # Whoever owns a name may let it point to any address; a denial wins over everything that is allowed.
+    denied = [each for network in METADATA_NETWORKS for each in (network, *wrapped(network))]
+    spec["egressDeny"] = [
+        {"toCIDRSet": [_without(network, [cidr for cidr, _ in _agents(release)]) for network in denied]}
+    ]
     name = f"{release.model.name}-egress-hosts"
     return [Resource(manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", name, spec=spec))]
 
@@ -105,8 +111,12 @@ def _cilium_labels(labels: dict[str, str]) -> dict[str, str]:
 
 def _block(cidr: str) -> Manifest:
     """The addresses of a network, without the private ones of a network so wide that it has them in it."""
-    inner = inner_networks(cidr)
-    return {"ipBlock": {"cidr": cidr} | ({"except": inner} if inner else {})}
+    return {"ipBlock": _without(cidr, inner_networks(cidr))}
+
+
+def _without(cidr: str, networks: Sequence[str]) -> Manifest:
+    inner = parts(cidr, networks)
+    return {"cidr": cidr} | ({"except": inner} if inner else {})
 
 
 def _pods_of(release: Release, model: Model) -> Manifest:

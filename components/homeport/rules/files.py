@@ -1,11 +1,12 @@
-"""What a model's folder must have: the files that its `build` names."""
+"""What a folder must have, the files that a `build` names, and must not have: what git takes for a repository."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from homeport.git import disguised
 from homeport.rules.violation import Violation
 from homeport.specs.model import Build
-from homeport.specs.problems import Location
+from homeport.specs.problems import Location, Problem
 
 
 def missing_files(build: Build, folder: Path) -> Iterator[Violation]:
@@ -17,3 +18,14 @@ def missing_files(build: Build, folder: Path) -> Iterator[Violation]:
         if name and not (folder / name).exists():
             message = f'found "{name}", accepted: path of a file in {folder} (no such file)'
             yield Violation(("build", *field), message)
+
+
+def disguised_repositories(folders: Iterable[Path]) -> Iterator[Problem]:
+    """Folders of ordinary files, among these and around them, whose configuration any call of git would read."""
+    for folder in disguised(folders):
+        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        message = (
+            "found a folder that git takes for a repository (HEAD, objects, refs), whose configuration may name "
+            "commands, accepted: a folder without these files"
+        )
+        yield Problem(message, shown)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from homeport.catalogue.addresses import METADATA_NAMES, metadata_around
+from homeport.catalogue.addresses import METADATA_NAMES, disguise_around, metadata_around
 from homeport.catalogue.container import CODE, LIBRARIES, METRICS_PORT, SERVING_PORT, TAKEN
 from homeport.catalogue.servers import SERVERS, Server
 from homeport.specs.documents import Document
@@ -253,6 +253,11 @@ class Egress(Spec):
     @field_validator("cidr")
     @classmethod
     def _no_metadata(cls, found: str | None) -> str | None:
+        if found and (network := disguise_around(found)):
+            raise ValueError(
+                f"the network of IPv4 itself, such as 203.0.113.0/24, or one of IPv6 outside {network}, whose addresses "
+                "stand for those of IPv4"
+            )
         if found and (network := metadata_around(found)):
             raise ValueError(
                 f"a network outside {network}, where nodes get their credentials; what a model's cloud identity "

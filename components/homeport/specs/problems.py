@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from homeport.errors import HomeportError
+
 Location = tuple[str | int, ...]
 """Where in a document: keys of mappings, indexes of lists."""
 
@@ -22,10 +24,6 @@ class Problem:
         """`file:line: field: message`, without the parts that are unknown."""
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
         return ": ".join(part for part in (place, self.field, self.message) if part)
-
-
-class HomeportError(Exception):
-    """Base of all errors that homeport raises on purpose; the text says what is wrong and what to do."""
 
 
 class SpecError(HomeportError):
