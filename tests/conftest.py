@@ -1,13 +1,15 @@
 """What all lanes share: which tests are on one worker of pytest-xdist and when, and a sign of life without a terminal."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.heartbeat import Heartbeat
 
-FIRST = ("test_interruption", "test_scheduling", "test_examples", "test_host_names")
-"""Of the engine's tests, so that three workers end together: each takes a module, and a next one before it has ended."""
+ENGINE = Path(__file__).parent / "engine"
+FIRST = [ENGINE / f"test_{name}.py" for name in ("interruption", "scheduling", "examples", "host_names")]
+"""So that three workers end together: each takes a module, and a next one before it has ended."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     A module may name a group, with whose other modules it shares more.
     """
-    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+    items.sort(key=lambda item: FIRST.index(item.path) if item.path in FIRST else len(FIRST))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
