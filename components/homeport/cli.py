@@ -134,10 +134,10 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
     Exit codes: 0 written, 1 something is in the way or the notebook cannot be served, 2 the command was used wrongly.
     """
     if notebook and kind:
-        raise typer.BadParameter("found it together with --notebook, accepted: one of them", param_hint="--from")
+        raise typer.BadParameter("cannot be combined with --notebook", param_hint="--from")
     if not notebook and (serve or force):
         hint = "--serve" if serve else "--force"
-        raise typer.BadParameter("found it without --notebook, accepted: both", param_hint=hint)
+        raise typer.BadParameter("requires --notebook", param_hint=hint)
     with _exit_codes():
         place = stack_folder(stack, stacks) if stack else None
         target = beginning.target(name, owner, folder=folder, stack=place, notebook=notebook)
@@ -217,7 +217,7 @@ def render(
     Files of models that are no longer live are removed if homeport wrote them. With problems nothing is written.
     """
     if out and stdout:
-        raise typer.BadParameter("found it together with --stdout, accepted: one of them", param_hint="--out")
+        raise typer.BadParameter("cannot be combined with --stdout", param_hint="--out")
     with _exit_codes():
         found = read(chosen(names, stacks))
         if stdout:
@@ -264,7 +264,7 @@ def recover(
     update runs, or Pulumi failed or was told not to go on, 2 the command was used wrongly.
     """
     if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("found none and nobody to ask, accepted: --yes, or a terminal", param_hint="--yes")
+        raise typer.BadParameter("is required when standard input is not a terminal", param_hint="--yes")
     with _exit_codes():
         recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
 

@@ -109,7 +109,7 @@ def _models(
             message = f'found "{entry.spec}", accepted: path of a model.yaml (no such file: {path})'
             problems.append(document.problem(("models", name, "spec"), message))
         elif (loaded := _collected(problems, _load, path, Model)) and loaded[1].name != name:
-            message = f'found "{name}", accepted: "{loaded[1].name}", the name that {entry.spec} states'
+            message = f'found "{name}", accepted: "{loaded[1].name}", the name in {entry.spec}'
             problems.append(document.problem(("models", name), message))
         elif loaded:
             yield name, loaded
@@ -151,7 +151,7 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
         missing = missing_files(build, files.folder(name)) if build else ()
         yield from (files.problem(violation, name) for violation in (*missing, *violations(release)))
     for ring in cycles({name: model.calls for name, model in models.items()}):
-        message = f"found the cycle {' -> '.join(ring)}, accepted: calls that never lead back to their caller"
+        message = f"found the cycle {' -> '.join(ring)}, accepted: calls without a cycle"
         place = ("calls", models[ring[0]].calls.index(ring[1]))
         yield files.problem(Violation(place, message), ring[0])
     yield from map(files.problem, total_violations(environment.limits.total, releases))

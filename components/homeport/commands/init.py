@@ -76,7 +76,7 @@ def target(name: str | None, owner: str, *, folder: Path | None, stack: Path | N
         UsageError: No name is said, or name or owner is none that a `model.yaml` may have.
     """
     if not name and not notebook:
-        raise UsageError("NAME", "missing, accepted: name of the model")
+        raise UsageError("NAME", "is required without --notebook: the name of the model")
     name = name or default_name(notebook or Path())
     for parameter, field, value in (("NAME", "name", name), ("--owner", "owner", owner)):
         content = {"name": "any", "owner": "any", "image": "registry.example.com/any"} | {field: value}
@@ -130,8 +130,8 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
     module, spec = folder / _MODULE, folder / "model.yaml"
     if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8")):
         raise InitError(
-            f"found {module}, changed since it was made from a notebook or never made from one, accepted: one as it was "
-            "made, or --force to lose what it says now"
+            f"{module} was changed since it was made from a notebook, or was never made from one: use --force to "
+            "overwrite it"
         )
     served = Served.read(notebook, entry or _entry(spec))
     text = served.text(Path(os.path.relpath(notebook, folder)).as_posix()).encode()
@@ -221,7 +221,7 @@ def _template(template: str, target: Target) -> dict[str, bytes]:
 def _write(folder: Path, content: Mapping[str, bytes]) -> tuple[Path, ...]:
     paths = {folder / file: text for file, text in sorted(content.items())}
     if there := [str(path) for path in paths if path.exists()]:
-        raise InitError(f"found {', '.join(there)}, accepted: a folder without; nothing was written")
+        raise InitError(f"{', '.join(there)}: already there; choose another --folder, or move it away; nothing was written")
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in paths.items():
         path.write_bytes(text)
@@ -248,7 +248,7 @@ def _check_entry(spec: Path, entry: str) -> None:
 
 def _hints(missing: Mapping[str, str | None], served: Served, requirements: Path, verb: str) -> Sequence[str]:
     return [
-        f"{requirements}: {verb} {line or f'what brings `{module}`; it is not installed beside homeport'} "
+        f"{requirements}: {verb} {line or f'the package of `{module}`, which is not installed beside homeport'} "
         f"({served.imports[module]} imports it)"
         for module, line in missing.items()
     ]

@@ -23,7 +23,7 @@ TAG = "serve"
 """Tag of the cells that are served, among Jupyter's own cell tags (`metadata.tags`)."""
 
 _HOW_TO_TAG = (
-    f"in JupyterLab open the Property Inspector (the gears, top right) and add `{TAG}` to Cell Tags; in VS Code choose "
+    f"in JupyterLab, open the Property Inspector (the gears, top right) and add `{TAG}` to Cell Tags; in VS Code, choose "
     "Add Cell Tag in the cell's menu"
 )
 _DIGEST = "# sha256:"
@@ -83,7 +83,7 @@ class Served:
         cells = _cells(path)
         tagged = [cell for cell in cells if cell.tagged]
         if not tagged:
-            message = f"found no cell tagged `{TAG}`, accepted: one at least; {_HOW_TO_TAG}"
+            message = f"found no cell tagged `{TAG}`: tag at least one; {_HOW_TO_TAG}"
             raise SpecError([Problem(message, path)])
         required: list[str] = []
         problems: list[Problem] = []
@@ -103,7 +103,7 @@ class Served:
         parameters = _parameters(served)
         if problems := [
             Problem(
-                f"found `{each.arg}` without an annotation, accepted: one, such as `{each.arg}: float`; it is checked by it",
+                f"found `{each.arg}` without an annotation: add one, such as `{each.arg}: float`; requests are checked by it",
                 path,
                 field=lines[each.lineno - 1],
             )
@@ -118,7 +118,7 @@ class Served:
         """The whole module; `source` is the notebook's path as seen from it."""
         header = (
             f"# Made from {source} by `homeport init --notebook`: change its cells tagged `{TAG}`, not this file, and run\n"
-            "# that again. The line below tells whether somebody changed it all the same.\n"
+            "# that command again. The digest below shows whether this file was changed by hand.\n"
         )
         return f"{header}{_DIGEST}{_digest(self.code)}\n{self.code}"
 
@@ -155,7 +155,7 @@ def _cells(path: Path) -> list[Cell]:
         # Only who converts a notebook has it installed.
         import nbformat  # noqa: PLC0415
     except ImportError:
-        raise SpecError([Problem('reading a notebook needs: pip install "homeport[notebook]"', path)]) from None
+        raise SpecError([Problem('to read a notebook, run: pip install "homeport[notebook]"', path)]) from None
     invalid: dict[str, Exception] = {}
     try:
         # Notebooks of older formats are brought up to the one that cells have tags in.
@@ -172,7 +172,7 @@ def _cells(path: Path) -> list[Cell]:
     metadata = notebook.metadata
     language = metadata.get("kernelspec", {}).get("language") or metadata.get("language_info", {}).get("name", "python")
     if language.lower() not in {"python", "ipython"}:
-        raise SpecError([Problem(f'found a notebook of "{language}", accepted: one of Python', path)])
+        raise SpecError([Problem(f'found a notebook of "{language}", accepted: a Python notebook', path)])
     return [
         Cell(number, cell.get("execution_count"), TAG in cell.metadata.get("tags", ()), cell.source)
         for number, cell in enumerate(notebook.cells, 1)
@@ -190,8 +190,8 @@ def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]
             arguments = [part for part in shlex.split(match["arguments"], comments=True) if part not in _HARMLESS]
             if odd := [part for part in arguments if not requirement(part)]:
                 message = (
-                    f"found `{odd[0]}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; all else "
-                    "that pip understands belongs in requirements.txt"
+                    f"found `{odd[0]}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; put "
+                    "everything else that pip accepts into requirements.txt"
                 )
                 problems.append(Problem(message, path, field=cell.place(index + 1)))
             required += arguments

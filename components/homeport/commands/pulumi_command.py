@@ -31,7 +31,7 @@ def show(*arguments: str) -> None:
     """
     done = _run(arguments)
     if done.returncode != 0:
-        raise PulumiError(f"pulumi {' '.join(arguments)} ended with exit code {done.returncode}")
+        raise PulumiError(f"pulumi {' '.join(arguments)} failed with exit code {done.returncode}")
 
 
 def stack_name(stack: str | None) -> str:
@@ -56,4 +56,4 @@ def _run(arguments: Any, **options: Any) -> "subprocess.CompletedProcess[Any]":
     try:
         return subprocess.run(["pulumi", *arguments], check=False, **options)
     except FileNotFoundError:
-        raise PulumiError("found no pulumi on PATH, accepted: the pulumi that deploys the stack") from None
+        raise PulumiError("found no pulumi on PATH: install the version that deploys the stack") from None

@@ -70,13 +70,13 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
     name = pulumi_command.stack_name(stack)
     _unlock(name, force, say)
     for pid in leftovers():
-        say(f"ending a provider whose pulumi is gone (pid {pid})")
+        say(f"stopping a provider whose pulumi is gone (pid {pid})")
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     told = pulumi_command.state(name)
     if adopted := adopt(told["deployment"]):
         for urn in adopted:
-            say(f"looking for what was being created: {_short(urn)}")
+            say(f"checking whether it was created: {_short(urn)}")
         pulumi_command.ask("stack", "import", f"--stack={name}", stdin=json.dumps(told))
     unasked = ("--yes", "--skip-preview")
     asked = unasked if yes else ()
@@ -90,8 +90,8 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
     if left:
         names = ", ".join(_short(operation["resource"]["urn"]) for operation in left)
         raise RecoveryError(
-            f"found pending creations of other kinds than Kubernetes' ({names}), accepted: none; "
-            f"look whether they were made, then run `pulumi refresh --stack={name}`, which asks about each"
+            f"creations outside Kubernetes were interrupted ({names}): check whether these resources exist, then run "
+            f"`pulumi refresh --stack={name}`, which asks about each"
         )
 
 
@@ -149,8 +149,8 @@ def _unlock(stack: str, force: bool, say: Say) -> None:
     running = [lock for lock in held if not lock.stale]
     if running and not force:
         raise RecoveryError(
-            f"another update of the stack runs: {', '.join(map(str, running))}; "
-            "wait for its end, or use --force if you know that it is gone"
+            f"another update of the stack is running: {', '.join(map(str, running))}; "
+            "wait until it ends, or use --force if you are sure that it no longer runs"
         )
     if held or force:
         say(f"breaking the lock of {', '.join(map(str, held)) or 'the stack'}")
@@ -166,8 +166,8 @@ def _wait_for_the_leaving(stack: str, unasked: tuple[str, ...], say: Say) -> Non
     while found := leaving(pulumi_command.state(stack)["deployment"]):
         names = ", ".join(map(_short, found))
         if time.monotonic() > deadline:
-            raise RecoveryError(f"still on its way out after {LEAVING_SECONDS} seconds: {names}")
-        say(f"waiting until it is gone: {names}")
+            raise RecoveryError(f"still not deleted after {LEAVING_SECONDS} seconds: {names}")
+        say(f"waiting until it is deleted: {names}")
         time.sleep(_POLL_SECONDS)
         pulumi_command.show("refresh", f"--stack={stack}", *unasked)
 

@@ -20,7 +20,7 @@ class ForeignFileError(CommandError):
     """A file stands where one is to be rendered, and homeport did not write it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: found a file that homeport did not write, accepted: no file, or a rendered one")
+        super().__init__(f"{path}: found a file that homeport did not write: move it away, or choose another folder")
 
 
 @dataclass

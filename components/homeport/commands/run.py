@@ -57,7 +57,7 @@ class Serving:
     def lines(self) -> list[str]:
         """What to tell before it is served."""
         said = ", ".join(
-            f"{field} is the default of environments"
+            f"{field} is not stated, so it is the default"
             for field in ("cpu", "memory")
             if getattr(self.model.resources, field) is None
         )
@@ -125,12 +125,12 @@ def _build(model: Model, folder: Path) -> Build:
     run = f"{own} -p {HOST}:{model.serving_port}:{model.serving_port}"
     if model.build is None:
         raise RunError(
-            f"found a model with an image of its own, accepted: `build`; instead: {run} {model.image}:VERSION"
+            f"`homeport run` needs `build`, and the model has `image`; instead, run: {run} {model.image}:VERSION"
         )
     if model.build.dockerfile:
         file, context = shlex.quote(str(folder / model.build.dockerfile)), shlex.quote(str(folder))
         raise RunError(
-            "found a model with a Dockerfile of its own, accepted: `build` without; instead: "
+            "`homeport run` does not serve a model with its own Dockerfile; instead, run: "
             f"docker build -t {model.name} -f {file} {context} && {run} {model.name}"
         )
     return model.build
@@ -143,8 +143,8 @@ def _missing_secrets(model: Model, document: Document) -> Iterator[Problem]:
     for index, secret in enumerate(model.secrets):
         if not usable or not (Path(own) / secret.name).is_file():
             message = (
-                f'found no value of "{secret.name}", accepted: a file of this name in a folder outside the repository, '
-                f"which the variable {SECRETS_VARIABLE} names (found {own or 'nothing'})"
+                f'found no value of "{secret.name}": set the variable {SECRETS_VARIABLE} to a folder outside the '
+                f"repository that has a file of this name (found {own or 'nothing'})"
             )
             yield document.problem(("secrets", index), message)
 
@@ -184,4 +184,4 @@ def _check_free(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError:
-        raise RunError(f"found port {port} of {HOST} taken, accepted: another --port") from None
+        raise RunError(f"port {port} of {HOST} is in use: choose another --port") from None

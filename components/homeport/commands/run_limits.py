@@ -34,7 +34,7 @@ def limits(cpu: str, memory: str) -> Limits:
     """The limits of a cpu and a memory quantity on this machine."""
     scope = _scope(millicores(cpu), byte_count(memory))
     if scope:
-        return Limits(tuple(scope), lambda: None, (f"cpu {cpu} and memory {memory}: held, as when it is deployed",))
+        return Limits(tuple(scope), lambda: None, (f"cpu {cpu} and memory {memory}: limited, as when deployed",))
     cores = _cores(millicores(cpu))
     # macOS takes the limit and does not keep it.
     bounded = sys.platform == "linux"
@@ -50,16 +50,16 @@ def limits(cpu: str, memory: str) -> Limits:
 
 def _cpu_line(cpu: str, cores: set[int] | None) -> str:
     if cores is None:
-        return f"cpu {cpu}: not held, for this machine cannot"
+        return f"cpu {cpu}: not limited, because this machine cannot do it"
     most = cpu_quantity(len(cores) * 1000)
-    held = "held" if most == cpu else f"held to {most}, for this machine can only bind to whole cores"
+    held = "limited" if most == cpu else f"limited to {most}, because this machine can only limit whole cores"
     return f"cpu {cpu}: {held}"
 
 
 def _memory_line(memory: str, *, bounded: bool) -> str:
     if not bounded:
-        return f"memory {memory}: not held, for this machine cannot"
-    return f"memory {memory}: held; beyond it Python raises MemoryError, and when deployed the process is ended"
+        return f"memory {memory}: not limited, because this machine cannot do it"
+    return f"memory {memory}: limited; above it Python raises MemoryError here, and the process is killed when deployed"
 
 
 def _cores(thousandths: int) -> set[int] | None:

@@ -97,7 +97,7 @@ def _interpreter(python: str) -> str:
     if found := shutil.which(f"python{python}"):
         return found
     raise VirtualenvError(
-        f"found no python{python}, accepted: one on PATH, or uv (https://docs.astral.sh/uv), which fetches it"
+        f"found no python{python} on PATH: install it, or install uv (https://docs.astral.sh/uv), which downloads it"
     )
 
 
@@ -105,7 +105,7 @@ def _run(command: list[str]) -> None:
     """Run a tool, whose output goes to standard error: results of homeport go to standard output."""
     done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)
     if done.returncode != 0:
-        raise VirtualenvError(f"{' '.join(command)}: ended with {done.returncode}, for the reason above")
+        raise VirtualenvError(f"{' '.join(command)}: failed with exit code {done.returncode}; its output above says why")
 
 
 def _content(path: Path) -> str:

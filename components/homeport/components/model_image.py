@@ -115,7 +115,7 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
         message = f'found "{folder}", accepted: the folder of the model (no such folder: {folder.resolve()})'
         problems.append(Problem(message, field=arguments.name("folder")))
     elif model.build is None:
-        refused.append(Violation(("build",), "missing, accepted: how the image is built"))
+        refused.append(Violation(("build",), "missing: a ModelImage needs a model with `build`"))
     else:
         refused += missing_files(model.build, folder)
     problems = [*map(arguments.problem, refused), *problems, *machine_problems(environment)]

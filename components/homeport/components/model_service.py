@@ -142,7 +142,7 @@ class ModelService(pulumi.ComponentResource):
     def _on_failure(self, name: str, command: str) -> pulumi.ResourceHookBinding:
         def tell(failed: pulumi.ErrorHookArgs) -> bool:
             if failed.failed_operation != "delete":
-                pulumi.log.error(f"see its last log lines, or why there are none: {command}", self)
+                pulumi.log.error(f"to see its last log lines, or why there are none, run: {command}", self)
             return False  # no second try
 
         return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(name, tell)])
@@ -192,7 +192,7 @@ def _unbuilt(release: Release) -> list[Violation]:
     if release.built is None:
         return []
     message = (
-        f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
+        f'missing for "{release.built.version}": build it with a ModelImage and pass its `ref`'
     )
     return [Violation(("canary" if release.built.suffix else "stable", "digest"), message, source="live")]
 

@@ -33,7 +33,7 @@ def _refusal(key: str) -> str | None:
         return None
     found = "in plain text" if known else "no value"
     command = f"pulumi config set --secret {key} --stack {pulumi.get_stack()}"
-    return f"found {found} in the stack's configuration ({config.full_key(key)}), accepted: `{command}`"
+    return f"found {found} in the stack's configuration ({config.full_key(key)}): run `{command}`"
 
 
 def _keys(release: Release) -> dict[str, str]:

@@ -52,7 +52,7 @@ def _sum(uses: Sequence[Use]) -> int:
 def _violation(name: str, asked: str, found: str, limit: str, uses: Sequence[Use]) -> Violation:
     largest = sorted(uses, key=lambda use: -use.amount)
     models = ", ".join(use.shown for use in largest[:SHOWN])
-    rest = f", and {len(largest) - SHOWN} models more" if len(largest) > SHOWN else ""
+    rest = f", and {len(largest) - SHOWN} more models" if len(largest) > SHOWN else ""
     place: Location = ("limits", "total", name)
     message = f"found {found} for all models together ({asked}: {models}{rest}), accepted: {limit} or less"
     return Violation(place, message, source="environment")

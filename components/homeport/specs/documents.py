@@ -141,10 +141,10 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
         case "extra_forbidden":
             fields = _fields(spec, location[:-1])
             near = _near(str(location[-1]), fields)
-            meant = f", did you mean `{near}`?" if near else ","
-            return f"unknown field{meant} accepted: {', '.join(fields)}"
+            meant = f", perhaps `{near}` is meant" if near else ""
+            return f"unknown field{meant}, accepted: {', '.join(fields)}"
         case "missing":
-            return f"missing, accepted: {_fields(spec, location[:-1])[str(location[-1])].description}"
+            return f"missing, required: {_fields(spec, location[:-1])[str(location[-1])].description}"
         case "value_error":
             accepted = str(detail["ctx"]["error"])
         case "string_pattern_mismatch":

@@ -99,7 +99,7 @@ class Gateway(AllowedNamespace):
     @model_validator(mode="after")
     def _name_with_host(self) -> Self:
         if (self.name is None) != (self.host is None):
-            raise ValueError("`name` and `host` together: routes of one Gateway are told apart by their host names")
+            raise ValueError("`name` and `host` together, because a Gateway tells its routes apart by host name")
         return self
 
 
@@ -155,7 +155,7 @@ class OneIdentity(Spec):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if len(self._stated) != 1:
-            raise ValueError(f"just one of {', '.join(IDENTITIES)}")
+            raise ValueError(f"exactly one of {', '.join(IDENTITIES)}")
         return self
 
     @property
@@ -212,10 +212,10 @@ class Trigger(Spec):
     def _number_and_model_and_no_secret(cls, found: dict[str, str]) -> dict[str, str]:
         for name, value in found.items():
             if _CREDENTIALS.search(name) or _CREDENTIALS_IN_URL.search(value):
-                raise ValueError(f"no credentials, as in {name}: a ClusterTriggerAuthentication holds them")
+                raise ValueError(f"no credentials (found in {name}): put them into a ClusterTriggerAuthentication")
         values = list(found.values())
         if values.count("{target}") != 1:
-            raise ValueError("one setting that is just {target}, such as threshold: '{target}'")
+            raise ValueError("one setting that is exactly {target}, such as threshold: '{target}'")
         if not any(name in value for name in ("{model}", "{namespace}", "{instance}") for value in values):
             raise ValueError("{model}, {namespace} or {instance} in a setting, so that each model has its own number")
         return found
@@ -362,7 +362,7 @@ class Relax(Spec):
     @classmethod
     def _with_a_reason(cls, found: str | None) -> str:
         if found is None:
-            raise ValueError("the reason why")
+            raise ValueError("the reason")
         return found
 
     @property
@@ -418,7 +418,7 @@ class SecretSource(Spec):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.config is None) == (self.external is None):
-            raise ValueError("`config` or `external`, just one of them")
+            raise ValueError("exactly one of `config` and `external`")
         return self
 
 
@@ -523,7 +523,7 @@ class Environment(Spec):
     def _gpu_nodes_of_the_cloud(cls, found: GpuNodes, info: ValidationInfo) -> GpuNodes:
         name = info.data.get("cloud")
         if name and CLOUDS[name].own_labels and found.model_fields_set - {"tolerations"}:
-            raise ValueError(f"only `tolerations` on {name}, whose own labels tell the rest")
+            raise ValueError(f"only `tolerations` on {name}, whose own labels identify its GPUs")
         return found
 
     @field_validator("spot")
@@ -531,7 +531,7 @@ class Environment(Spec):
     def _spot_where_nodes_tell(cls, found: bool, info: ValidationInfo) -> bool:
         name = info.data.get("cloud")
         if name and found and CLOUDS[name].spot is None:
-            raise ValueError(f"false on {name}, whose nodes do not tell that they are spot capacity")
+            raise ValueError(f"false on {name}, whose nodes have no label for spot capacity")
         return found
 
     @field_validator("identities")
@@ -550,7 +550,7 @@ class Environment(Spec):
     def _volumes_once(cls, found: dict[str, dict[str, Claim]]) -> dict[str, dict[str, Claim]]:
         volumes = [claim.volume for claims in found.values() for claim in claims.values()]
         if twice := next((volume for volume in volumes if volumes.count(volume) > 1), None):
-            raise ValueError(f"each volume once, for a PersistentVolume is bound to one claim (not {twice} twice)")
+            raise ValueError(f"each volume once, because a PersistentVolume is bound to one claim (found {twice} twice)")
         return found
 
     def namespace_of(self, model: str) -> str:

@@ -50,7 +50,7 @@ def _promises_secret(name: str) -> bool:
 
 def _no_secret(name: str) -> str:
     if _promises_secret(name):
-        raise ValueError("a name that does not promise a secret: values in `env` are stored and shown in plain text")
+        raise ValueError("a name that does not suggest a secret, because values in `env` are stored in plain text")
     return name
 
 
@@ -93,7 +93,7 @@ class Gpu(Spec):
             raise ValueError("`mig` or `shared`, not both")
         if self.shared and self.count > 1:
             # More than one share is not more of the GPU: NVIDIA's device plugin and GKE both advise to refuse it.
-            raise ValueError("a `count` of 1 with `shared`: another share gives no more of the GPU")
+            raise ValueError("a `count` of 1 with `shared`, because another share gives no more of the GPU")
         return self
 
 
@@ -255,8 +255,8 @@ class Egress(Spec):
     def _no_metadata(cls, found: str | None) -> str | None:
         if found and (network := metadata_around(found)):
             raise ValueError(
-                f"a network outside {network}, where nodes get their credentials; what a model's cloud identity "
-                "needs is opened by the environment's `identities`"
+                f"a network outside {network}, where nodes get their credentials; the environment's `identities` "
+                "allow what a model's cloud identity needs"
             )
         return found
 
@@ -264,13 +264,13 @@ class Egress(Spec):
     @classmethod
     def _outside(cls, found: str | None) -> str | None:
         if found and (found in METADATA_NAMES or found.endswith((".svc", ".local"))):
-            raise ValueError("the name of a host outside the cluster; other models are reached by `calls`")
+            raise ValueError("the name of a host outside the cluster; use `calls` to reach other models")
         return found
 
     @model_validator(mode="after")
     def _cidr_or_host(self) -> Self:
         if (self.cidr is None) == (self.host is None):
-            raise ValueError("`cidr` or `host`, just one of them")
+            raise ValueError("exactly one of `cidr` and `host`")
         return self
 
 
@@ -309,7 +309,7 @@ class Build(Spec):
     def _own_dockerfile_alone(self) -> Self:
         if self.dockerfile and len(self.model_fields_set) > 1:
             others = ", ".join(f"`{name}`" for name in type(self).model_fields if name in self.model_fields_set)
-            raise ValueError(f"`dockerfile` alone, which decides all the rest itself (found {others})")
+            raise ValueError(f"`dockerfile` without other fields, because it decides them itself (found {others})")
         return self
 
 
@@ -334,13 +334,13 @@ class Weights(Spec):
     def _beside_others(cls, found: str) -> str:
         for taken in TAKEN:
             if _is_in(found, taken) or _is_in(taken, found):
-                raise ValueError(f"a folder neither in nor around {taken}, such as /weights")
+                raise ValueError(f"a folder that is not {taken}, inside it or around it, such as /weights")
         return found
 
     @model_validator(mode="after")
     def _image_or_claim(self) -> Self:
         if (self.image is None) == (self.claim is None):
-            raise ValueError("`image` or `claim`, just one of them")
+            raise ValueError("exactly one of `image` and `claim`")
         return self
 
 
@@ -427,7 +427,7 @@ class Model(Spec):
     @classmethod
     def _calls_others_once(cls, found: list[str], info: ValidationInfo) -> list[str]:
         if info.data.get("name") in found:
-            raise ValueError("names of other models: a model does not call itself")
+            raise ValueError("names of other models, because a model does not call itself")
         if len(set(found)) < len(found):
             raise ValueError("each name once")
         return found
@@ -446,11 +446,9 @@ class Model(Spec):
         if found and build and not build.dockerfile:
             for folder in (CODE, LIBRARIES):
                 if _is_in(folder, found.path):
-                    raise ValueError(
-                        f"another `path` than {found.path}, which hides {folder} of the image that is built"
-                    )
+                    raise ValueError(f"a `path` other than {found.path}, which hides {folder} of the built image")
             if _is_in(found.path, LIBRARIES):
-                raise ValueError(f"a `path` outside {LIBRARIES}, which has the libraries of the image that is built")
+                raise ValueError(f"a `path` outside {LIBRARIES}, which has the libraries of the built image")
         return found
 
     @model_validator(mode="after")
@@ -458,24 +456,22 @@ class Model(Spec):
         # Said of the whole model, as an error of the field would show what it found.
         for option in (argument.partition("=")[0] for argument in self.args if argument.startswith("-")):
             if _promises_secret(option.strip("-").replace("-", "_")):
-                raise ValueError(f"`args` without {option}, which promises a secret: they are shown in plain text")
+                raise ValueError(f"`args` without {option}, which suggests a secret: `args` are stored in plain text")
         return self
 
     @model_validator(mode="after")
     def _image_or_build(self) -> Self:
         if (self.image is None) == (self.build is None):
-            raise ValueError("`image` (one that is there) or `build` (from the model's folder), just one of them")
+            raise ValueError("exactly one of `image` (an existing one) and `build` (from the model's folder)")
         return self
 
     @model_validator(mode="after")
     def _protocol_is_complete(self) -> Self:
         if self.server and "protocol" in self.model_fields_set:
-            raise ValueError(
-                "`server` or `protocol`, not both: a server that is named says all that its protocol would"
-            )
+            raise ValueError("`server` or `protocol`, not both, because a `server` decides everything that `protocol` does")
         if self.protocol == "http" and (self.port is None or self.health is None):
             missing = "port" if self.port is None else "health"
-            raise ValueError(f"protocol `http` with `{missing}`: only open-inference has a default for it")
+            raise ValueError(f"protocol `http` with `{missing}`, for which only open-inference has a default")
         return self
 
     @property
