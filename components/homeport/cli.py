@@ -264,7 +264,7 @@ def recover(
     update runs, or Pulumi failed or was told not to go on, 2 the command was used wrongly.
     """
     if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("is required when standard input is not a terminal", param_hint="--yes")
+        raise typer.BadParameter("required when standard input is not a terminal", param_hint="--yes")
     with _exit_codes():
         recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
 

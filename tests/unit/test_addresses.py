@@ -79,12 +79,12 @@ MISTAKES = {
     "metadata address of IPv6": ({"cidr": "fd00:ec2::254/128"}, "a network outside fd00:ec2::/32, where nodes"),
     "name of metadata": (
         {"host": "metadata.google.internal"},
-        "the name of a host outside the cluster; other models are reached by `calls`",
+        "the name of a host outside the cluster; use `calls` to reach other models",
     ),
-    "name of a Service": ({"host": "rose.rose.svc.cluster.local"}, "the name of a host outside the cluster; other"),
+    "name of a Service": ({"host": "rose.rose.svc.cluster.local"}, "the name of a host outside the cluster; use"),
     "wildcard": ({"host": "*.example.com"}, "String should match pattern"),
-    "neither": ({}, "`cidr` or `host`, just one of them"),
-    "both": ({"cidr": "203.0.113.0/24", "host": "features.example.com"}, "`cidr` or `host`, just one of them"),
+    "neither": ({}, "exactly one of `cidr` and `host`"),
+    "both": ({"cidr": "203.0.113.0/24", "host": "features.example.com"}, "exactly one of `cidr` and `host`"),
 }
 
 
@@ -100,8 +100,8 @@ def test_host_name_is_refused_where_nothing_enforces_it() -> None:
     (violation,) = violations(release({"host": "features.example.com"}))
     assert violation.field == ("egress", 0, "host")
     assert violation.message == (
-        'found "features.example.com", accepted: a `cidr`: NetworkPolicy knows no names, only a plugin that the '
-        "environment names (network.plugin) does"
+        'found "features.example.com", accepted: a `cidr`, because NetworkPolicy has no host names; `host` '
+        "needs `network.plugin` in the environment"
     )
 
 

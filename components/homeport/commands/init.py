@@ -76,7 +76,7 @@ def target(name: str | None, owner: str, *, folder: Path | None, stack: Path | N
         UsageError: No name is said, or name or owner is none that a `model.yaml` may have.
     """
     if not name and not notebook:
-        raise UsageError("NAME", "is required without --notebook: the name of the model")
+        raise UsageError("NAME", "the name of the model is required without --notebook")
     name = name or default_name(notebook or Path())
     for parameter, field, value in (("NAME", "name", name), ("--owner", "owner", owner)):
         content = {"name": "any", "owner": "any", "image": "registry.example.com/any"} | {field: value}
@@ -221,7 +221,9 @@ def _template(template: str, target: Target) -> dict[str, bytes]:
 def _write(folder: Path, content: Mapping[str, bytes]) -> tuple[Path, ...]:
     paths = {folder / file: text for file, text in sorted(content.items())}
     if there := [str(path) for path in paths if path.exists()]:
-        raise InitError(f"{', '.join(there)}: already there; choose another --folder, or move it away; nothing was written")
+        raise InitError(
+            f"{', '.join(there)}: already there; choose another --folder, or move it away; nothing was written"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in paths.items():
         path.write_bytes(text)

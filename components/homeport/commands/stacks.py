@@ -21,7 +21,9 @@ def chosen(names: Sequence[str] | None, stacks: Path) -> list[Path]:
     """
     found = [path.parent for path in sorted(stacks.glob(f"*/{ENVIRONMENT_FILE}"))]
     if not found:
-        raise UsageError("--stacks", f"found no {stacks}/*/{ENVIRONMENT_FILE}: name the folder that contains the stacks")
+        raise UsageError(
+            "--stacks", f"found no {stacks}/*/{ENVIRONMENT_FILE}: name the folder that contains the stacks"
+        )
     for name in names or ():
         if stack_folder(name, stacks) not in found:
             accepted = ", ".join(folder.name for folder in found)

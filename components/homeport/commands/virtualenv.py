@@ -105,7 +105,9 @@ def _run(command: list[str]) -> None:
     """Run a tool, whose output goes to standard error: results of homeport go to standard output."""
     done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)
     if done.returncode != 0:
-        raise VirtualenvError(f"{' '.join(command)}: failed with exit code {done.returncode}; its output above says why")
+        raise VirtualenvError(
+            f"{' '.join(command)}: failed with exit code {done.returncode}; its output above says why"
+        )
 
 
 def _content(path: Path) -> str:

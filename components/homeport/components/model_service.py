@@ -191,9 +191,7 @@ def _unbuilt(release: Release) -> list[Violation]:
     """A program names the image that it has built: nothing here builds one."""
     if release.built is None:
         return []
-    message = (
-        f'missing for "{release.built.version}": build it with a ModelImage and pass its `ref`'
-    )
+    message = f'missing for "{release.built.version}": build it with a ModelImage and pass its `ref`'
     return [Violation(("canary" if release.built.suffix else "stable", "digest"), message, source="live")]
 
 

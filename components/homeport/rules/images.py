@@ -70,7 +70,9 @@ def _weights(release: Release) -> list[Violation]:
             message = f"missing: state the version of {image}, the image of the model's weights"
             found.append(Violation(place, message, source="live"))
         elif track.weights and not image:
-            message = f'found version "{track.weights.version}", accepted: none, because the model has no `weights.image`'
+            message = (
+                f'found version "{track.weights.version}", accepted: none, because the model has no `weights.image`'
+            )
             found.append(Violation(place, message, source="live"))
         elif track.weights and release.environment.require.digest and not track.weights.digest:
             message = f'found version "{track.weights.version}" without a digest, accepted: sha256:... of the image'

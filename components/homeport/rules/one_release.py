@@ -99,13 +99,17 @@ def _gpus(release: Release) -> list[Violation]:
     if not set(release.gpu.kinds) & set(nodes):
         part = _part(release.gpu)
         hint = f" (as whole GPUs: {listed(offered(release.environment))})" if part else ""
-        message = f"found {found}{part}, which no node of this environment is known to have, accepted: {listed(nodes)}{hint}"
+        message = (
+            f"found {found}{part}, which no node of this environment is known to have, accepted: {listed(nodes)}{hint}"
+        )
         return [Violation(place, message)]
     if not release.gpu_nodes:
         return [Violation(place, f"found {found}, accepted: {listed(allowed or [])} (limits.gpu_kinds)")]
     resources = dict.fromkeys(each.resource for each in release.gpu_nodes.values())
     if len(resources) > 1:
-        message = f"found kinds of {listed(resources)}, accepted: kinds of one resource, because a pod requests only one"
+        message = (
+            f"found kinds of {listed(resources)}, accepted: kinds of one resource, because a pod requests only one"
+        )
         return [Violation(place, message)]
     return []
 

@@ -550,7 +550,9 @@ class Environment(Spec):
     def _volumes_once(cls, found: dict[str, dict[str, Claim]]) -> dict[str, dict[str, Claim]]:
         volumes = [claim.volume for claims in found.values() for claim in claims.values()]
         if twice := next((volume for volume in volumes if volumes.count(volume) > 1), None):
-            raise ValueError(f"each volume once, because a PersistentVolume is bound to one claim (found {twice} twice)")
+            raise ValueError(
+                f"each volume once, because a PersistentVolume is bound to one claim (found {twice} twice)"
+            )
         return found
 
     def namespace_of(self, model: str) -> str:

@@ -50,7 +50,9 @@ def _promises_secret(name: str) -> bool:
 
 def _no_secret(name: str) -> str:
     if _promises_secret(name):
-        raise ValueError("a name that does not suggest a secret, because values in `env` are stored in plain text")
+        raise ValueError(
+            "a name that does not suggest a secret, because values in `env` are stored and shown in plain text"
+        )
     return name
 
 
@@ -456,7 +458,9 @@ class Model(Spec):
         # Said of the whole model, as an error of the field would show what it found.
         for option in (argument.partition("=")[0] for argument in self.args if argument.startswith("-")):
             if _promises_secret(option.strip("-").replace("-", "_")):
-                raise ValueError(f"`args` without {option}, which suggests a secret: `args` are stored in plain text")
+                raise ValueError(
+                    f"`args` without {option}, which suggests a secret: `args` are stored and shown in plain text"
+                )
         return self
 
     @model_validator(mode="after")
@@ -468,7 +472,9 @@ class Model(Spec):
     @model_validator(mode="after")
     def _protocol_is_complete(self) -> Self:
         if self.server and "protocol" in self.model_fields_set:
-            raise ValueError("`server` or `protocol`, not both, because a `server` decides everything that `protocol` does")
+            raise ValueError(
+                "`server` or `protocol`, not both, because a `server` decides everything that `protocol` does"
+            )
         if self.protocol == "http" and (self.port is None or self.health is None):
             missing = "port" if self.port is None else "health"
             raise ValueError(f"protocol `http` with `{missing}`, for which only open-inference has a default")

@@ -17,12 +17,14 @@ from homeport_server.settings import Bounds
 def main() -> None:
     """Serve the models below a folder."""
     parser = argparse.ArgumentParser(prog="homeport-server", description="Serve the model in a folder.")
-    parser.add_argument("folder", type=Path, help="holds what to serve: model-settings.json, a model's file, or code")
+    parser.add_argument(
+        "folder", type=Path, help="folder with what to serve: model-settings.json, a model's file, or code"
+    )
     parser.add_argument(
         "--serve",
         metavar="MODULE:NAME",
         default=os.environ.get("HOMEPORT_SERVE"),
-        help="the function or class to serve, where there is no model-settings.json; default: $HOMEPORT_SERVE",
+        help="function or class to serve if there is no model-settings.json; default: $HOMEPORT_SERVE",
     )
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()

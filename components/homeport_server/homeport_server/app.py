@@ -154,14 +154,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     path = shown(request.url.path)
     reason = {
         404: f"path {path} is unknown; accepted: /v2/models/NAME/infer and other paths of the Open Inference Protocol",
-        405: f"{request.method} is not for path {path}; accepted: {(headers or {}).get('Allow', 'another method')}",
+        405: f"{request.method} is not allowed for path {path}; accepted: {(headers or {}).get('Allow', 'another method')}",
     }.get(status, str(getattr(error, "detail", "")))
     return Response({"error": reason}, status_code=status, headers=headers)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return Response({"error": "the sender went away"}, status_code=400)
+    return Response({"error": "the sender closed the connection"}, status_code=400)
 
 
 async def _unforeseen(_: Request, error: Exception) -> Response:
-    return Response({"error": f"the server failed with {type(error).__name__}; its log tells more"}, status_code=500)
+    return Response({"error": f"the server failed with {type(error).__name__}; see its log"}, status_code=500)

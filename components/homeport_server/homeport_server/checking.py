@@ -63,7 +63,7 @@ def checked_outputs(request: InferenceRequest, known: Sequence[str]) -> list[str
             raise RefusedError(f"output {shown(name)} is unknown", f"any of the outputs {listed(known)}")
     if len(set(wanted)) < len(wanted):
         # Each is computed anew: one small request could keep the server busy for hours.
-        raise RefusedError("an output is asked for twice", f"each of the outputs {listed(known)} at most once")
+        raise RefusedError("an output is requested twice", f"each of the outputs {listed(known)} at most once")
     return wanted
 
 
@@ -87,7 +87,7 @@ def _array(given: RequestInput, declared: MetadataTensor) -> Array:
     values = _flat(given.data.root, given.shape, what)
     if len(values) != prod(given.shape):
         raise RefusedError(
-            f"{what} has {len(values)} values, its shape {shown(given.shape)} says {prod(given.shape)}",
+            f"{what} has {len(values)} values, but its shape {shown(given.shape)} says {prod(given.shape)}",
             "as many values as the shape says",
         )
     return _typed(values, declared, what).reshape(given.shape)

@@ -32,7 +32,7 @@ async def find(folder: Path, serve: str | None) -> list[ModelSettings]:
         if not models:
             raise NothingToServeError(f"no usable {SETTINGS} below {folder}")
         if serve:
-            logger.warning("%s decides, so %s is not looked at", SETTINGS, serve)
+            logger.warning("%s decides what is served, so %s is ignored", SETTINGS, serve)
         return models
     if serve:
         parameters = ModelParameters(uri=str(folder), extra={"serve": serve})

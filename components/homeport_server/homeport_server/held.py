@@ -25,9 +25,11 @@ class Held:
     def add(self, size: int) -> None:
         """Count these bytes, or refuse them."""
         if size > self._bound:
-            raise RefusedError(f"the answer has {size} bytes", f"fewer rows, for an answer of {self._bound} bytes", 413)
+            raise RefusedError(
+                f"the answer has {size} bytes", f"fewer rows, so that the answer has at most {self._bound} bytes", 413
+            )
         if self._bytes + size > self._bound:
-            raise RefusedError("the server holds as much as it has memory for", "the same request later", 503)
+            raise RefusedError("the server has no memory for another request now", "the same request later", 503)
         self._bytes += size
 
     def remove(self, size: int) -> None:

@@ -21,10 +21,12 @@ class LightgbmModel(CheckedModel):
         """Read the booster."""
         text = path.read_text()
         if "end of trees" not in text.splitlines():  # LightGBM opens half a file as a model of fewer trees
-            raise ValueError(f"{path.name} is no complete LightGBM model: its line 'end of trees' is missing")
+            raise ValueError(f"{path.name} is not a complete LightGBM model: its line 'end of trees' is missing")
         self._booster = lightgbm.Booster(model_str=text)
         if self._booster.pandas_categorical:
-            raise ValueError("the model has features of categories; accepted: numbers, or a function that serves it")
+            raise ValueError(
+                "the model has categorical features; accepted: numeric features, or a function that serves the model"
+            )
         names = self._booster.feature_name()
         # What LightGBM calls columns that had no name.
         named = not all(re.fullmatch(r"Column_\d+", name) for name in names)

@@ -25,7 +25,7 @@ class ModelFailedError(MLServerError):  # type: ignore[misc]  # MLServer carries
         # Only the kind of the error: its text may hold what the sender must not see. The log has all of it.
         super().__init__(
             f"the model failed with {type(cause).__name__} on a request that fits its declared inputs; "
-            f"its log tells more, under request {request_id}",
+            f"see its log for request {request_id}",
             500,
         )
 

@@ -44,7 +44,7 @@ class OnnxModel(CheckedModel):
             names = {each.name for each in found}
             unknown = [each.name for each in declared if each.name not in names]
             if unknown:
-                raise ValueError(f"{kind} {unknown[0]!r} is declared; accepted: those of the file, {listed(names)}")
+                raise ValueError(f"{kind} {unknown[0]!r} is declared, but not in the file; accepted: {listed(names)}")
 
     @property
     def default_outputs(self) -> list[str]:

@@ -93,7 +93,7 @@ def _parameters(function: Callable[..., Any], name: str) -> Iterator[tuple[str, 
     for parameter in inspect.signature(function).parameters.values():
         what = f"parameter {parameter.name!r} of {name}"
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
-            raise ValueError(f"{what} has no name that a request could give it; accepted: {ACCEPTED}")
+            raise ValueError(f"{what} has no name that a request can use; accepted: {ACCEPTED}")
         if parameter.name not in hints:
             raise ValueError(f"{what} has no annotation; accepted: {ACCEPTED}")
         annotation, required = hints[parameter.name], parameter.default is parameter.empty
@@ -156,7 +156,7 @@ def _array(function: str, name: str, part: _Part) -> Input:
     shape = next((each for each in further if isinstance(each, tuple)), None)
     if not shape or not all(type(size) is int and (size == -1 or size > 0) for size in shape):
         raise ValueError(
-            f"parameter {name!r} of {function} is an array of no stated shape; "
+            f"parameter {name!r} of {function} is an array without a stated shape; "
             "accepted: Annotated[np.ndarray, (-1, 4)], -1 for any number"
         )
     rules = [each for each in further if each is not shape]

@@ -32,7 +32,9 @@ class SklearnModel(CheckedModel):
         self.declare([], _outputs(self._estimator))
         missing = [name for name in self.output_names if not hasattr(self._estimator, name)]
         if missing:
-            raise ValueError(f"{type(self._estimator).__name__} has no {', '.join(missing)}, declared as output")
+            raise ValueError(
+                f"{type(self._estimator).__name__} has no {', '.join(missing)}, which is declared as output"
+            )
 
     def run(self, inputs: dict[str, Array], outputs: list[str]) -> dict[str, Array]:
         """One input is the matrix of features; several are the named columns of a table."""

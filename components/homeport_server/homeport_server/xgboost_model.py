@@ -20,7 +20,9 @@ class XgboostModel(CheckedModel):
         """Read the booster."""
         self._booster = xgboost.Booster({"nthread": int(os.environ.get("OMP_NUM_THREADS", "0"))}, model_file=path)
         if "c" in (self._booster.feature_types or []):
-            raise ValueError("the model has features of categories; accepted: numbers, or a function that serves it")
+            raise ValueError(
+                "the model has categorical features; accepted: numeric features, or a function that serves the model"
+            )
         count = self._booster.num_features()
         inputs = tables.columns(self._booster.feature_names, count)
         answer = self._predict_rows(np.zeros((1, count)))
