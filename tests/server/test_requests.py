@@ -65,7 +65,7 @@ TENSORS = {
     ),
     "more rows claimed than given": (
         tensor(shape=[1000000000, 4]),
-        "input 'features' has 4 values, its shape [1000000000, 4] says 4000000000; "
+        "input 'features' has 4 values, but its shape [1000000000, 4] says 4000000000; "
         "accepted: as many values as the shape says",
     ),
     "fewer values than the shape says": (
