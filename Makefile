@@ -54,9 +54,10 @@ generate: .venv/synced ## Write every generated file: schemas/, tables of docs/,
 released: .venv/synced ## When a release is made: take its pods as those that the next one is compared with
 	@$(BY_FILES_ALONE) $(RUN) python -m tests.upgrade
 
-lint: .venv/synced ## Check style and format
+lint: .venv/synced ## Check style, format and English
 	$(RUN) ruff check
 	$(RUN) ruff format --check
+	$(RUN) python -m docs.style
 
 types: .venv/synced ## Check types
 	$(RUN) mypy
