@@ -1,4 +1,4 @@
-"""What a data scientist writes: the needs of a model, and nothing about where it runs."""
+"""What a data scientist writes: what a model needs, and nothing about where it runs."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ from homeport.specs.fields import (
 T = TypeVar("T")
 
 CANARY_SUFFIX = "-canary"
-"""The longest suffix that a derived name carries; a model's name leaves room for it within 63 characters."""
+"""The longest suffix of a derived name. A model's name leaves room for it within 63 characters."""
 
 _SECRET_WORDS = {"PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS", "APIKEY"}
 _SECRET_ENDINGS = ("API_KEY", "ACCESS_KEY", "PRIVATE_KEY")
@@ -64,10 +64,10 @@ def _is_in(path: str, folder: str) -> bool:
 
 
 class Gpu(Spec):
-    """The GPUs that one replica needs."""
+    """GPUs that one replica needs."""
 
     kinds: list[DnsLabel] = Field(
-        min_length=1, description="Acceptable kinds of GPU, the best first, such as [l4, a10g]; any of them will do."
+        min_length=1, description="Acceptable kinds of GPU, the preferred one first, such as [l4, a10g]."
     )
     count: int = Field(
         default=1, ge=1, le=16, strict=True, description="GPUs (or slices of them) per replica, 1 to 16. Default 1."
@@ -75,11 +75,11 @@ class Gpu(Spec):
     mig: str | None = Field(
         default=None,
         pattern=MIG_PROFILE,
-        description="Slice of a GPU, by its MIG profile: compute slices and memory, such as 1g.10gb. Default: whole.",
+        description="MIG profile of a GPU slice: compute slices and memory, such as 1g.10gb. Default: a whole GPU.",
     )
     shared: bool = Field(
         default=False,
-        description="A time-sliced share of a GPU is enough: other pods use it too, its memory among it. Default false.",
+        description="A time-sliced share of a GPU is enough. Other pods use the same GPU and its memory. Default false.",
     )
 
     @field_validator("kinds")
@@ -94,13 +94,13 @@ class Gpu(Spec):
         if self.mig and self.shared:
             raise ValueError("`mig` or `shared`, not both")
         if self.shared and self.count > 1:
-            # More than one share is not more of the GPU: NVIDIA's device plugin and GKE both advise to refuse it.
+            # Two shares are not more of the GPU than one. NVIDIA's device plugin and GKE both advise refusing this.
             raise ValueError("a `count` of 1 with `shared`, because another share gives no more of the GPU")
         return self
 
 
 class Resources(Spec):
-    """What one replica needs. Requests equal limits, so a replica gets just this and keeps it."""
+    """What one replica needs. Requests equal limits, so a replica gets exactly this and keeps it."""
 
     cpu: Cpu | None = Field(
         default=None, description='Cores per replica, such as 2, 0.5 or "500m". Default: the environment\'s.'
@@ -108,25 +108,24 @@ class Resources(Spec):
     memory: Memory | None = Field(
         default=None, description="Memory per replica with a unit, such as 4Gi. Default: the environment's."
     )
-    tmp: Memory = Field(
-        default="256Mi", description="Size of /tmp, the only directory that can be written. Default 256Mi."
-    )
+    tmp: Memory = Field(default="256Mi", description="Size of /tmp, the only writable directory. Default 256Mi.")
     shm: Memory | None = Field(
         default=None,
-        description="Size of /dev/shm, a part of `memory`, such as 1Gi. Default: the server's; else the node's, 64Mi.",
+        description="Size of /dev/shm, such as 1Gi; it counts as part of `memory`. Default: the server's value, or the "
+        "node's 64Mi.",
     )
     gpu: Gpu | None = Field(default=None, description="GPUs per replica. Default: none.")
 
 
 class ScaleTarget(Spec):
-    """The load at which another replica is started. Of several targets the one that asks for most replicas decides."""
+    """The load at which another replica is started. With several targets, the one that needs the most replicas decides."""
 
     cpu: int | None = Field(
         default=None,
         ge=1,
         le=100,
         strict=True,
-        description="Mean cpu use in percent of the request, 1 to 100. Default: 70 where no target is stated, else not "
+        description="Mean cpu use in percent of the request, 1 to 100. Default: 70 if no target is stated, otherwise not "
         "watched.",
     )
     memory: int | None = Field(
@@ -140,21 +139,21 @@ class ScaleTarget(Spec):
         default=None,
         ge=1,
         strict=True,
-        description="Requests under way per replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        description="Requests in flight per replica, 1 or more, if KEDA counts them in the environment. Default: not "
         "watched.",
     )
     requests_per_second: int | None = Field(
         default=None,
         ge=1,
         strict=True,
-        description="Requests per second and replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        description="Requests per second per replica, 1 or more, if KEDA counts them in the environment. Default: not "
         "watched.",
     )
     queue_length: int | None = Field(
         default=None,
         ge=1,
         strict=True,
-        description="Messages that wait per replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        description="Waiting messages per replica, 1 or more, if KEDA counts them in the environment. Default: not "
         "watched.",
     )
 
@@ -166,7 +165,7 @@ class ScaleTarget(Spec):
 
     @property
     def demand(self) -> dict[Demand, int]:
-        """Targets that are counted before a replica takes them, by name: only KEDA can watch these."""
+        """Targets by name that are counted before a replica takes them. Only KEDA can watch these."""
         return _stated({name: getattr(self, name) for name in get_args(Demand)})
 
 
@@ -175,22 +174,22 @@ def _stated(targets: Mapping[T, int | None]) -> dict[T, int]:
 
 
 class Scale(Spec):
-    """How many replicas run, and when one is added."""
+    """How many replicas run, and when one is added or removed."""
 
     min: int | None = Field(
         default=None,
         ge=0,
         le=1000,
         strict=True,
-        description="Fewest replicas, 0 to 1000; 0 with a target that is counted while none runs. Default: the "
-        "environment's.",
+        description="Minimum number of replicas, 0 to 1000. 0 needs a target that is counted while no replica runs. "
+        "Default: the environment's.",
     )
     max: int | None = Field(
         default=None,
         ge=1,
         le=1000,
         strict=True,
-        description="Most replicas, 1 to 1000; equal to `min` for a fixed number. Default: the environment's.",
+        description="Maximum number of replicas, 1 to 1000; equal to `min` for a fixed number. Default: the environment's.",
     )
     target: ScaleTarget = Field(default=ScaleTarget(), description="The load at which another replica is started.")
     up_seconds: int = Field(
@@ -198,16 +197,16 @@ class Scale(Spec):
         ge=0,
         le=3600,
         strict=True,
-        description="Seconds for which a higher load must last before replicas are added, 0 to 3600. Default 0: requests "
-        "wait already, and a replica takes time to start.",
+        description="Seconds that a higher load must last before replicas are added, 0 to 3600. Default 0, because "
+        "requests are already waiting and a replica takes time to start.",
     )
     down_seconds: int = Field(
         default=300,
         ge=0,
         le=3600,
         strict=True,
-        description="Seconds for which a lower load must last before replicas are taken away, 0 to 3600. Default 300: "
-        "load comes back, and a replica too many costs less than one that must start again.",
+        description="Seconds that a lower load must last before replicas are removed, 0 to 3600. Default 300, because "
+        "load often returns, and an extra replica costs less than starting one again.",
     )
 
     @field_validator("max")
@@ -220,12 +219,14 @@ class Scale(Spec):
 
 
 class Health(Spec):
-    """HTTP paths that answer 200 when all is well."""
+    """HTTP paths that answer 200 when the server is healthy."""
 
     live: HttpPath = Field(
-        description="Answers 200 while the server runs; a replica that stops answering is restarted."
+        description="Path that answers 200 while the server runs; Kubernetes restarts a replica that stops answering."
     )
-    ready: HttpPath = Field(description="Answers 200 while the model can take requests; only then does it get any.")
+    ready: HttpPath = Field(
+        description="Path that answers 200 while the model can take requests; it gets none otherwise."
+    )
 
 
 class Metrics(Spec):
@@ -236,21 +237,21 @@ class Metrics(Spec):
 
 
 class Egress(Spec):
-    """One destination outside the cluster that the model may reach: a network, or a host by its name."""
+    """One destination outside the cluster that the model may reach: a network or a host name."""
 
     cidr: Cidr | None = Field(
         default=None,
-        description="Network in CIDR form, such as 203.0.113.0/24. Of one that has private networks in it, such as "
-        "0.0.0.0/0, only the public addresses.",
+        description="Network in CIDR form, such as 203.0.113.0/24. If it contains private networks, as 0.0.0.0/0 does, "
+        "only its public addresses are allowed.",
     )
     host: HostName | None = Field(
         default=None,
-        description="Name of a host in place of its network, such as features.example.com, where the environment's "
-        "network plugin knows names.",
+        description="Host name instead of a network, such as features.example.com, if the environment's network plugin "
+        "supports host names.",
     )
     port: Port = Field(description="Port, 1 to 65535.")
     protocol: Literal["TCP", "UDP"] = Field(default="TCP", description="TCP or UDP. Default TCP.")
-    reason: str = Field(min_length=1, description="Why the model needs it; shown to whoever reviews it.")
+    reason: str = Field(min_length=1, description="Why the model needs it, for reviewers.")
 
     @field_validator("cidr")
     @classmethod
@@ -277,34 +278,34 @@ class Egress(Spec):
 
 
 class Build(Spec):
-    """How the model's image is built from its folder: the one in which its `model.yaml` is."""
+    """How the model's image is built from its folder, which contains its `model.yaml`."""
 
     base: LabelValue | None = Field(
         default=None,
-        description="Name of one of the environment's base images, such as python-3.11, which decides the version of "
-        "Python. Default: the environment's only one.",
+        description="Name of one of the environment's base images, such as python-3.11; it decides the version of "
+        "Python. Default: the only base image, if there is just one.",
     )
     requirements: FileInFolder | None = Field(
         default=None,
-        description="Requirements or lock file of Python packages, such as requirements.txt; with hashes in it, nothing "
-        "without one is installed. Default: only the server and what it needs.",
+        description="Requirements or lock file of Python packages, such as requirements.txt. If it has hashes, every "
+        "package in it needs one. Default: only the server and its dependencies.",
     )
     packages: list[DebianPackage] = Field(
-        default=[], description="Debian packages, each of those that the environment allows. Default: none."
+        default=[], description="Debian packages, which the environment must allow. Default: none."
     )
     serve: str | None = Field(
         default=None,
         pattern=ENTRY_POINT,
-        description="What answers requests, as module:Class or module:function, such as model:predict. Default: the "
-        "model files decide, or model-settings.json.",
+        description="Class or function that answers requests, as module:Class or module:function, such as model:predict. "
+        "Default: decided by the model files or by model-settings.json.",
     )
     files: list[FileInFolder] = Field(
         default=[],
-        description="Files and folders of the model's folder that go into the image. Default: all but what its "
-        ".dockerignore names, and what begins with a dot.",
+        description="Files and folders of the model's folder that are copied into the image. Default: all, except hidden "
+        "files and those that its .dockerignore excludes.",
     )
     dockerfile: FileInFolder | None = Field(
-        default=None, description="A Dockerfile of one's own, in place of all of the above. Default: homeport's."
+        default=None, description="Your own Dockerfile, instead of all fields above. Default: homeport writes one."
     )
 
     @model_validator(mode="after")
@@ -316,19 +317,19 @@ class Build(Spec):
 
 
 class Weights(Spec):
-    """Files that are too large for the image of the code: in an image of their own, or on a volume. Never written."""
+    """Files that are too large for the image of the code: in their own image, or on a volume. Always read-only."""
 
     image: Repository | None = Field(
         default=None,
-        description="Repository of an image that has only the files in it, without tag or digest: version and digest "
-        "stand in the environment's models.yaml.",
+        description="Repository of an image that contains only these files, without tag or digest. The environment's "
+        "models.yaml states version and digest.",
     )
     claim: DnsLabel | None = Field(
         default=None,
-        description="Name of a volume in place of an image; the environment's `claims` say which volume that is.",
+        description="Name of a claim on a volume, instead of an image; the environment's `claims` decide which volume.",
     )
     path: Annotated[str, Field(pattern=MOUNT_PATH)] = Field(
-        default="/weights", description="Folder in which the model finds them. Default /weights."
+        default="/weights", description="Folder of the container in which they are mounted. Default /weights."
     )
 
     @field_validator("path")
@@ -347,13 +348,13 @@ class Weights(Spec):
 
 
 class Secret(Spec):
-    """One secret that the model needs, as a file that it can read; where it comes from is the environment's to say."""
+    """One secret that the model reads as a file. The environment decides where it comes from."""
 
     name: DnsLabel = Field(
-        description="Name of the secret and of its file in the folder /run/secrets/homeport, which the variable "
-        "HOMEPORT_SECRETS names."
+        description="Name of the secret and of its file in the folder /run/secrets/homeport. The variable "
+        "HOMEPORT_SECRETS has the path of this folder."
     )
-    reason: str = Field(min_length=1, description="Why the model needs it; shown to whoever reviews it.")
+    reason: str = Field(min_length=1, description="Why the model needs it, for reviewers.")
 
 
 class Model(Spec):
@@ -362,37 +363,36 @@ class Model(Spec):
     name: Annotated[str, Field(pattern=DNS_LABEL, max_length=63 - len(CANARY_SUFFIX))] = Field(
         description="Name of the model: lower-case letters, digits and `-`, at most 56 characters."
     )
-    owner: LabelValue = Field(description="Team that answers for the model; the environment knows its group.")
+    owner: LabelValue = Field(description="Team that is responsible for the model; the environment maps it to a group.")
     image: Repository | None = Field(
         default=None,
-        description="Image repository without tag or digest: version and digest stand in the environment's models.yaml. "
-        "In place of `build`.",
+        description="Image repository without tag or digest; the environment's models.yaml states version and digest. "
+        "Instead of `build`.",
     )
     build: Build | None = Field(
-        default=None, description="How the image is built from the model's folder. In place of `image`."
+        default=None, description="How the image is built from the model's folder. Instead of `image`."
     )
     server: Literal["kserve", "ray-serve", "tgi", "triton", "vllm"] | None = Field(
         default=None,
-        description="Server that the image brings, in place of `protocol`: fixes port, health, metrics, /dev/shm, /tmp, "
-        "`startup_seconds` and the folders of caches. Default: homeport-server, or another that speaks `protocol`.",
+        description="Server that the image contains, instead of `protocol`. Sets the defaults of port, health, metrics, "
+        "/dev/shm, /tmp, `startup_seconds` and cache folders. Default: homeport-server, or another that speaks `protocol`.",
     )
     protocol: Literal["open-inference", "http"] = Field(
         default="open-inference",
-        description="`open-inference` fixes port, health and metrics; `http` states them. Default open-inference.",
+        description="`open-inference` has defaults for port, health and metrics; with `http`, state port and health. "
+        "Default open-inference.",
     )
-    args: list[str] = Field(
-        default=[], description="Arguments of the server, never secrets. Default: those of the image."
-    )
+    args: list[str] = Field(default=[], description="Arguments of the server, never secrets. Default: the image's.")
     port: Port | None = Field(
-        default=None, description="TCP port of the server. Default: the server's; for open-inference 8080."
+        default=None, description="TCP port of the server. Default: the server's; 8080 for open-inference."
     )
     health: Health | None = Field(
         default=None,
-        description="Health paths. Default: the server's; for open-inference /v2/health/live and /v2/health/ready.",
+        description="Health paths. Default: the server's; /v2/health/live and /v2/health/ready for open-inference.",
     )
     metrics: Metrics | None = Field(
         default=None,
-        description="Prometheus metrics. Default: the server's; for open-inference /metrics on 8082; for http none.",
+        description="Prometheus metrics. Default: the server's; /metrics on 8082 for open-inference; none for http.",
     )
     resources: Resources = Field(default=Resources(), description="What one replica needs.")
     scale: Scale = Field(default=Scale(), description="How many replicas run.")
@@ -401,21 +401,21 @@ class Model(Spec):
         ge=1,
         le=3600,
         strict=True,
-        description="Most seconds from the start of the server until the model is ready, 1 to 3600. Default: the "
-        "server's, else 60.",
+        description="Maximum seconds from the start of the server until the model is ready, 1 to 3600. Default: the "
+        "server's value, or 60.",
     )
     drain_seconds: int = Field(
         default=30,
         ge=1,
         le=3600,
         strict=True,
-        description="Most seconds that a request takes; a replica that stops finishes them. 1 to 3600. Default 30.",
+        description="Maximum seconds that a request takes, 1 to 3600; a stopping replica finishes its requests. Default 30.",
     )
     calls: list[DnsLabel] = Field(default=[], description="Names of the models that this model calls. Default: none.")
     egress: list[Egress] = Field(default=[], description="Destinations outside the cluster. Default: none.")
     env: dict[EnvName, str] = Field(default={}, description="Variables of the container, never secrets. Default: none.")
     weights: Weights | None = Field(
-        default=None, description="Large files of the model, apart from its code. Default: none, or in the image."
+        default=None, description="Large files of the model, separate from its code. Default: none, or in the image."
     )
     secrets: list[Secret] = Field(default=[], description="Secrets that the model reads as files. Default: none.")
 
@@ -455,7 +455,7 @@ class Model(Spec):
 
     @model_validator(mode="after")
     def _no_secret_arguments(self) -> Self:
-        # Said of the whole model, as an error of the field would show what it found.
+        # A check of the whole model, because an error at the field would show the secret.
         for option in (argument.partition("=")[0] for argument in self.args if argument.startswith("-")):
             if _promises_secret(option.strip("-").replace("-", "_")):
                 raise ValueError(
@@ -487,32 +487,32 @@ class Model(Spec):
 
     @property
     def health_paths(self) -> Health:
-        """Paths of liveness and readiness; those of the Open Inference Protocol unless stated."""
+        """Paths of liveness and readiness. Default: those of the Open Inference Protocol."""
         return self.health or Health(live="/v2/health/live", ready="/v2/health/ready")
 
     @property
     def metrics_endpoint(self) -> Metrics | None:
-        """Where Prometheus metrics are, or None."""
+        """Where Prometheus metrics are served, or None."""
         return self.metrics or (Metrics(port=METRICS_PORT) if self.as_mlserver else None)
 
     @property
     def as_mlserver(self) -> bool:
-        """Whether the image serves as MLServer does, the protocol's reference server, of which homeport-server is one."""
+        """Whether the image serves like MLServer, the protocol's reference server, as homeport-server does."""
         return self.server is None and self.protocol == "open-inference"
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` digest of what the spec means, however it is written: equal in every environment.
+        """`sha256:` digest of what the spec means, independent of how it is written and equal in every environment.
 
-        A default counts as left out, so a field that a later homeport adds changes no digest. Lists count in their order,
-        mappings do not.
+        A field with its default value counts as left out, so a field that a later homeport adds changes no digest. The
+        order counts in lists, not in mappings.
         """
         meaning = self._canonical.model_dump(mode="json", exclude_defaults=True)
         return "sha256:" + hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     @property
     def _canonical(self) -> Self:
-        """The same model, with what follows from the protocol filled in, and without a target that is the usual one."""
+        """The same model with the protocol's values filled in, and without a target that equals the default."""
         target, usual = self.scale.target, ScaleTarget()
         scale = {"target": usual} if target == usual.model_copy(update=usual.resources) else {}
         filled = {"port": self.serving_port, "health": self.health_paths, "metrics": self.metrics_endpoint}
@@ -523,13 +523,13 @@ class Model(Spec):
         """Read a `model.yaml`.
 
         Raises:
-            SpecError: The file is missing, is not YAML or is not a model; names each problem's line and field.
+            SpecError: The file is missing, is not YAML or is not a valid model. The error names each problem's line and field.
         """
         return Document.read(Path(path)).validate(cls)
 
 
 def _with_server(found: Mapping[str, Any], server: Server) -> dict[str, Any]:
-    """What a model states, over what its server needs."""
+    """What the server needs, overridden by what the model states."""
     spec = _over(server.spec, found)
     if isinstance(spec["metrics"], Mapping):
         spec["metrics"] = {"port": spec["port"], **spec["metrics"]}
@@ -539,7 +539,7 @@ def _with_server(found: Mapping[str, Any], server: Server) -> dict[str, Any]:
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**below, **above}
     for key in below.keys() & above.keys():
-        if above[key] is None:  # a field that was left empty says nothing
+        if above[key] is None:  # an empty field counts as left out
             merged[key] = below[key]
         if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
             merged[key] = _over(below[key], above[key])

@@ -1,21 +1,21 @@
-"""Problems: what is wrong in what people wrote, and where."""
+"""Problems: what is wrong in a file or an argument, and where."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 Location = tuple[str | int, ...]
-"""Where in a document: keys of mappings, indexes of lists."""
+"""A place in a document: keys of mappings and indexes of lists."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in one place."""
+    """One mistake in one place."""
 
     message: str
     file: Path | None = None
     line: int | None = None
-    """Counted from 1; None where the file itself is the problem."""
+    """Counted from 1; None if the file itself is the problem."""
     field: str = ""
 
     def __str__(self) -> str:
@@ -25,11 +25,11 @@ class Problem:
 
 
 class HomeportError(Exception):
-    """Base of all errors that homeport raises on purpose; the text says what is wrong and what to do."""
+    """Base of all errors that homeport raises on purpose. The text says what is wrong and what to do."""
 
 
 class SpecError(HomeportError):
-    """What people wrote cannot be used; `problems` has all of it, not only the first."""
+    """Files or arguments are not valid. `problems` has every problem, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
