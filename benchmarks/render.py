@@ -1,7 +1,7 @@
 """`make bench`: a thousand models made, checked and rendered, side by side with Helm and Kustomize.
 
-Prints one table: medians, and how many times as long as homeport each takes. Ratios of one run on one machine are the
-only figures that mean something elsewhere.
+It prints one table: medians, and how many times as long as homeport each takes. Only the ratios of one run on one machine
+are meaningful elsewhere.
 """
 
 import json
@@ -29,14 +29,14 @@ from sandbox.progress import Progress
 MODELS = 1000
 RUNS = 5
 KUSTOMIZED = 100
-"""Models that are built by Kustomize, one after another; its time grows with their number, so it is multiplied."""
+"""Models that Kustomize builds one after another. The time grows with their number, so it is multiplied."""
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = [sys.executable, "-m", "benchmarks.render"]
 
 
 class Measured(NamedTuple):
-    """What one run took."""
+    """The time and memory of one run."""
 
     seconds: float
     megabytes: float
@@ -55,7 +55,7 @@ def main() -> None:
     build.ensure((HELM, KUSTOMIZE), Progress())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        # In a process of its own: a child's peak memory is never less than its parent's was when it started.
+        # In its own process, because a child's peak memory is never less than its parent's was when it started.
         prepared = subprocess.run(
             [*PROGRAM, "prepare", scratch], env=_environment(), check=True, stdout=subprocess.PIPE, text=True
         )
@@ -95,7 +95,7 @@ def _rows(folder: Path) -> list[Row]:
 
 
 def _prepare(folder: Path) -> int:
-    """Write what all rows start from, and make sure that all of them end in the same objects; their number."""
+    """Write the input of all rows and check that all of them make the same objects; returns the number of objects."""
     files = render(Stack.read(fleet.write(folder / "repository", MODELS)))
     _static_chart(folder / "static", files)
     _templated_chart(folder / "templated", files)
@@ -124,7 +124,7 @@ def _static_chart(chart: Path, files: Mapping[str, str]) -> None:
 
 
 def _templated_chart(chart: Path, files: Mapping[str, str]) -> None:
-    """One template for all models, as a chart would have it; what differs between them comes from its values."""
+    """One template for all models, as in a chart; what differs between them comes from its values."""
     _chart(chart)
     name, content = next(iter(files.items()))
     name = name.removesuffix(".yaml")
@@ -154,7 +154,7 @@ def _kustomizations(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _same_objects(out: Path, files: Mapping[str, str], *, text_too: bool = True) -> None:
-    """Everybody makes the same objects, or there is nothing to compare. Kustomize writes them in an order of its own."""
+    """Check that a row makes the same objects, because otherwise there is nothing to compare. Kustomize sorts them."""
     wanted = [each for content in files.values() for each in _documents(content)]
     made = _documents(out.read_text())
     same = sorted(made) == sorted(wanted) if text_too else out.read_text().count("\nkind: ") == len(wanted)
@@ -168,7 +168,7 @@ def _documents(content: str) -> list[str]:
 
 
 def _process(command: Sequence[str], out: Path) -> Measured:
-    """Wall time and peak memory of a command and of whatever it starts."""
+    """Wall time and peak memory of a command and of all processes that it starts."""
     with out.open("w") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdout=output, env=_environment())
@@ -181,7 +181,7 @@ def _process(command: Sequence[str], out: Path) -> Measured:
 
 
 def _timed(command: Sequence[str]) -> Measured:
-    """The time that a program prints of its work without its start; peak memory of all of it."""
+    """The time of a program's work without its start, which it prints, and its total peak memory."""
     with tempfile.NamedTemporaryFile() as output:
         whole = _process(command, Path(output.name))
         return Measured(float(Path(output.name).read_text()), whole.megabytes)
@@ -192,13 +192,13 @@ def _times(measured: Measured, times: int) -> Measured:
 
 
 def _environment() -> dict[str, str]:
-    # Compiled modules are kept, as they are on everyone's machine.
+    # Compiled modules are kept, as on every user's machine.
     variables = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return variables | {"PYTHONPATH": str(ROOT)}
 
 
 def _work(what: str, folder: Path) -> float:
-    """What is measured in a process of its own: from specs in memory to objects, or to files."""
+    """The work that is measured in its own process: from specs in memory to objects, or to files."""
     stack = Stack.read(folder)
     begun = time.perf_counter()
     if any(violations(release) for release in stack.releases):

@@ -182,7 +182,7 @@ def test_what_the_environment_does_not_allow_is_named(stack: Path, model: str, e
         ),
         (
             "build: {files: [../secret]}\n",
-            'build.files[0]: found "../secret", accepted: path of a file or folder in the model\'s folder, such as '
+            'build.files[0]: found "../secret", accepted: the path of a file or folder in the model\'s folder, such as '
             "model.py, without .. or spaces",
         ),
     ],

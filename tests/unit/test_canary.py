@@ -164,7 +164,7 @@ def test_arguments_of_the_component_make_the_same_release() -> None:
 @pytest.mark.parametrize(
     ("canary", "message"),
     [
-        ({"version": "4"}, "iris.canary.percent: missing, required: How much of the requests"),
+        ({"version": "4"}, "iris.canary.percent: missing, required: Share of the requests through the gateway"),
         ({"version": "4", "percent": 100}, "iris.canary.percent: found 100, accepted: 99 or less"),
         ({"version": "4", "percent": 1, "shadow": 1}, "iris.canary.shadow: unknown field, accepted: version, digest, "),
         ("4", 'iris.canary: found "4", accepted: a mapping of fields'),
@@ -277,7 +277,9 @@ def test_mistake_in_a_canary_is_named_at_its_line(tmp_path: Path, line: str, pro
 
 def test_who_writes_weight_is_told_percent(tmp_path: Path) -> None:
     found = problems(live(written(tmp_path), ENTRY, BESIDE.replace("percent", "weight")))
-    assert found[0].startswith("models.yaml:5: models.iris.canary.percent: missing, required: How much of the requests")
+    assert found[0].startswith(
+        "models.yaml:5: models.iris.canary.percent: missing, required: Share of the requests through the gateway"
+    )
     assert found[1:] == [
         "models.yaml:5: models.iris.canary.weight: unknown field, perhaps `percent` is meant, accepted: version, digest, "
         "weights, percent"

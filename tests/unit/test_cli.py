@@ -121,8 +121,8 @@ def test_check_reports_all_problems_of_all_files_each_once(repository: Path) -> 
     assert unknown.startswith("iris.yaml:5: startup: unknown field, perhaps `startup_seconds` is meant, accepted: ")
     assert unknown.endswith("[dev, prod]")
     assert result.stdout.splitlines()[1:] == [
-        "stacks/prod/environment.yaml:1: cluster.identifier: missing, required: Name of the cluster for Pulumi: only a "
-        "change of it replaces what is deployed. [prod]",
+        "stacks/prod/environment.yaml:1: cluster.identifier: missing, required: Name of the cluster for Pulumi. Only a "
+        "change of this name makes Pulumi replace what is deployed. [prod]",
         "dev: 1 problem",
         "prod: 2 problems",
     ]

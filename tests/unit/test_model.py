@@ -72,7 +72,7 @@ MISTAKES = {
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",
-        "model.yaml: owner: missing, required: Team that answers for the model; the environment knows its group.",
+        "model.yaml: owner: missing, required: Team that is responsible for the model; the environment maps it to a group.",
     ),
     "wrong type": (
         MINIMAL + 'scale: {min: 1, max: "ten"}\n',
@@ -161,7 +161,7 @@ MISTAKES = {
     ),
     "egress without reason": (
         MINIMAL + "egress:\n- {cidr: 203.0.113.0/24, port: 443}\n",
-        "model.yaml:5: egress[0].reason: missing, required: Why the model needs it; shown to whoever reviews it.",
+        "model.yaml:5: egress[0].reason: missing, required: Why the model needs it, for reviewers.",
     ),
     "secret in plain text": (
         MINIMAL + "env: {DB_PASSWORD: hunter2}\n",

@@ -1,4 +1,4 @@
-"""What a model's folder must have: the files that its `build` names."""
+"""Rules about a model's folder: it must have the files that `build` names."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from homeport.specs.problems import Location
 
 
 def missing_files(build: Build, folder: Path) -> Iterator[Violation]:
-    """What a build needs of the folder and does not find."""
+    """Files that a build needs and that the folder does not have."""
     named: list[tuple[Location, str | None]] = [(("requirements",), build.requirements)]
     named += [(("files", index), file) for index, file in enumerate(build.files)]
     named.append((("dockerfile",), build.dockerfile))

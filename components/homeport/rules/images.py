@@ -1,4 +1,4 @@
-"""What an environment refuses of a release's images: where they come from, how they are named and how one is built."""
+"""Rules about a release's images: where they come from, how they are named and how they are built."""
 
 from homeport.release import Release, is_built, repository
 from homeport.rules.violation import Violation, listed
@@ -6,12 +6,12 @@ from homeport.specs.problems import Location
 
 
 def image_violations(release: Release) -> list[Violation]:
-    """Images from elsewhere or without the digest that the environment requires, and what cannot be built."""
+    """Images from other registries or without a required digest, and images that cannot be built."""
     return [*_image(release), *build_violations(release), *_weights(release)]
 
 
 def build_violations(release: Release) -> list[Violation]:
-    """What the environment does not allow of building the image from the model's folder."""
+    """What the environment does not allow when the image is built from the model's folder."""
     build, images, built = release.model.build, release.environment.images, release.built
     if build is None:
         return []

@@ -1,4 +1,4 @@
-"""What an environment refuses of one release: bounds exceeded, requirements not met, needs that it cannot serve."""
+"""Rules about one release: limits exceeded, requirements not met, needs that the environment cannot serve."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from homeport.specs.quantities import byte_count, millicores
 
 
 def violations(release: Release) -> list[Violation]:
-    """What the environment does not allow: bounds exceeded, requirements not met, needs that it cannot serve."""
+    """What the environment does not allow: limits exceeded, requirements not met, needs that it cannot serve."""
     return [violation for rule in _RULES for violation in rule(release)]
 
 
@@ -177,4 +177,4 @@ _RULES: Sequence[Callable[[Release], list[Violation]]] = (
     _hosts,
     _canary,
 )
-"""Each asks one question; problems are told in this order."""
+"""The rules, in the order in which their problems are reported."""
