@@ -51,7 +51,7 @@ class Row:
 
 
 def main() -> None:
-    """Measure all rows in turns, so that what else the machine does hits all alike, and print the table."""
+    """Measure all rows in turns, so that other work on the machine affects all of them alike, and print the table."""
     build.ensure((HELM, KUSTOMIZE), Progress())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -1,4 +1,4 @@
-"""How does an XGBoost model answer? With the booster's own prediction, from a file of plain data."""
+"""Serves an XGBoost model with the booster's own prediction, from a file of plain data."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from homeport_server.model import CheckedModel
 
 
 class XgboostModel(CheckedModel):
-    """A booster: the output ``predict`` is what its objective makes, such as a probability or a number."""
+    """A booster. Its output ``predict`` depends on its objective, such as a probability or a number."""
 
     file_names = ("model.ubj", "model.xgb.json")
 
