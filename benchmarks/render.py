@@ -76,19 +76,19 @@ def _rows(folder: Path) -> list[Row]:
         Row("homeport: objects made and checked", lambda: _timed([*PROGRAM, "make", str(stack)])),
         Row("homeport: made, checked and written as YAML", lambda: _timed([*PROGRAM, "write", str(stack)])),
         Row(
-            "`homeport render`: the whole command, from the people's files and Git",
+            "`homeport render`: the whole command, from the files that people write and Git",
             lambda: _process([homeport, "render", f"--stacks={stack.parent}", f"--out={rendered}"], out),
         ),
         Row(
-            "`helm template` of a chart that is the finished objects",
+            "`helm template` of a chart that contains the finished objects",
             lambda: _process(_helm(folder / "static"), out),
         ),
         Row(
-            "`helm template` of a chart that makes them of a list of models",
+            "`helm template` of a chart that makes them from a list of models",
             lambda: _process(_helm(folder / "templated"), out),
         ),
         Row(
-            f"`kustomize build` of a folder a model ({KUSTOMIZED} folders, times {MODELS // KUSTOMIZED})",
+            f"`kustomize build` of one folder for each model ({KUSTOMIZED} folders, times {MODELS // KUSTOMIZED})",
             lambda: _times(_process(_kustomize(folder / "kustomized"), out), MODELS // KUSTOMIZED),
         ),
     ]
