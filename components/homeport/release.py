@@ -60,7 +60,7 @@ class Release:
         return cls(model, environment, stable.version, image, canary=tried, weights=stable.weights)
 
     def with_image(self, image: Any, *, canary: bool = False) -> Self:
-        """The same release with another image, for the canary if `canary` is true."""
+        """The same release with another image. With `canary`, the image is the canary's."""
         if canary and self.canary:
             return replace(self, canary=replace(self.canary, image=image))
         return replace(self, image=image)

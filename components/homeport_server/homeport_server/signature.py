@@ -60,7 +60,7 @@ class _Part(NamedTuple):
 
 
 def read(function: Callable[..., Any]) -> Signature:
-    """The inputs and outputs of a function.
+    """Read the inputs and outputs of a function.
 
     Raises:
         ValueError: The annotations are not sufficient. The text names the parameter and what is accepted.
