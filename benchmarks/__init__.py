@@ -1,1 +1,1 @@
-"""Benchmarks of homeport and of the tools that people would otherwise use; `make bench` runs them."""
+"""homeport compared with the tools that people would otherwise use; `make bench` runs it."""

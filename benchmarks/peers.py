@@ -1,4 +1,4 @@
-"""The programs that homeport is compared with, and their Go packages. Versions are pinned in `go/<part>/`."""
+"""The programs that homeport is compared with, and the Go package of each. Versions are pinned in `go/<part>/`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`make bench`: a thousand models made, checked and rendered, side by side with Helm and Kustomize.
+"""`make bench`: a thousand models made, checked and rendered, compared with Helm and Kustomize.
 
 It prints one table: medians, and how many times as long as homeport each takes. Only the ratios of one run on one machine
 are meaningful elsewhere.
@@ -36,7 +36,7 @@ PROGRAM = [sys.executable, "-m", "benchmarks.render"]
 
 
 class Measured(NamedTuple):
-    """The time and memory of one run."""
+    """The cost of one run."""
 
     seconds: float
     megabytes: float
@@ -51,11 +51,11 @@ class Row:
 
 
 def main() -> None:
-    """Measure all rows in turns, so that other work on the machine affects all of them alike, and print the table."""
+    """Measure all rows in turns, so that other work on the machine affects all equally, and print the table."""
     build.ensure((HELM, KUSTOMIZE), Progress())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        # In its own process, because a child's peak memory is never less than its parent's was when it started.
+        # In its own process: a child's peak memory is never less than its parent's was when it started.
         prepared = subprocess.run(
             [*PROGRAM, "prepare", scratch], env=_environment(), check=True, stdout=subprocess.PIPE, text=True
         )
@@ -95,7 +95,7 @@ def _rows(folder: Path) -> list[Row]:
 
 
 def _prepare(folder: Path) -> int:
-    """Write the input of all rows and check that all of them make the same objects; returns the number of objects."""
+    """Write the input of all rows, check that all of them produce the same objects, and return their number."""
     files = render(Stack.read(fleet.write(folder / "repository", MODELS)))
     _static_chart(folder / "static", files)
     _templated_chart(folder / "templated", files)
@@ -154,7 +154,7 @@ def _kustomizations(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _same_objects(out: Path, files: Mapping[str, str], *, text_too: bool = True) -> None:
-    """Check that a row makes the same objects, because otherwise there is nothing to compare. Kustomize sorts them."""
+    """Check that all tools make the same objects. Kustomize writes them in its own order."""
     wanted = [each for content in files.values() for each in _documents(content)]
     made = _documents(out.read_text())
     same = sorted(made) == sorted(wanted) if text_too else out.read_text().count("\nkind: ") == len(wanted)
@@ -181,7 +181,7 @@ def _process(command: Sequence[str], out: Path) -> Measured:
 
 
 def _timed(command: Sequence[str]) -> Measured:
-    """The time of a program's work without its start, which it prints, and its total peak memory."""
+    """The time that a program prints for its work without its start, and the peak memory of the whole process."""
     with tempfile.NamedTemporaryFile() as output:
         whole = _process(command, Path(output.name))
         return Measured(float(Path(output.name).read_text()), whole.megabytes)

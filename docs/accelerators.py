@@ -11,7 +11,7 @@ PAGE = Path(__file__).with_suffix(".md")
 
 
 def page() -> str:
-    """The page with tables from the current catalogue."""
+    """The page with the current catalogue."""
     text = PAGE.read_text(encoding="utf-8")
     tables = "\n".join(_tables())
     return re.sub(r"(<!-- places -->\n).*(<!-- end -->)", lambda match: match[1] + tables + match[2], text, flags=re.S)

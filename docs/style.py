@@ -1,4 +1,4 @@
-"""Check the English of documents, docstrings, comments and messages: `python -m docs.style`, a part of `make lint`.
+"""Check the English of documents, docstrings, comments, help and messages: `python -m docs.style`, a part of `make lint`.
 
 The guide is in CONTRIBUTING.md. A line that has to differ says why: `# style: reason`, in Markdown `<!-- style: reason -->`.
 """
@@ -10,13 +10,17 @@ import subprocess
 import sys
 import tokenize
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, groupby
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-FILES = ("*.md", "components/*.py", "sandbox/*.py", "stacks/*.py", "docs/*.py", "examples/*.py", "benchmarks/*.py")
+FILES = (
+    *("*.md", "Makefile", "pyproject.toml", ".github/*.yml"),
+    *(f"{folder}/*.{kind}" for folder in ("components", "sandbox", "stacks", "examples") for kind in ("py", "yaml")),
+    *("docs/*.py", "benchmarks/*.py"),
+)
 
 WORDS: dict[str, str] = {
     r"whoever|whomever|whosoever": "anyone who; or the role: the reviewer, the caller",
@@ -27,7 +31,6 @@ WORDS: dict[str, str] = {
     r"shall": "must, will",
     r"mend(?:s|ed|ing)?": "fix",
     r"some(?= \d)": "about",
-    r"slip of the pen": "typing error",
     r"one's own": "your own, their own",
     r"'s to (?:say|tell|decide|choose|know)": "who decides: the environment decides",
     r"any more(?=[.,;:)]|$)": "no longer",
@@ -36,6 +39,9 @@ WORDS: dict[str, str] = {
     r"(?:says?|said|knows?|known|tells?|told) (?:nothing|all|little|more|much) of": "about",
     r"tells? of": "says about, shows",
     r"which tests? tells?": "tested by",
+    r"told by(?! then)": "identified by, shown by",
+    r"at (?:its|their) most": "at its maximum",
+    r"of now(?=[.,;:)]|$)": "current",
 }
 """Words that stop a reader, and better ones."""
 
@@ -89,9 +95,10 @@ class Text(NamedTuple):
 
 
 def findings(source: str, suffix: str) -> Iterator[Finding]:
-    """What the guide does without in the source of a file: `.md` or `.py`."""
+    """What the guide does without in the source of a file: all prose of Python and Markdown, the comments of others."""
     rows = source.splitlines()
-    for first, lines in _python(source) if suffix == ".py" else _markdown(rows):
+    read = {".py": _python, ".md": _markdown}.get(suffix, _hashes)
+    for first, lines in read(source):
         starts = list(accumulate((len(line) + 1 for line in lines), initial=0))
         text = " ".join(lines)
         for pattern, better in RULES.items():
@@ -101,12 +108,11 @@ def findings(source: str, suffix: str) -> Iterator[Finding]:
                     yield Finding(line, " ".join(match[0].split()[:8]), better)
 
 
-def _markdown(rows: Sequence[str]) -> Iterator[Text]:
+def _markdown(source: str) -> Iterator[Text]:
     """Paragraphs, items and cells: no code, no names in backticks, no quotations, no tables that are generated."""
-    kept = "\n".join(rows)
     for skipped in (r"^( *)```.*?^\1```", r"^<!-- [\w ]+ -->$.*?^<!-- end -->$", r"<!--.*?-->"):
-        kept = re.sub(skipped, _blank, kept, flags=re.S | re.M)
-    yield from _paragraphs(1, _prose(re.sub(r"\]\([^)]*\)", "]", kept)).split("\n"))
+        source = re.sub(skipped, _blank, source, flags=re.S | re.M)
+    yield from _paragraphs(1, _prose(re.sub(r"\]\([^)]*\)", "]", source)).split("\n"))
 
 
 def _python(source: str) -> Iterator[Text]:
@@ -122,15 +128,24 @@ def _python(source: str) -> Iterator[Text]:
             elif len(re.findall(r"(?:^| )[a-z]+(?= )", text)) > 2:
                 # A prompt may ask, and a pattern has question marks too.
                 yield Text(node.lineno, [" ".join(text.replace("?", "").split())])
-    comments = [
-        (token.start[0], token.start[1], token.string.lstrip("#: ").rstrip())
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    ]
-    # Comments in one column on lines that follow each other are one text.
-    for _, run in groupby(enumerate(comments), lambda each: (each[1][0] - each[0], each[1][1])):
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    yield from _comments((*token.start, token.string) for token in tokens if token.type == tokenize.COMMENT)
+
+
+def _hashes(source: str) -> Iterator[Text]:
+    """Comments of a Makefile, of YAML and of TOML."""
+    yield from _comments(
+        (number, match.start(), match[0])
+        for number, row in enumerate(source.split("\n"), 1)
+        if (match := re.search(r"(?:(?<=\s)|^)#+ .*", row))
+    )
+
+
+def _comments(found: Iterable[tuple[int, int, str]]) -> Iterator[Text]:
+    """Comments by line and column: those in one column of lines that follow each other are one text."""
+    for _, run in groupby(enumerate(found), lambda each: (each[1][0] - each[0], each[1][1])):
         lines = [each for _, each in run]
-        yield Text(lines[0][0], _prose("\n".join(line for _, _, line in lines)).split("\n"))
+        yield Text(lines[0][0], _prose("\n".join(line.lstrip("#: ").rstrip() for _, _, line in lines)).split("\n"))
 
 
 def _said(node: ast.Constant | ast.JoinedStr) -> str:

@@ -52,6 +52,16 @@ def test_plain_sentences_pass(text: str) -> None:
     assert _found(text, ".md") == _found(f"'''{text}'''\n", ".py") == _found(f"# {text}\n", ".py") == []
 
 
+def test_comments_of_a_makefile_and_of_yaml_are_read() -> None:
+    source = "all: ## Make all anew\n# It is made, for\n# it is needed.\nnobody: whoever # nobody\nurl: a#nobody\n"
+    for kind in ("", ".yaml", ".toml"):
+        assert [(each.line, each.found) for each in findings(source, kind)] == [
+            (1, "anew"),
+            (2, ", for it"),
+            (4, "nobody"),
+        ]
+
+
 def test_messages_are_found_where_they_begin() -> None:
     code = (
         'help = "Break the lock of an update of which it is not certain that it is gone."\n'
