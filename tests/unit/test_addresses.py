@@ -72,8 +72,8 @@ def test_no_network_opens_metadata(address: Any, prefix: int) -> None:
 MISTAKES = {
     "metadata address": (
         {"cidr": "169.254.169.254/32"},
-        "a network outside 169.254.0.0/16, where nodes get their credentials; what a model's cloud identity needs is "
-        "opened by the environment's `identities`",
+        "a network outside 169.254.0.0/16, where nodes get their credentials; the environment's `identities` allow "
+        "what a model's cloud identity needs",
     ),
     "link-local addresses": ({"cidr": "169.254.0.0/16"}, "a network outside 169.254.0.0/16, where nodes"),
     "metadata address of IPv6": ({"cidr": "fd00:ec2::254/128"}, "a network outside fd00:ec2::/32, where nodes"),
