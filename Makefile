@@ -6,7 +6,7 @@ CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --frozen
 PYTEST := $(RUN) pytest
-# Whatever the shell is set up for: these variables override what files say.
+# Generated files must not depend on the shell: these variables override the files.
 BY_FILES_ALONE := env -u HOMEPORT_CONTEXT -u HOMEPORT_REGISTRY
 # Tests beside each other, those of a module on one worker, in the order of tests/conftest.py.
 BESIDE := --dist=loadgroup --no-loadscope-reorder
@@ -14,22 +14,22 @@ BESIDE := --dist=loadgroup --no-loadscope-reorder
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/synced ## Build what is missing, start the sandbox, deploy stack dev and ask its model for a prediction
+demo: .venv/synced ## Build what is missing, start the sandbox, deploy stack dev and request a prediction from its model
 	@$(RUN) python -m sandbox.demo up
 
 demo-down: .venv/synced ## Destroy stack dev and stop the sandbox
 	@$(RUN) python -m sandbox.demo down
 
-test: lint types coverage test-audit test-engine test-cluster ## Run every test; the real ones build and start a sandbox
+test: lint types coverage test-audit test-engine test-cluster ## Run every test except the slow ones; some build and start a sandbox
 
-test-unit: .venv/synced ## Run the tests that need only Python (seconds); ARGS="-k name" is for pytest
+test-unit: .venv/synced ## Run the tests that need only Python (seconds); ARGS="-k name" is passed to pytest
 	$(PYTEST) tests/unit $(ARGS)
 
-coverage: .venv/synced ## Run the unit tests, and list what of the library they do not run
+coverage: .venv/synced ## Run the unit tests, and list the lines of the library that they do not run
 	$(RUN) coverage run -m pytest tests/unit $(ARGS)
 	$(RUN) coverage report
 
-test-audit: .venv/synced ## Run the auditors of other people over the manifests of every example
+test-audit: .venv/synced ## Run independent auditors over the manifests of every example
 	@$(RUN) python -m tests.prepare audit
 	$(PYTEST) tests/audit $(BESIDE) --numprocesses=2
 
@@ -47,30 +47,31 @@ test-slow: .venv/synced ## Run the tests that take longest, with a real engine a
 	$(PYTEST) tests/engine -m slow
 	$(PYTEST) tests/server tests/cluster -m slow
 
-bench: .venv/synced ## Measure a thousand models side by side with Helm and Kustomize (some minutes)
+bench: .venv/synced ## Compare a thousand models with Helm and Kustomize (a few minutes)
 	@$(RUN) python -m benchmarks.render
 
 generate: .venv/synced ## Write every generated file: schemas/, tables of docs/, tests/golden/
 	@$(BY_FILES_ALONE) $(RUN) python -m tests.generated
 
-released: .venv/synced ## When a release is made: take its pods as those that the next one is compared with
+released: .venv/synced ## For a release: save its pods, with which the next release is compared
 	@$(BY_FILES_ALONE) $(RUN) python -m tests.upgrade
 
-lint: .venv/synced ## Check style and format
+lint: .venv/synced ## Check style, format and English
 	$(RUN) ruff check
 	$(RUN) ruff format --check
+	$(RUN) python -m docs.style
 
 types: .venv/synced ## Check types
 	$(RUN) mypy
 
-format: .venv/synced ## Format, and mend what can be mended
+format: .venv/synced ## Format the code, and fix what can be fixed automatically
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
 build: .venv/synced ## Build the wheel and the source distribution into dist/
 	$(UV) build
 
-clean: ## Remove what these targets made in the checkout
+clean: ## Remove the files that these targets made in the checkout
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/synced: pyproject.toml uv.lock $(UV)

@@ -1,1 +1,1 @@
-"""homeport side by side with what people would otherwise use; `make bench` runs it."""
+"""homeport compared with the tools that people would otherwise use; `make bench` runs it."""

@@ -1,4 +1,4 @@
-"""A stack of many models, as files that people could have written."""
+"""A stack of many models, as files that people could write."""
 
 import subprocess
 from pathlib import Path
@@ -29,12 +29,12 @@ LIVE = """\
 
 
 def names(count: int) -> list[str]:
-    """Names of the models, all of one length."""
+    """Names of the models, all of the same length."""
     return [f"model-{index:05}" for index in range(count)]
 
 
 def write(folder: Path, count: int) -> Path:
-    """Write `models/` and the stack `stacks/prod`, and commit them to Git, as provenance is read from there."""
+    """Write `models/` and the stack `stacks/prod`, and commit them to Git, because provenance is read from there."""
     stack = folder / "stacks" / "prod"
     stack.mkdir(parents=True)
     (stack / "environment.yaml").write_text(ENVIRONMENT)

@@ -1,4 +1,4 @@
-"""What homeport is measured against: which Go package each program comes from. Versions are pinned in `go/<part>/`."""
+"""The programs that homeport is compared with, and the Go package of each. Versions are pinned in `go/<part>/`."""
 
 from pathlib import Path
 

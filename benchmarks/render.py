@@ -1,7 +1,7 @@
-"""`make bench`: a thousand models made, checked and rendered, side by side with Helm and Kustomize.
+"""`make bench`: a thousand models made, checked and rendered, compared with Helm and Kustomize.
 
-Prints one table: medians, and how many times as long as homeport each takes. Ratios of one run on one machine are the
-only figures that mean something elsewhere.
+It prints one table: medians, and how many times as long as homeport each takes. Only the ratios of one run on one machine
+are meaningful elsewhere.
 """
 
 import json
@@ -29,14 +29,14 @@ from sandbox.progress import Progress
 MODELS = 1000
 RUNS = 5
 KUSTOMIZED = 100
-"""Models that are built by Kustomize, one after another; its time grows with their number, so it is multiplied."""
+"""Models that Kustomize builds one after another. The time grows with their number, so it is multiplied."""
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = [sys.executable, "-m", "benchmarks.render"]
 
 
 class Measured(NamedTuple):
-    """What one run took."""
+    """The cost of one run."""
 
     seconds: float
     megabytes: float
@@ -51,11 +51,11 @@ class Row:
 
 
 def main() -> None:
-    """Measure all rows in turns, so that what else the machine does hits all alike, and print the table."""
+    """Measure all rows in turns, so that other work on the machine affects all equally, and print the table."""
     build.ensure((HELM, KUSTOMIZE), Progress())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        # In a process of its own: a child's peak memory is never less than its parent's was when it started.
+        # In its own process: a child's peak memory is never less than its parent's was when it started.
         prepared = subprocess.run(
             [*PROGRAM, "prepare", scratch], env=_environment(), check=True, stdout=subprocess.PIPE, text=True
         )
@@ -76,26 +76,26 @@ def _rows(folder: Path) -> list[Row]:
         Row("homeport: objects made and checked", lambda: _timed([*PROGRAM, "make", str(stack)])),
         Row("homeport: made, checked and written as YAML", lambda: _timed([*PROGRAM, "write", str(stack)])),
         Row(
-            "`homeport render`: the whole command, from the people's files and Git",
+            "`homeport render`: the whole command, from the files that people write and Git",
             lambda: _process([homeport, "render", f"--stacks={stack.parent}", f"--out={rendered}"], out),
         ),
         Row(
-            "`helm template` of a chart that is the finished objects",
+            "`helm template` of a chart that contains the finished objects",
             lambda: _process(_helm(folder / "static"), out),
         ),
         Row(
-            "`helm template` of a chart that makes them of a list of models",
+            "`helm template` of a chart that makes them from a list of models",
             lambda: _process(_helm(folder / "templated"), out),
         ),
         Row(
-            f"`kustomize build` of a folder a model ({KUSTOMIZED} folders, times {MODELS // KUSTOMIZED})",
+            f"`kustomize build` of one folder for each model ({KUSTOMIZED} folders, times {MODELS // KUSTOMIZED})",
             lambda: _times(_process(_kustomize(folder / "kustomized"), out), MODELS // KUSTOMIZED),
         ),
     ]
 
 
 def _prepare(folder: Path) -> int:
-    """Write what all rows start from, and make sure that all of them end in the same objects; their number."""
+    """Write the input of all rows, check that all of them produce the same objects, and return their number."""
     files = render(Stack.read(fleet.write(folder / "repository", MODELS)))
     _static_chart(folder / "static", files)
     _templated_chart(folder / "templated", files)
@@ -124,7 +124,7 @@ def _static_chart(chart: Path, files: Mapping[str, str]) -> None:
 
 
 def _templated_chart(chart: Path, files: Mapping[str, str]) -> None:
-    """One template for all models, as a chart would have it; what differs between them comes from its values."""
+    """One template for all models, as in a chart; what differs between them comes from its values."""
     _chart(chart)
     name, content = next(iter(files.items()))
     name = name.removesuffix(".yaml")
@@ -154,7 +154,7 @@ def _kustomizations(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _same_objects(out: Path, files: Mapping[str, str], *, text_too: bool = True) -> None:
-    """Everybody makes the same objects, or there is nothing to compare. Kustomize writes them in an order of its own."""
+    """Check that all tools make the same objects. Kustomize writes them in its own order."""
     wanted = [each for content in files.values() for each in _documents(content)]
     made = _documents(out.read_text())
     same = sorted(made) == sorted(wanted) if text_too else out.read_text().count("\nkind: ") == len(wanted)
@@ -168,7 +168,7 @@ def _documents(content: str) -> list[str]:
 
 
 def _process(command: Sequence[str], out: Path) -> Measured:
-    """Wall time and peak memory of a command and of whatever it starts."""
+    """Wall time and peak memory of a command and of all processes that it starts."""
     with out.open("w") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(command, stdout=output, env=_environment())
@@ -181,7 +181,7 @@ def _process(command: Sequence[str], out: Path) -> Measured:
 
 
 def _timed(command: Sequence[str]) -> Measured:
-    """The time that a program prints of its work without its start; peak memory of all of it."""
+    """The time that a program prints for its work without its start, and the peak memory of the whole process."""
     with tempfile.NamedTemporaryFile() as output:
         whole = _process(command, Path(output.name))
         return Measured(float(Path(output.name).read_text()), whole.megabytes)
@@ -192,13 +192,13 @@ def _times(measured: Measured, times: int) -> Measured:
 
 
 def _environment() -> dict[str, str]:
-    # Compiled modules are kept, as they are on everyone's machine.
+    # Compiled modules are kept, as on every user's machine.
     variables = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return variables | {"PYTHONPATH": str(ROOT)}
 
 
 def _work(what: str, folder: Path) -> float:
-    """What is measured in a process of its own: from specs in memory to objects, or to files."""
+    """The work that is measured in its own process: from specs in memory to objects, or to files."""
     stack = Stack.read(folder)
     begun = time.perf_counter()
     if any(violations(release) for release in stack.releases):

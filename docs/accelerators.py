@@ -11,7 +11,7 @@ PAGE = Path(__file__).with_suffix(".md")
 
 
 def page() -> str:
-    """The page with the catalogue of now."""
+    """The page with the current catalogue."""
     text = PAGE.read_text(encoding="utf-8")
     tables = "\n".join(_tables())
     return re.sub(r"(<!-- places -->\n).*(<!-- end -->)", lambda match: match[1] + tables + match[2], text, flags=re.S)
@@ -30,7 +30,7 @@ def _tables() -> Iterator[str]:
 
 def _cloud(cloud: Cloud) -> Iterator[str]:
     if not cloud.gpus:
-        yield "Nothing is known: the environment's `accelerators` say all."
+        yield "No known kinds: the environment's `accelerators` define all of them."
         return
     yield "| kind | labels | resource |\n|---|---|---|"
     for kind, row in cloud.gpus.items():

@@ -1,4 +1,4 @@
-"""The tables of fields and servers in model.md and environment.md, from the specs, which decide."""
+"""The tables of fields and servers in model.md and environment.md, generated from the specs."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ PAGES: dict[str, tuple[type[BaseModel], ...]] = {"model.md": (Model,), "environm
 
 
 def page(name: str) -> str:
-    """The page with the fields of now."""
+    """The page with the current fields."""
     text = (Path(__file__).parent / name).read_text(encoding="utf-8")
     for spec in PAGES[name]:
         table = "| field | what it says |\n|---|---|\n" + "\n".join(_rows(spec, "")) + "\n"
@@ -51,7 +51,7 @@ def _rows(spec: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def _specs(annotation: Any, suffix: str) -> Iterator[tuple[type[BaseModel], str]]:
-    """The specs inside an annotation, with what stands between the field and theirs."""
+    """The specs inside an annotation, each with the text between the field's name and the names of its own fields."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, suffix
     inner: dict[object, str] = {list: "[]", dict: ".<name>"}

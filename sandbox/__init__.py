@@ -1,7 +1,6 @@
-"""The embedded default for people who have no cluster: a pinned Pulumi engine and a real one-node Kubernetes.
+"""The embedded default for users without a cluster: a pinned Pulumi engine and a real one-node Kubernetes.
 
-Both are built from Go modules into a cache outside the checkout. The command line is `python -m sandbox`; a program
-uses
+Both are built from Go modules into a cache outside the checkout. The command line is `python -m sandbox`. In a program:
 
     from sandbox import Sandbox
 

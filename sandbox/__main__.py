@@ -20,7 +20,7 @@ _FAILED = 1
 _NOT_RUNNING = 3
 
 app = typer.Typer(
-    help="A pinned Pulumi engine and a real one-node Kubernetes cluster, for people who have neither.",
+    help="A pinned Pulumi engine and a real one-node Kubernetes cluster, for users who have neither.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,9 +43,12 @@ def _valid(name: str) -> str:
 
 Name = Annotated[
     str,
-    typer.Option(callback=_valid, help="Which sandbox. Those of different names share nothing and may run at once."),
+    typer.Option(
+        callback=_valid,
+        help="Name of the sandbox. Sandboxes with different names share nothing and can run at the same time.",
+    ),
 ]
-As = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+As = Annotated[Output, typer.Option("--output", "-o", help="Output format.")]
 
 
 @app.command()
@@ -53,12 +56,14 @@ def start(
     name: Name = "dev",
     fake_nodes: Annotated[
         bool,
-        typer.Option("--fake-nodes", help="Keep nodes with the annotation kwok.x-k8s.io/node: fake Ready, by kwok."),
+        typer.Option(
+            "--fake-nodes", help="Start kwok, which keeps nodes with the annotation kwok.x-k8s.io/node: fake Ready."
+        ),
     ] = False,
 ) -> None:
-    """Start the sandbox and return when it is ready; harmless when it is running.
+    """Start the sandbox and return when it is ready. If it is running already, nothing happens.
 
-    The first time everything is built from source, which takes a while; later starts take seconds.
+    The first start builds everything from source, which takes several minutes; later starts take seconds.
     """
     with _errors():
         progress = Progress()
@@ -68,14 +73,14 @@ def start(
 
 @app.command()
 def stop(name: Name = "dev") -> None:
-    """Stop the sandbox and remove everything it made on this machine, but not the built programs and Pulumi's state."""
+    """Stop the sandbox and remove everything it made on this machine except the built programs and Pulumi's state."""
     with _errors():
         Sandbox(name).stop()
 
 
 @app.command()
 def status(name: Name = "dev", output: As = Output.TEXT) -> None:
-    """Say whether the sandbox is running, and where its files are. Exit code 3: it is not running."""
+    """Show whether the sandbox is running, and where its files are. Exit code 3: it is not running."""
     with _errors():
         found = Sandbox(name).status()
     if output is Output.JSON:
@@ -99,12 +104,12 @@ def status(name: Name = "dev", output: As = Output.TEXT) -> None:
 
 @app.command()
 def env(name: Name = "dev", output: As = Output.TEXT) -> None:
-    """Print the environment for other tools; in a shell: eval "$(python -m sandbox env)"."""
+    """Print environment variables for other tools. In a shell: eval "$(python -m sandbox env)"."""
     with _errors():
         sandbox = Sandbox(name)
         variables = sandbox.env()
         if not sandbox.status().running:
-            # No failure: what Pulumi remembers can be read without a cluster.
+            # Not a failure, because Pulumi's state can be read without a cluster.
             typer.echo(f"sandbox {name} is not running; start it with: python -m sandbox start --name {name}", err=True)
     if output is Output.JSON:
         typer.echo(json.dumps(variables, indent=2))
@@ -115,7 +120,7 @@ def env(name: Name = "dev", output: As = Output.TEXT) -> None:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """What the user can act on is a message, not a traceback."""
+    """Show an error that the user can fix as a message, not as a traceback."""
     try:
         yield
     except SandboxError as error:

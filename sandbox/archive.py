@@ -8,7 +8,7 @@ from sandbox import oci
 
 
 def write_image(archive: Path, name: str, program: Path) -> None:
-    """Writes an image called `name` that runs `program`, as nobody unless the pod says otherwise."""
+    """Write an image called `name` that runs `program`, as an unprivileged user unless the pod states another."""
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         root, layer = Path(scratch) / "root", Path(scratch) / "layer.tar"
         root.mkdir()

@@ -1,7 +1,7 @@
-"""Builds the parts that are needed and missing, each once per machine.
+"""Builds missing parts, each once per machine.
 
-A built part is a directory in the cache, named by the hash of all that decides its content, and appears there in one
-rename: what exists is complete.
+A built part is a directory in the cache. Its name is the hash of everything that decides its content. It appears in one
+rename, so a directory that exists is complete.
 """
 
 import json
@@ -22,12 +22,12 @@ from sandbox.parts import Part, flags, key
 from sandbox.paths import cache
 from sandbox.progress import Progress, duration
 
-# What is done of a part when all of its packages are compiled: linking follows.
+# Share of a part that is done when all of its packages are compiled; linking follows.
 _ALL_BUT_LINKED = 0.97
 
 
 def directory(part: Part) -> Path:
-    """Where the part's programs are, once built."""
+    """Folder of the part's programs, once they are built."""
     return cache() / "parts" / f"{part.name}-{key(part)}"
 
 
@@ -37,20 +37,20 @@ def program(part: Part, name: str) -> str:
 
 
 def missing(parts: Iterable[Part]) -> list[Part]:
-    """Those of `parts` that are not built."""
+    """The `parts` that are not built yet."""
     return [part for part in parts if not directory(part).exists()]
 
 
 def ensure(parts: Iterable[Part], progress: Progress, beside: Sequence[Job] = ()) -> None:
-    """Builds those of `parts` that are missing.
+    """Build the missing `parts`.
 
     Args:
-        parts: In the order in which they are built.
-        progress: Is told of it.
-        beside: What else is to be done meanwhile.
+        parts: The parts, in the order in which they are built.
+        progress: Reports the progress.
+        beside: Other work to do at the same time.
 
     Raises:
-        SandboxError: Go is missing or too old, a build failed, or what is done beside it.
+        SandboxError: Go is missing or too old, or a build or the other work failed.
     """
     builds = [_Build(part, progress) for part in missing(parts)]
     if builds:
@@ -64,12 +64,12 @@ def ensure(parts: Iterable[Part], progress: Progress, beside: Sequence[Job] = ()
         return estimate.sentence(doing, [build.state() for build in builds], time.monotonic() - begun)
 
     with progress.live(describe):
-        # One after another: a build uses every processor, and two at once would compile twice what they share.
+        # One after another, because a build uses every processor, and two at once would compile shared packages twice.
         run_all([compiling, *([job] for job in beside)])
 
 
 class _Build:
-    """The building of one part."""
+    """The build of one part."""
 
     def __init__(self, part: Part, progress: Progress) -> None:
         self.part = part
@@ -79,7 +79,7 @@ class _Build:
         self._before = self._done()
 
     def state(self) -> estimate.Work:
-        """How far it is."""
+        """The share that is done, 0 to 1."""
         return estimate.Work(self.part.cost.seconds if self.part.cost else None, self._done(), self._before)
 
     def _done(self) -> float:
@@ -92,20 +92,20 @@ class _Build:
         return min(len(lines) / self.part.cost.packages, _ALL_BUT_LINKED)
 
     def run(self, stop: Stop) -> None:
-        """Builds, unless another process just did."""
+        """Build the part, unless another process has just built it."""
         begun = time.monotonic()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with locked(self._target.with_suffix(".lock"), stop.check):
             if self._target.exists():
                 return
             self._build(stop)
-            self._log.unlink()  # one that stays is of a build that did not end, and tells the next one how far it was
+            self._log.unlink()  # a log that remains is from an unfinished build; from it, the next build knows how far it was
         self._progress.say(f"{'built ' + self.part.name:<44} {duration(time.monotonic() - begun):>7}")
 
     def _build(self, stop: Stop) -> None:
         part, target = self.part, self._target
         source = part.directory
-        for abandoned in target.parent.glob(f".{target.name}-*"):  # by a builder that was killed: we hold the lock
+        for abandoned in target.parent.glob(f".{target.name}-*"):  # left by a killed builder, because we hold the lock
             shutil.rmtree(abandoned)
         with tempfile.TemporaryDirectory(
             dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
@@ -135,7 +135,7 @@ class _Build:
             made.rename(target)
 
     def _compile(self, command: list[str], source: Path, scratch: Path, stop: Stop) -> None:
-        # A `go build` that is interrupted leaves gigabytes where it works.
+        # An interrupted `go build` leaves gigabytes in its temporary folder.
         environment = _go_environment() | {"GOTMPDIR": str(scratch)}
         with self._log.open("a") as log:
             done = run(command, stop, cwd=source, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -145,12 +145,12 @@ class _Build:
 
 
 def _go_environment() -> dict[str, str]:
-    # GOFLAGS, GOWORK and cgo of the user would decide what is built; proxies and caches stay the user's.
+    # The user's GOFLAGS, GOWORK and cgo would change the result, so they are unset; proxies and caches stay.
     return os.environ | {"GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
 
 
 def module_directory(module: str, source: Path) -> Path:
-    """The directory in Go's module cache of a module that the one in `source` requires."""
+    """The directory in Go's module cache of a module that the module in `source` requires."""
     for command in (["go", "mod", "download", module], ["go", "list", "-m", "-f", "{{.Dir}}", module]):
         done = subprocess.run(command, cwd=source, env=_go_environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:

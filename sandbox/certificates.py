@@ -1,4 +1,4 @@
-"""The cluster's own certificate authority. It lives and ends with the cluster."""
+"""The cluster's own certificate authority. It exists as long as the cluster."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Pair:
 
 
 def private_key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The key as the PEM that Go programs read."""
+    """The key in the PEM form that Go programs read."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
@@ -34,7 +34,7 @@ def signing_key() -> bytes:
 
 
 class Authority:
-    """Issues the certificates by which the cluster's components know each other."""
+    """Issues the certificates with which the cluster's components authenticate each other."""
 
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -48,7 +48,7 @@ class Authority:
 
     @property
     def certificate(self) -> bytes:
-        """What others need to trust this authority, PEM."""
+        """The authority's certificate, PEM: others need it to trust the authority."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     @property

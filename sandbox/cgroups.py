@@ -11,14 +11,14 @@ _REMOVE_SECONDS = 20.0
 
 
 def _hierarchies() -> list[Path]:
-    """One directory with cgroup v2; with v1 one for each controller (some are symbolic links to others)."""
+    """One directory with cgroup v2, or one for each controller with v1 (some are symbolic links to others)."""
     if (_ROOT / "cgroup.controllers").exists():
         return [_ROOT]
     return [entry for entry in _ROOT.iterdir() if entry.is_dir() and not entry.is_symlink()]
 
 
 def create(name: str) -> None:
-    """Makes the group in every hierarchy: the kubelet wants it to exist."""
+    """Create the group in every hierarchy, because the kubelet requires it."""
     for hierarchy in _hierarchies():
         if hierarchy == _ROOT:
             available = (_ROOT / "cgroup.controllers").read_text().split()
@@ -28,10 +28,10 @@ def create(name: str) -> None:
 
 
 def delete(name: str) -> None:
-    """Removes the group and all groups in it, once their processes are gone."""
+    """Remove the group and all groups in it, once their processes have ended."""
     deadline = time.monotonic() + _REMOVE_SECONDS
     for group in [hierarchy / name for hierarchy in _hierarchies()]:
-        # The deepest first; a group's files are no obstacle, and vanish with it.
+        # The deepest groups first. A group's files do not prevent its removal.
         below = list(group.rglob("*/")) if group.exists() else []
         for path in [*sorted(below, key=lambda path: -len(path.parts)), group]:
             _remove(path, deadline)
@@ -43,7 +43,7 @@ def _remove(path: Path, deadline: float) -> None:
             path.rmdir()
         except FileNotFoundError:
             return
-        except OSError as error:  # busy: the kernel is still burying the last process
+        except OSError as error:  # busy: the kernel is still removing the last process
             if time.monotonic() > deadline:
                 raise SandboxError(f"cannot remove {path}: {error}") from error
             time.sleep(0.05)

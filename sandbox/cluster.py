@@ -1,8 +1,9 @@
-"""A sandbox: a one-node Kubernetes cluster in namespaces of its own, and a Pulumi engine pointed at it.
+"""A sandbox: a one-node Kubernetes cluster in its own namespaces, and a Pulumi engine that uses it.
 
-All of its processes live in one network namespace and one process namespace, all of its mounts in one mount namespace.
-The kernel keeps the account: whoever dies half-way, `stop` ends what is in the network namespace, the first process of
-the process namespace takes every other one with it (also the containers), and the mounts vanish with the last.
+All of its processes are in one network namespace and one process namespace, and all of its mounts in one mount namespace.
+So the kernel knows what belongs to it, even if a start or a stop is interrupted. `stop` ends every process in the network
+namespace. When the first process of the process namespace ends, all others end too (including the containers). The mounts
+disappear with the last process.
 """
 
 import base64
@@ -41,7 +42,7 @@ _MANIFESTS = Path(__file__).parent / "manifests"
 _START_SECONDS = 90.0
 _POLL_SECONDS = 0.1
 
-# The first process of the sandbox. Its own /run and the rest are empty at the start and gone at the end.
+# The first process of the sandbox. Its own /run and the other mounts start empty and disappear with it.
 _INITIALIZE = """\
 set -e
 mount -t tmpfs tmpfs /run
@@ -58,29 +59,29 @@ echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables
 exec "$2"
 """
 
-# A daemon is nobody's child: it outlives us without a trace, and a session of its own keeps the user's Ctrl-C from it.
+# A daemon has no parent among our processes, so it outlives them. In its own session it gets no Ctrl-C of the user.
 _LAUNCH = 'setsid "$@" < /dev/null > "$0" 2>&1 & echo $!'
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a sandbox without asking its cluster to change."""
+    """The state of a sandbox, read without changing its cluster."""
 
     name: str
     running: bool
-    """Every component that was started runs, and the API server says it is ready."""
+    """Whether every started component runs and the API server reports that it is ready."""
     server: str | None
     components: dict[str, bool]
-    """Name of each that was started or belongs to every sandbox -> whether its process runs."""
+    """Name of each component that was started or that every sandbox has -> whether its process runs."""
     not_started: list[str]
-    """Names of those that this sandbox can have and nobody has asked for."""
+    """Names of the optional components that were not requested."""
     kubeconfig: str
     logs: str
     state: str
 
 
 class Sandbox:
-    """The sandbox called `name`. Sandboxes of different names share nothing but the built programs."""
+    """The sandbox called `name`. Sandboxes with different names share only the built programs."""
 
     def __init__(self, name: str = "dev") -> None:
         self._paths = Paths(name)
@@ -88,7 +89,7 @@ class Sandbox:
 
     @property
     def name(self) -> str:
-        """What it was called when it was made."""
+        """The name of the sandbox."""
         return self._paths.name
 
     @property
@@ -104,16 +105,16 @@ class Sandbox:
         metrics: bool = True,
         fake_nodes: bool = False,
     ) -> None:
-        """Returns when the cluster is ready for use, with all that is asked for; harmless if it already is.
+        """Start the cluster, and return when it is ready with everything that was requested. Safe to call again.
 
-        Builds what is missing first: some minutes, once. A cluster that is half alive is stopped, and a new one begins.
-        One that runs gets what it lacks of what is asked for.
+        It first builds what is missing, which takes some minutes, once. If only part of the cluster runs, it is stopped
+        and a new one is started. A running cluster gets the requested components that it lacks.
 
         Args:
-            progress: Is told of it.
-            images: Images can be built: there is a builder, and a registry with a base image in it.
-            metrics: `kubectl top` and autoscalers are told what pods use.
-            fake_nodes: Nodes with the annotation `kwok.x-k8s.io/node: fake` are kept Ready, and pods on them too.
+            progress: Reports the progress.
+            images: Start a builder and a registry with a base image, so that images can be built.
+            metrics: Start the metrics server, so that `kubectl top` and autoscalers know what pods use.
+            fake_nodes: Keep nodes with the annotation `kwok.x-k8s.io/node: fake`, and the pods on them, Ready.
 
         Raises:
             SandboxError: The machine lacks something, a build failed, or a component did not start.
@@ -140,7 +141,7 @@ class Sandbox:
                     self._start_builder(progress)
                 return
             if network.exists(self._namespace):
-                with progress.step("clearing away what was half alive"):
+                with progress.step("removing an incomplete cluster"):
                     self._tear_down()
             begun = time.monotonic()
             try:
@@ -153,7 +154,7 @@ class Sandbox:
             progress.say(f"sandbox {self.name} is ready after {time.monotonic() - begun:.1f}s")
 
     def stop(self, progress: Progress | None = None) -> None:
-        """Ends the cluster and removes all that was made for it, but not Pulumi's state; harmless if there is none."""
+        """Stop the cluster and remove everything made for it except Pulumi's state. Safe to call if there is none."""
         progress = progress or Progress()
         machine.require_root()
         with self._locked(progress), progress.step(f"stopping sandbox {self.name}"):
@@ -161,7 +162,7 @@ class Sandbox:
             _remove(self._paths.run)
 
     def status(self) -> Status:
-        """What runs, and where its files are."""
+        """Which components run, and where the files are."""
         records = processes.read(self._paths.processes)
         always = [_NODE, *_FORWARDERS, *(component.name for component in self._components())]
         optional = [components.metrics().name, components.fake_nodes().name, *_BUILDERS]
@@ -181,9 +182,9 @@ class Sandbox:
         )
 
     def env(self) -> dict[str, str]:
-        """The environment in which `pulumi` and `kubectl` are the sandbox's own and work on its cluster.
+        """The environment variables with which the sandbox's own `pulumi` and `kubectl` work on its cluster.
 
-        Add it to the present one: `os.environ | sandbox.env()`.
+        Add them to the present ones: `os.environ | sandbox.env()`.
         """
         ours = [*map(str, engine.directories()), str(build.directory(KUBERNETES))]
         rest = [entry for entry in os.get_exec_path() if entry not in ours]
@@ -191,18 +192,18 @@ class Sandbox:
         return path | engine.variables(self._paths) | self._image_variables()
 
     def _image_variables(self) -> dict[str, str]:
-        """Where images are built and kept, if they can be built."""
+        """The variables of the builder and the registry; empty if images cannot be built."""
         if not self._paths.registry.exists():
             return {}
         return {REGISTRY_VARIABLE: self._paths.registry.read_text(), "BUILDX_CONFIG": str(self._paths.buildx)}
 
     def import_image(self, archive: Path) -> None:
-        """Makes the image in an OCI or Docker archive known to the node, under the name written in the archive.
+        """Import the image in an OCI or Docker archive into the node, with the name in the archive.
 
-        Pods use it with `imagePullPolicy: IfNotPresent` or `Never`: there is nowhere to pull from.
+        Pods use it with `imagePullPolicy: IfNotPresent` or `Never`, because there is no registry to pull it from.
 
         Raises:
-            SandboxError: The sandbox is not running, or the archive holds no image for this machine.
+            SandboxError: The sandbox is not running, or the archive has no image for this machine.
         """
         with archive.open("rb") as content:
             command = self.enter([build.program(CONTAINERD, "ctr"), "-n", "k8s.io", "images", "import", "-"])
@@ -215,14 +216,14 @@ class Sandbox:
 
         Args:
             argv: The command and its arguments.
-            outside: Run it beyond the node's only cable instead, as a machine of "the internet" that pods reach at
-                `sandbox.network.OUTSIDE_ADDRESS` and `METADATA_ADDRESS`.
+            outside: Run it at the other end of the node's only cable instead, as a machine of "the internet" that pods
+                reach at `sandbox.network.OUTSIDE_ADDRESS` and `METADATA_ADDRESS`.
         """
         namespace = network.outside(self._namespace) if outside else self._namespace
         return ["nsenter", f"--net={network.namespace_file(namespace)}", "--", *argv]
 
     def enter(self, argv: Sequence[str], *, network_too: bool = True) -> list[str]:
-        """The command that runs `argv` as a program of the node: in all of its namespaces, or in all but the network's.
+        """The command that runs `argv` as a program of the node: in all of its namespaces, or in all except the network's.
 
         Raises:
             SandboxError: The sandbox is not running.
@@ -260,8 +261,8 @@ class Sandbox:
             self._until("the default ServiceAccount exists", ["get", "serviceaccount", "default", "-n=default"])
         with progress.step("DNS, network policies"):
             self._until("DNS is ready", ["-n=kube-system", "rollout", "status", "deployment/coredns", "--timeout=1s"])
-            # Through the service address: this proves kube-proxy, the pod network and the DNS pod at once.
-            # One second each: a connection begun before kube-proxy knew the address would be tried for two minutes more.
+            # Through the service address, which tests kube-proxy, the pod network and the DNS pod at once.
+            # One second each, because a connection from before kube-proxy knew the address would retry for two minutes.
             dial = f"TCP:{components.DNS_ADDRESS}:53,connect-timeout=1"
             self._until_inside("DNS answers", ["socat", "-u", "/dev/null", dial])
             self._until_inside("network policies are enforced", ["iptables", "-S", "KUBE-ROUTER-FORWARD"])
@@ -269,12 +270,12 @@ class Sandbox:
             self._await_metrics(progress)
 
     def _spawn_optional(self, *, metrics: bool, fake_nodes: bool) -> None:
-        """Begins what is asked for and was not started: a running cluster can get it too."""
+        """Start the requested components that do not run yet, also in a running cluster."""
         started = processes.read(self._paths.processes)
         if fake_nodes and components.fake_nodes().name not in started:
             self._spawn(components.fake_nodes())
         if metrics and components.metrics().name not in started:
-            # While nothing answers to this, no namespace can be deleted: it is not there without the process.
+            # If this APIService had no process behind it, no namespace could be deleted. So both exist together.
             self._create(
                 "metrics-server.yaml",
                 port=components.METRICS_PORT,
@@ -289,7 +290,7 @@ class Sandbox:
             self._until("the metrics server answers", available)
 
     def _start_builder(self, progress: Progress) -> None:
-        """A builder in the host's network, and a registry under one address both there and in the cluster's network."""
+        """Start a builder in the host's network, and a registry with the same address there and in the cluster's network."""
         paths, address = self._paths, f"127.0.0.1:{_free_port()}"
         with progress.step("registry, BuildKit"):
             paths.builder.mkdir(parents=True, exist_ok=True)
@@ -311,7 +312,7 @@ class Sandbox:
         paths.registry.write_text(address)
 
     def _tear_down(self) -> None:
-        """Leaves no process, mount, namespace, interface or cgroup, whatever was there."""
+        """Remove every process, mount, namespace, interface and cgroup of the sandbox."""
         network.kill_processes(self._namespace)
         network.delete(self._namespace)
         cgroups.delete(self._namespace)
@@ -319,10 +320,10 @@ class Sandbox:
     def _components(self) -> list[Component]:
         return [*components.foundation(), *components.followers(self.node), components.firewall(self.node)]
 
-    # The pieces of starting, in their order.
+    # The steps of a start, in their order.
 
     def _hold_namespaces(self) -> None:
-        """Starts the process whose end is the end of everything."""
+        """Start the first process, whose end ends all others."""
         wrapper = self._run_daemon(
             _NODE,
             self.nsenter(
@@ -334,7 +335,7 @@ class Sandbox:
         )
         deadline = time.monotonic() + _START_SECONDS
         while True:
-            # The wrapper waits for its only child, which becomes `pause` when all is mounted.
+            # The wrapper waits for its only child, which becomes `pause` when everything is mounted.
             children = Path(f"/proc/{wrapper.pid}/task/{wrapper.pid}/children").read_text().split()
             if children and Path(f"/proc/{children[0]}/comm").read_text().strip() == "pause":
                 break
@@ -376,7 +377,7 @@ class Sandbox:
             target.write_text(text)
 
     def _forward(self) -> None:
-        """Lets the host reach the API server: through a Unix socket, which no network namespace confines."""
+        """Let the host reach the API server through a Unix socket, because network namespaces do not confine it."""
         inside = ["socat", f"UNIX-LISTEN:{components.API_SOCKET},fork", "TCP:127.0.0.1:6443,nodelay"]
         port = (self._paths.run / "server").read_text().rpartition(":")[2]
         listen = f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,nodelay"
@@ -393,7 +394,7 @@ class Sandbox:
             file.unlink()
 
     def _create(self, manifest: str, **values: object) -> None:
-        """Creates the objects in one of our files, also if an interrupted start has created some of them."""
+        """Create the objects in a manifest, even if an interrupted start has already created some of them."""
         text = Template((_MANIFESTS / manifest).read_text()).substitute(values)
         done = self._kubectl("apply", "-f", "-", stdin=text)
         if done.returncode != 0:
@@ -406,7 +407,7 @@ class Sandbox:
         self._run_daemon(component.name, self.enter([binary, *component.arguments], network_too=network_too))
 
     def _run_daemon(self, name: str, command: list[str]) -> Process:
-        # Nothing of the user's environment: a proxy variable would send the cluster's own traffic away.
+        # Without the user's environment, because a proxy variable would redirect the cluster's own traffic.
         environment = {"PATH": machine.SYSTEM_PATH, "HOME": "/root", "KWOK_WORKDIR": "/run/kwok"}
         log = self._paths.logs / f"{name}.log"
         started = subprocess.run(
@@ -419,7 +420,7 @@ class Sandbox:
         )
         process = processes.observe(int(started.stdout))
         if process is None:
-            raise self._failure(f"{name} ended at once", name)
+            raise self._failure(f"{name} exited immediately", name)
         self._record(name, process)
         return process
 
@@ -448,7 +449,7 @@ class Sandbox:
         self._until_run(state, self.enter(argv))
 
     def _until_run(self, state: str, command: list[str]) -> None:
-        """Repeats `command` until it succeeds, as long as every component that was started still runs."""
+        """Repeat `command` until it succeeds, as long as every started component still runs."""
         deadline = time.monotonic() + _START_SECONDS
         while True:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -470,13 +471,13 @@ class Sandbox:
         return SandboxError(f"{what}; the end of {log}:\n{last}")
 
     def _locked(self, progress: Progress) -> AbstractContextManager[None]:
-        """One at a time starts or stops this sandbox."""
+        """Let one process at a time start or stop this sandbox."""
         say = cached(progress.say)
         return locked(self._paths.lock, lambda: say(f"waiting for another start or stop of sandbox {self.name}"))
 
 
 def _instance(name: str, socket: Path) -> dict[str, object]:
-    """What buildx keeps of a builder that others started."""
+    """The file that buildx keeps about a builder that other programs started."""
     node = {
         "Name": f"{name}0",
         "Endpoint": f"unix://{socket}",
@@ -501,7 +502,7 @@ def _free_port() -> int:
 
 
 def _set_aside(state: Path, progress: Progress) -> None:
-    """The state describes a cluster that is gone: against a new one it would be wrong in every line."""
+    """Move Pulumi's state away, because it describes a cluster that no longer exists."""
     previous = state.with_name(f"{state.name}.previous")
     _remove(previous)
     state.rename(previous)

@@ -21,28 +21,28 @@ SERVICES = "10.96.0.0/16"
 API_SERVICE_ADDRESS = "10.96.0.1"
 DNS_ADDRESS = "10.96.0.10"
 DNS_IMAGE = "homeport.invalid/coredns:1.13.1"
-# What this containerd starts every pod with; here it is our own program.
+# containerd starts every pod with this program; here it is our own.
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.2"
 METRICS_PORT = 4443
 
-# Administrators are the sandbox's own machinery; what a real cluster restricts is restricted.
+# Only the sandbox's own programs are administrators. Everything that a real cluster restricts is restricted.
 ADMINISTRATORS = "system:masters"
 
 
 @dataclass(frozen=True)
 class Component:
-    """A program that runs as long as the sandbox."""
+    """A program that runs while the sandbox runs."""
 
     name: str
     part: Part
     arguments: tuple[str, ...]
     program: str = ""
-    """Its file, if that has another name."""
+    """Its file, if the file has another name."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom a certificate names."""
+    """The subject of a certificate."""
 
     user: str
     groups: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class Identity:
 
 
 def identities(node: str) -> dict[str, Identity]:
-    """File name -> whom its certificate names."""
+    """File name -> subject of its certificate."""
     return {
         "administrator": Identity("administrator", (ADMINISTRATORS,)),
         "kube-apiserver": Identity(
@@ -78,7 +78,7 @@ def identities(node: str) -> dict[str, Identity]:
     }
 
 
-# Those that find the API server by a kubeconfig of their own.
+# Components that find the API server with their own kubeconfig.
 CLIENTS = (
     "kube-controller-manager",
     "kube-scheduler",
@@ -91,7 +91,7 @@ CLIENTS = (
 
 
 def foundation() -> list[Component]:
-    """What starts first: it waits for nobody."""
+    """Components that start first and wait for no other."""
     return [
         Component("containerd", CONTAINERD, ("--config", f"{HOME}/containerd.toml")),
         Component(
@@ -99,7 +99,7 @@ def foundation() -> list[Component]:
             ETCD,
             (
                 f"--data-dir={HOME}/etcd",
-                "--unsafe-no-fsync",  # the cluster does not outlive its processes
+                "--unsafe-no-fsync",  # the cluster's data is not needed after its processes end
                 "--listen-client-urls=http://127.0.0.1:2379",
                 "--advertise-client-urls=http://127.0.0.1:2379",
                 "--listen-peer-urls=http://127.0.0.1:2380",
@@ -124,7 +124,7 @@ def foundation() -> list[Component]:
                 "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
                 f"--service-account-key-file={_file('service-account.key')}",
                 f"--service-account-signing-key-file={_file('service-account.key')}",
-                # The metrics server is reached at its endpoint: this process knows no service addresses.
+                # It reaches the metrics server at its endpoint, because this process knows no service addresses.
                 "--enable-aggregator-routing=true",
                 f"--requestheader-client-ca-file={_file('authority.crt')}",
                 "--requestheader-allowed-names=front-proxy-client",
@@ -139,7 +139,7 @@ def foundation() -> list[Component]:
 
 
 def followers(node: str) -> list[Component]:
-    """What starts when the API server answers."""
+    """Components that start when the API server answers."""
     return [
         Component(
             "kubelet",
@@ -159,7 +159,7 @@ def followers(node: str) -> list[Component]:
                 _kubeconfig("kube-controller-manager"),
                 "--leader-elect=false",
                 "--use-service-account-credentials=true",
-                # With the default of 20 requests a second it takes 5 seconds to say hello, a third of the whole start.
+                # With the default of 20 requests a second, its start takes 5 seconds, a third of the whole start.
                 "--kube-api-qps=200",
                 "--kube-api-burst=400",
                 f"--root-ca-file={_file('authority.crt')}",
@@ -178,7 +178,7 @@ def followers(node: str) -> list[Component]:
                 f"--hostname-override={node}",
                 f"--cluster-cidr={PODS}",
                 "--oom-score-adj=0",
-                # Connection tracking is configured for the whole machine, which is not ours.
+                # Connection tracking would be configured for the whole machine, which does not belong to the sandbox.
                 "--conntrack-max-per-core=0",
                 "--conntrack-min=0",
                 "--conntrack-tcp-timeout-established=0s",
@@ -189,7 +189,7 @@ def followers(node: str) -> list[Component]:
 
 
 def firewall(node: str) -> Component:
-    """Enforces NetworkPolicy. It wants the Node object to exist."""
+    """Enforces NetworkPolicy. It needs the Node object."""
     return Component(
         "kube-router",
         KUBE_ROUTER,
@@ -205,7 +205,7 @@ def firewall(node: str) -> Component:
 
 
 def fake_nodes() -> Component:
-    """Keeps nodes Ready that have the annotation `kwok.x-k8s.io/node: fake`, and the pods on them."""
+    """Keeps nodes with the annotation `kwok.x-k8s.io/node: fake`, and the pods on them, Ready."""
     return Component(
         "kwok",
         KWOK,
@@ -222,7 +222,7 @@ def fake_nodes() -> Component:
 
 
 def metrics() -> Component:
-    """Tells autoscalers and `kubectl top` what pods and nodes use."""
+    """Reports what pods and nodes use to autoscalers and `kubectl top`."""
     return Component(
         "metrics-server",
         METRICS_SERVER,
@@ -241,7 +241,7 @@ def metrics() -> Component:
 
 
 def registry(name: str, address: str) -> Component:
-    """Keeps images. There are two over one folder: one for whoever builds, one for the node."""
+    """Stores images. There are two registries with one folder: one for builders, one for the node."""
     return Component(name, REGISTRY, (address, f"{HOME}/registry"), program="registry")
 
 
@@ -251,7 +251,7 @@ def builder() -> Component:
 
 
 def builder_configuration(root: Path, cgroup: str) -> str:
-    """Configuration of the builder, whose cache in `root` is the only one of its files that outlives it."""
+    """Configuration of the builder. Only its cache in `root` is kept after it ends."""
     return _BUILDKIT.format(root=root, cgroup=cgroup, socket=BUILDKIT_SOCKET)
 
 
@@ -261,7 +261,7 @@ def files(cgroup: str) -> Mapping[str, str]:
         "containerd.toml": _CONTAINERD,
         "cni/sandbox.conflist": json.dumps(_CNI, indent=2),
         "kubelet.json": json.dumps(_kubelet(cgroup), indent=2),
-        # There is no name server but the cluster's own.
+        # There is no name server except the cluster's own.
         "resolv.conf": "",
     }
 
@@ -298,7 +298,7 @@ disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.nri.v1.nri']
   conf_dir = '{HOME}/cni'
 """
 
-# Builds reach what the machine reaches, such as a package index: the host's network is theirs.
+# Builds use the host's network, so that they reach what the machine reaches, such as a package index.
 _BUILDKIT = """\
 root = '{root}'
 
@@ -355,7 +355,7 @@ def _kubelet(cgroup: str) -> dict[str, object]:
         "oomScoreAdj": 0,
         "podLogsDir": f"{HOME}/pods",
         "volumePluginDir": f"{HOME}/volume-plugins",
-        # Images exist only here, nobody could fetch them again: never collected, however full the user's disk is.
+        # Images exist only here and cannot be pulled again, so they are never collected, even if the user's disk is full.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {
@@ -366,6 +366,6 @@ def _kubelet(cgroup: str) -> dict[str, object]:
             "imagefs.inodesFree": "1%",
         },
         "maxPods": 250,
-        # How full volumes are is measured this often, so that a model that fills its /tmp is evicted within seconds.
+        # Interval of measuring volumes, so that a model that fills its /tmp is evicted within seconds.
         "volumeStatsAggPeriod": "10s",
     }

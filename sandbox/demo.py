@@ -1,7 +1,7 @@
-"""`python -m sandbox.demo`: from nothing to a prediction of a real model, and back to nothing.
+"""`python -m sandbox.demo`: deploys a real model, asks it for a prediction, and takes everything down again.
 
-The deployment itself is plain `pulumi up` of stack dev; this only prepares what it needs and shows what came of it. With
-HOMEPORT_CONTEXT set, the cluster is the one of that context in the kubeconfig, and no sandbox is started.
+The deployment itself is plain `pulumi up` of stack dev. This module only prepares what it needs and shows the result. If
+HOMEPORT_CONTEXT is set, it uses the cluster of that context in the kubeconfig and starts no sandbox.
 """
 
 import http.client
@@ -57,7 +57,7 @@ def up() -> None:
     changed = _changes(environment)
     out.print()
     out.print(_summary(release))
-    out.print("\n[bold]Changed:[/bold] " + (", ".join(changed) if changed else "nothing, all was as it should be"))
+    out.print("\n[bold]Changed:[/bold] " + (", ".join(changed) if changed else "nothing, everything was up to date"))
     answer = _infer(environment, release, (EXAMPLE / "request.json").read_bytes())
     out.print(f"[bold]Asked[/bold] POST /v2/models/{MODEL}/infer with examples/{MODEL}/request.json")
     for output in answer["outputs"]:
@@ -99,7 +99,7 @@ def _cluster(progress: Progress) -> dict[str, str]:
 
 
 def _bring_metrics(progress: Progress) -> None:
-    """What no prediction waits for."""
+    """Start the metrics server, which no prediction needs."""
     sandbox = Sandbox(STACK)
     if components.metrics().name in sandbox.status().components:
         return
@@ -125,14 +125,14 @@ def _fill_own_registry(progress: Progress) -> None:
 
 def _own_cluster(progress: Progress) -> dict[str, str]:
     if shutil.which("kubectl") is None:
-        raise SandboxError("kubectl was not found on PATH; it is needed to reach a cluster of your own")
-    # A state of its own for each cluster: the sandbox's describes the sandbox.
+        raise SandboxError("kubectl was not found on PATH; install it to use your own cluster")
+    # Each cluster has its own state, because the sandbox's state describes the sandbox.
     name = re.sub("[^a-z0-9]+", "-", os.environ[CONTEXT_VARIABLE].lower())
     return os.environ | engine.prepare(Paths(f"to-{name[:16]}".strip("-")), progress)
 
 
 def _pulumi(environment: Mapping[str, str], *arguments: str) -> str:
-    """What pulumi prints."""
+    """The output of pulumi."""
     command = ["pulumi", *arguments, "--non-interactive"]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     _require_success(command, done.returncode)
@@ -140,7 +140,7 @@ def _pulumi(environment: Mapping[str, str], *arguments: str) -> str:
 
 
 def _update(environment: Mapping[str, str], operation: str) -> None:
-    """Runs `pulumi up` or `pulumi destroy` before the user's eyes: a terminal has Pulumi's own display, a log has lines."""
+    """Run `pulumi up` or `pulumi destroy` visibly: with Pulumi's own display in a terminal, with lines in a log."""
     command = ["pulumi", operation, "--yes", "--skip-preview", f"--stack={STACK}"]
     if sys.stdout.isatty():
         with _orderly(command, environment) as process:
@@ -160,12 +160,12 @@ def _update(environment: Mapping[str, str], operation: str) -> None:
 
 @contextmanager
 def _orderly(command: list[str], environment: Mapping[str, str], **options: Any) -> "Iterator[subprocess.Popen[Any]]":
-    """A pulumi that is given the time to end by itself when it is interrupted: killed, it leaves its state in doubt."""
+    """A pulumi process that may finish by itself after an interrupt, because killing it leaves its state uncertain."""
     with subprocess.Popen(command, cwd=ROOT, env=environment, **options) as process:
         try:
             yield process
         except BaseException as why:
-            if not isinstance(why, KeyboardInterrupt):  # of the terminal, which it heard too
+            if not isinstance(why, KeyboardInterrupt):  # from the terminal, which the process received too
                 process.send_signal(signal.SIGINT)
             process.communicate()
             raise
@@ -177,14 +177,14 @@ def _require_success(command: list[str], code: int) -> None:
 
 
 def _set_aside_unreadable_configuration() -> None:
-    """A stack's configuration is encrypted with the passphrase in the cache: one older than that is of a lost cache."""
+    """Remove a stack's configuration that is encrypted with the passphrase of a lost cache."""
     configuration, passphrase = ROOT / "stacks" / f"Pulumi.{STACK}.yaml", Paths(STACK).passphrase
     if configuration.exists() and configuration.stat().st_mtime < passphrase.stat().st_mtime:
         configuration.rename(configuration.with_suffix(".yaml.previous"))
 
 
 def _changes(environment: Mapping[str, str]) -> list[str]:
-    """What the last update did, such as `create 14`; empty if it found nothing to do."""
+    """What the last update did, such as `create 14`; empty if nothing changed."""
     history = json.loads(_pulumi(environment, "stack", "history", "--json", "--page-size=1"))
     return [f"{change} {count}" for change, count in history[0]["resourceChanges"].items() if change != "same"]
 
@@ -199,7 +199,7 @@ def _summary(release: Release) -> Table:
 
 
 def _infer(environment: Mapping[str, str], release: Release, body: bytes) -> Any:
-    """The answer to an inference request that goes through the model's Service."""
+    """The answer to an inference request through the model's Service."""
     with _forwarded(environment, release) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         path = f"/v2/models/{release.model.name}/infer"
@@ -213,7 +213,7 @@ def _infer(environment: Mapping[str, str], release: Release, body: bytes) -> Any
 
 @contextmanager
 def _forwarded(environment: Mapping[str, str], release: Release) -> Iterator[int]:
-    """A port on this machine that leads to the model's Service while the context lasts."""
+    """A local port that forwards to the model's Service while the context lasts."""
     service = [f"--namespace={release.namespace}", f"service/{release.model.name}"]
     context = [f"--context={os.environ[CONTEXT_VARIABLE]}"] if CONTEXT_VARIABLE in os.environ else []
     command = ["kubectl", *context, "port-forward", *service, "--address=127.0.0.1", ":80"]
@@ -230,20 +230,20 @@ def _forwarded(environment: Mapping[str, str], release: Release) -> Iterator[int
 
 def _next_steps() -> str:
     steps = [
-        (f"kubectl get all,networkpolicy,resourcequota -n {MODEL}", "what there is now"),
+        (f"kubectl get all,networkpolicy,resourcequota -n {MODEL}", "shows the objects"),
         ("make demo", f"deploys what you change, such as scale in examples/{MODEL}/model.yaml"),
-        ("make demo-down", "takes all of it away"),
+        ("make demo-down", "removes everything again"),
     ]
     if CONTEXT_VARIABLE not in os.environ:
         steps[:0] = [
             ('eval "$(.venv/bin/python -m sandbox env)"', "homeport, pulumi and kubectl for this shell"),
-            (f"homeport init fraud-score --stack {STACK}", "begins a model of your own"),
+            (f"homeport init fraud-score --stack {STACK}", "creates your own model"),
         ]
     return "\n[bold]Try next[/bold]\n" + "\n".join(f"  {command:<51} # {what}" for command, what in steps)
 
 
 def main() -> None:
-    """Runs the command; what the user can act on is a message, not a traceback."""
+    """Run the command. An error that the user can fix is a message, not a traceback."""
     jobs.end_in_order()
     try:
         app(prog_name="python -m sandbox.demo", standalone_mode=True)

@@ -1,4 +1,4 @@
-"""The Pulumi engine with its providers, made ready for use: the user's own or the one we build."""
+"""Prepares the Pulumi engine with its providers: the user's own engine, or the one that the sandbox builds."""
 
 import os
 import secrets
@@ -24,7 +24,7 @@ from sandbox.parts import (
 from sandbox.paths import Paths, cache
 from sandbox.progress import Progress
 
-# By the name that Pulumi has for it.
+# By Pulumi's name of the platform.
 _PROVIDERS = {
     "kubernetes": (KUBERNETES_PROVIDER_VERSION, KUBERNETES_PROVIDER),
     "docker-build": (DOCKER_BUILD_PROVIDER_VERSION, DOCKER_BUILD_PROVIDER),
@@ -32,12 +32,12 @@ _PROVIDERS = {
 
 
 def directories() -> list[Path]:
-    """What belongs on PATH for the engine, which runs a program with the first `python`: the one that has homeport."""
+    """Folders for the PATH of the engine, which runs a program with the first `python`: the one with homeport."""
     return [Path(sys.executable).parent, *([] if own_pulumi.used() else [_programs()])]
 
 
 def variables(paths: Paths) -> dict[str, str]:
-    """The environment in which the engine keeps its state in the sandbox's own directories."""
+    """The variables with which the engine keeps its state in the sandbox's own directories."""
     own = {} if own_pulumi.used() else {"PULUMI_HOME": str(_home())}
     return own | {
         "PULUMI_BACKEND_URL": f"file://{paths.state}",
@@ -47,15 +47,15 @@ def variables(paths: Paths) -> dict[str, str]:
 
 
 def parts() -> tuple[Part, ...]:
-    """What has to be built for the engine: the language host asks for the providers of all packages that are there."""
+    """The parts to build for the engine. The language host needs the providers of all installed packages."""
     return () if own_pulumi.used() else ENGINE
 
 
 def download(paths: Paths, progress: Progress) -> None:
-    """Lets the user's own engine fetch the providers that it lacks; to be done first, as it needs the network.
+    """Let the user's own engine download missing providers. This comes first, because it needs the network.
 
     Raises:
-        SandboxError: A provider could not be had.
+        SandboxError: A provider could not be installed.
     """
     if own := own_pulumi.used():
         for provider in _PROVIDERS:
@@ -63,7 +63,7 @@ def download(paths: Paths, progress: Progress) -> None:
 
 
 def install(paths: Paths, progress: Progress) -> None:
-    """Makes the engine, once built, ready for use.
+    """Prepare the built engine for use.
 
     Raises:
         SandboxError: A provider could not be installed.
@@ -77,13 +77,13 @@ def install(paths: Paths, progress: Progress) -> None:
         return
     _bring_together()
     for provider, (_, part) in _PROVIDERS.items():
-        # Found on PATH it would work too, but with a warning to the user at each command.
+        # It would also work on PATH, but with a warning at each command.
         program = build.program(part, f"pulumi-resource-{provider}")
         _install_provider(provider, str(_programs() / "pulumi"), program, paths, progress)
 
 
 def _install_provider(provider: str, pulumi: str, file: str | None, paths: Paths, progress: Progress) -> None:
-    """From the file, or from where Pulumi has its releases."""
+    """Install a provider from the file, or from Pulumi's releases."""
     version, _ = _PROVIDERS[provider]
     if (_home() / "plugins" / f"resource-{provider}-v{version}").exists():
         return
@@ -97,7 +97,7 @@ def _install_provider(provider: str, pulumi: str, file: str | None, paths: Paths
 
 
 def prepare(paths: Paths, progress: Progress) -> dict[str, str]:
-    """Builds and installs what is missing of the engine, for a cluster that is not ours; returns its environment.
+    """Build and install missing parts of the engine for a cluster other than the sandbox; returns its environment.
 
     Raises:
         SandboxError: A build failed, or the provider could not be installed.
@@ -121,9 +121,9 @@ def _programs() -> Path:
 
 
 def _bring_together() -> None:
-    """Puts the engine and the language host into one directory, as a release has them.
+    """Put the engine and the language host into one directory, as in a release.
 
-    The engine warns at each command about a language host that is not beside its own file; links would not convince it.
+    At each command, the engine warns about a language host that is not beside its own file. Links do not avoid this.
     """
     target = _programs()
     if target.exists():

@@ -2,4 +2,4 @@
 
 
 class SandboxError(Exception):
-    """Something the user can act on; the message says what was found and what is needed."""
+    """An error that the user can fix. The message says what was found and what is needed."""

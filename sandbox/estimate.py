@@ -1,4 +1,4 @@
-"""How long the rest takes: from what the parts are known to take, and what this machine does."""
+"""Estimates the remaining time from the known costs of the parts and the speed of this machine."""
 
 import math
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sandbox.progress import duration
 
 _TRUST = 0.05
-"""For which share of the whole time the known cost weighs as much as what is measured here."""
+"""Share of the whole time after which the speed measured here weighs as much as the known cost."""
 _FINE_MINUTES = 20
 
 
@@ -17,15 +17,15 @@ class Work:
     """One thing to build."""
 
     cost: float | None
-    """Processor seconds that it is known to take in all; None: nobody has measured it."""
+    """Its total processor seconds; None if they are not measured."""
     done: float
-    """Which share of it is done, 0 to 1."""
+    """The share of it that is done, 0 to 1."""
     before: float = 0.0
-    """Which share was done when this run began."""
+    """The share that was done when this run began."""
 
 
 def share(works: Sequence[Work]) -> float | None:
-    """Which share of all is done, 0 to 1; None where that is not known."""
+    """The share of all work that is done, 0 to 1; None if it is not known."""
     known = _known(works)
     if not known:
         return None
@@ -33,12 +33,12 @@ def share(works: Sequence[Work]) -> float | None:
 
 
 def seconds_left(works: Sequence[Work], elapsed: float, workers: int) -> float | None:
-    """How long the rest takes; None where that is not known.
+    """The remaining seconds; None if they are not known.
 
     Args:
-        works: All there is to do, also what is done.
+        works: All work, including what is done.
         elapsed: Seconds since this run began.
-        workers: Processors. Until more is known each is taken to do in a second what costs a second.
+        workers: Number of processors. At first, each is assumed to do one second of known cost per second.
     """
     known = _known(works)
     if not known:
@@ -50,26 +50,26 @@ def seconds_left(works: Sequence[Work], elapsed: float, workers: int) -> float |
 
 
 def _known(works: Sequence[Work]) -> list[tuple[float, Work]]:
-    """Each with its cost; none at all while one is not done of which it is not known."""
+    """Each work with its cost; empty while work with an unknown cost is not done."""
     if any(work.cost is None and work.done < 1.0 for work in works):
         return []
     return [(work.cost, work) for work in works if work.cost is not None]
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def sentence(doing: Sequence[str], works: Sequence[Work], elapsed: float) -> str:
-    """What the user who waits is told of what is under way."""
+    """A line about the current work for the waiting user."""
     text = f"building {', '.join(doing)} ({duration(elapsed)})"
     done, left = share(works), seconds_left(works, elapsed, processors())
     return f"{text}: {done:.0%} done, {roughly(left)} left" if done and left else text
 
 
 def roughly(seconds: float) -> str:
-    """`less than a minute`, `about 12 min`: in words that promise no more than is known."""
+    """A rough duration, such as `less than a minute` or `about 12 min`, because the estimate is not exact."""
     if seconds < 60:
         return "less than a minute"
     minutes = math.ceil(seconds / 60)

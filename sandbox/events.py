@@ -1,4 +1,4 @@
-"""The events of `pulumi up --json` in plain lines: for a log, where Pulumi's own display is hundreds of dots.
+"""The events of `pulumi up --json` as plain lines for a log, where Pulumi's own display would be hundreds of dots.
 
 Source of the events: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go.
 """
@@ -18,25 +18,25 @@ _DONE = {
     "refresh": "refreshed",
     "import": "imported",
 }
-"""Operations that do something to a resource; `same` does not, and `replace` tells of two others."""
+"""Operations that change a resource; `same` changes nothing, and `replace` consists of two others."""
 _STACK = "pulumi:pulumi:Stack"
 _PROVIDER = "pulumi:providers:"
 _SHORT = 160
-"""Characters of what a provider says while it waits; what it says at the end is told in full."""
+"""Maximum characters of a provider's message while it waits; its last message is printed in full."""
 
 
 class Log:
-    """What was told so far of one update."""
+    """The state of one update, from its events so far."""
 
     def __init__(self) -> None:
         self._begun: dict[str, int] = {}
-        """URN -> when the operation that is under way began."""
+        """URN -> start of the current operation."""
         self._components: set[str] = set()
         self._said: dict[str, str] = {}
-        """URN -> what its provider said last."""
+        """URN -> last message of its provider."""
 
     def read(self, line: str) -> list[str]:
-        """The lines to print when Pulumi has printed `line`."""
+        """The lines to print for a `line` of Pulumi's output."""
         try:
             event = json.loads(line)
         except ValueError:
@@ -44,7 +44,7 @@ class Log:
         return [text for text in self._lines(event) if text] if isinstance(event, Mapping) else [line.rstrip()]
 
     def doing(self) -> str:
-        """What is waited for."""
+        """A line about the operations that are not finished."""
         waiting = [
             _name(urn) + (f" ({textwrap.shorten(said, _SHORT)})" if (said := self._said.get(urn)) else "")
             for urn in self._begun.keys() - self._components
@@ -55,7 +55,7 @@ class Log:
         at = event.get("timestamp", 0)
         if step := _step(event, "resourcePreEvent"):
             self._begun[step["urn"]] = at
-            # A component waits for its children, and they are told of.
+            # A component waits for its children, which have their own lines.
             if not (step["new"] or step["old"]).get("custom"):
                 self._components.add(step["urn"])
         elif step := _step(event, "resOutputsEvent"):
@@ -81,13 +81,13 @@ class Log:
                 yield told[field].strip()
 
     def _end(self, urn: str, at: int) -> int:
-        """When the operation began that ends now."""
+        """Start of the operation that ends now."""
         self._said.pop(urn, None)
         return self._begun.pop(urn, at)
 
 
 def _step(event: Mapping[str, Any], kind: str) -> Any:
-    """What is done to a resource, if the event is of this kind and something is done."""
+    """The change of a resource, if the event is of this kind and changes something."""
     step = event.get(kind, {}).get("metadata")
     return step if step and step["op"] in _DONE and step["type"] != _STACK else None
 

@@ -1,7 +1,7 @@
-"""What images are built on, where no public base image can be had: Debian with its Python, and the server's wheel.
+"""Makes a base image if no public one is available: Debian with its Python, and the server's wheel.
 
-Two layers, each kept in the cache under the hash of what it is made from; the tools are Debian's debootstrap and uv. What
-no tool does reproducibly and without a daemon is in `oci`.
+There are two layers. The cache keeps each under the hash of its inputs. The tools are Debian's debootstrap and uv; `oci`
+does what no tool does reproducibly and without a daemon.
 """
 
 import gzip
@@ -33,7 +33,7 @@ NAME = f"base/python-{PYTHON}"
 TAG = "bookworm"  # the release of Debian too
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _WHEELS = "opt/homeport/wheels"
-# Grows when this file makes a layer differently from the same inputs; else a cache would hand out the old one.
+# Increased when this file makes a different layer from the same inputs; otherwise the cache would return the old one.
 _RECIPE = 3
 _CHUNK = 2**20
 _TRIMMED = (
@@ -55,7 +55,7 @@ _TRIMMED = (
 
 
 def base_packages(cache: Path) -> dict[str, str]:
-    """What making the base image needs of the machine: nothing, if it is in the cache."""
+    """Debian packages that the machine needs to make the base image; none if the image is in the cache."""
     return {} if _is_made(_debian_file(_store(cache))) else machine.IMAGE_PACKAGES
 
 
@@ -65,7 +65,7 @@ def make_base(cache: Path, progress: Progress, stop: Stop) -> None:
 
 
 def push_base(registry: str, cache: Path, progress: Progress) -> None:
-    """Put the base image into a registry without encryption, at `host:port`; what is there already is not sent again."""
+    """Push the base image to a registry without encryption at `host:port`; existing content is not sent again."""
     made = oci.image(
         _base(cache, progress, Stop()),
         {
@@ -80,7 +80,7 @@ def push_base(registry: str, cache: Path, progress: Progress) -> None:
 
 
 def environment(requirements: Path, cache: Path, progress: Progress) -> Path:
-    """The Python of an environment with exactly the locked libraries: for training, and for tests of the server."""
+    """The Python of an environment with exactly the locked libraries, for training and for tests of the server."""
     store = _store(cache)
     with locked(store / "lock"):
         return _environment(requirements, store, progress)
@@ -92,13 +92,13 @@ def _store(cache: Path) -> Path:
     return store
 
 
-# What each layer is made of
+# The content of each layer
 
 
 def _base(cache: Path, progress: Progress, stop: Stop) -> list[Layer]:
     store = _store(cache)
     with locked(store / "lock", stop.check):
-        for abandoned in store.glob("scratch-*"):  # by one who was killed: we hold the lock
+        for abandoned in store.glob("scratch-*"):  # left by a killed process, because we hold the lock
             _remove(abandoned)
         return [_debian_layer(store, progress, stop), _wheel_layer(store, progress, stop)]
 
@@ -112,7 +112,7 @@ def _debian_layer(store: Path, progress: Progress, stop: Stop) -> Layer:
         progress("Debian base (once, about a minute)")
         machine.require_root()
         with _scratch(store) as root:
-            # In namespaces of its own it leaves no process and no mount behind, however it ends.
+            # In its own namespaces it leaves no process and no mount behind, however it ends.
             alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
             debootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", TAG, str(root)]
             _run([*alone, *debootstrap], stop)
@@ -122,7 +122,7 @@ def _debian_layer(store: Path, progress: Progress, stop: Stop) -> Layer:
             for path in (root / "usr/share/doc").glob("*/*"):
                 if path.name != "copyright":
                     _remove(path)
-            # Files get one fixed time below, and Python compares times: compiled by content, its library loads at once.
+            # Files get one fixed time below, and Python compares times. Compiled by content, its library loads at once.
             compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", f"/usr/lib/python{PYTHON}"]
             _run(["chroot", str(root), "python3", *compiling], stop, check=False)
             _settle(root)
@@ -132,7 +132,7 @@ def _debian_layer(store: Path, progress: Progress, stop: Stop) -> Layer:
 
 
 def _settle(root: Path) -> None:
-    """Take the day of the build out of the passwords' file, and give the server's user a name and a home."""
+    """Remove the day of the build from the shadow file, and give the server's user a name and a home."""
     shadow = root / "etc/shadow"
     lines = [line.split(":") for line in shadow.read_text().splitlines()]
     shadow.write_text("".join(":".join([*line[:2], "1", *line[3:]]) + "\n" for line in lines))
@@ -145,7 +145,7 @@ def _settle(root: Path) -> None:
 
 
 def _wheel_layer(store: Path, progress: Progress, stop: Stop) -> Layer:
-    """The server from this checkout, where pip finds it: it is in no package index."""
+    """The server's wheel from this checkout, in a place where pip finds it, because no package index has it."""
     key = _key("wheel", _content(SERVER), _content(SERVER.parent / "pyproject.toml"))
 
     def make(target: Path) -> None:
@@ -177,7 +177,7 @@ def _environment(requirements: Path, store: Path, progress: Progress) -> Path:
     return python
 
 
-# How a layer is kept
+# How the cache keeps a layer
 
 
 def _file(store: Path, kind: str, key: str) -> Path:
@@ -185,7 +185,7 @@ def _file(store: Path, kind: str, key: str) -> Path:
 
 
 def _digests(file: Path) -> Path:
-    """Stand beside the layer, in a file that appears last."""
+    """Write the digests beside the layer, in a file that appears last."""
     return file.with_suffix(".json")
 
 
@@ -194,7 +194,7 @@ def _is_made(file: Path) -> bool:
 
 
 def _layer(file: Path, make: Callable[[Path], None], stop: Stop) -> Layer:
-    """The layer in the cache, made if it is absent."""
+    """The layer in the cache, which is made if it is missing."""
     if not _is_made(file):
         file.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent.parent, prefix="scratch-") as tar:
@@ -224,24 +224,24 @@ def _content(path: Path) -> str:
 
 
 def _interpreter() -> str:
-    """A Python of the image's version: a model's file and compiled code are only good for one."""
+    """A Python of the image's version, because a model's file and compiled code only work with one version."""
     if platform.python_version().startswith(f"{PYTHON}."):
         return sys.executable
     found = shutil.which(f"python{PYTHON}")
     if not found:
         raise SandboxError(
-            f"Python {PYTHON} is needed, as the image has; install it, for example: uv python install {PYTHON}"
+            f"Python {PYTHON} is needed, because the image has it; install it, for example: uv python install {PYTHON}"
         )
     return found
 
 
 def _run(command: list[str], stop: Stop, *, check: bool = True) -> None:
     """Run a tool; its output is shown only when it fails."""
-    # With random hashes the order of a set in compiled code differs from build to build.
+    # With random hashes, the order of a set in compiled code differs between builds.
     environment = {**os.environ, "PATH": _system_path(), "PYTHONHASHSEED": "0"}
     done = run(command, stop, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if check and done.returncode != 0:
-        raise SandboxError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+        raise SandboxError(f"{' '.join(command)} failed with exit code {done.returncode}:\n{done.stdout[-4000:]}")
 
 
 def _system_path() -> str:
@@ -257,7 +257,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _scratch(store: Path) -> Iterator[Path]:
-    """A folder that is gone afterwards, on the disk of the cache: hundreds of megabytes do not belong into /tmp."""
+    """A temporary folder on the disk of the cache, because hundreds of megabytes are too much for /tmp."""
     with tempfile.TemporaryDirectory(dir=store, prefix="scratch-") as folder:
         path = Path(folder)
         path.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Work beside other work, in threads: the first that fails, or Ctrl-C, ends all of it at once."""
+"""Runs jobs at the same time in threads. The first failure, or Ctrl-C, stops all of them at once."""
 
 import os
 import signal
@@ -17,17 +17,17 @@ _POLL_SECONDS = 0.2
 
 
 class StoppedError(SandboxError):
-    """The work did not fail itself."""
+    """The work was stopped; it did not fail itself."""
 
 
 class Stop(threading.Event):
-    """Set when all work is to end."""
+    """Set when all work must stop."""
 
     def check(self) -> None:
-        """For loops without an end of their own in sight.
+        """Check for a stop, in loops that may run for a long time.
 
         Raises:
-            StoppedError: The work is to end.
+            StoppedError: The work must stop.
         """
         if self.is_set():
             raise StoppedError("stopped, because other work failed or was interrupted")
@@ -38,16 +38,16 @@ class Job:
     """What one worker does."""
 
     title: str
-    """What comes of it, for the user who waits."""
+    """What the job makes, for the waiting user."""
     work: Callable[[Stop], None]
     running: bool = False
 
 
 def run_all(lanes: Sequence[Sequence[Job]]) -> None:
-    """Does the jobs of all lanes: the lanes side by side, and the jobs of one lane one after another.
+    """Run the jobs of all lanes: the lanes at the same time, and the jobs of one lane one after another.
 
     Raises:
-        Exception: What the first job that failed has raised; it stops the others.
+        Exception: The error of the first job that failed. It stops the others.
     """
     stop = Stop()
     futures: list[Future[None]] = []
@@ -77,12 +77,12 @@ def _guarded(job: Job, stop: Stop) -> None:
 
 
 def run(command: Sequence[str], stop: Stop, **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Runs a command as `subprocess.run` does, and ends it with all that it has begun when `stop` is set.
+    """Run a command as `subprocess.run` does, and end it with all of its child processes when `stop` is set.
 
     Raises:
-        StoppedError: It was ended.
+        StoppedError: The command was ended.
     """
-    # In a session of its own it can be ended with all of its children; the terminal's Ctrl-C comes to us.
+    # In its own session, it can be ended with all of its children, and the terminal's Ctrl-C only reaches us.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **options) as process:
         try:
             while True:
@@ -98,7 +98,7 @@ def run(command: Sequence[str], stop: Stop, **options: Any) -> "subprocess.Compl
 
 
 def end_in_order() -> None:
-    """Lets a request to end be an exception, as Ctrl-C is one: what runs beside us ends too, and is cleared away."""
+    """Turn a termination signal into an exception, like Ctrl-C, so that other work ends too and is cleaned up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one of them
             signal.signal(number, lambda number, _: sys.exit(128 + number))

@@ -1,4 +1,4 @@
-"""What the sandbox needs of the machine: root, Go, and a few Debian packages."""
+"""Checks what the sandbox needs on the machine: root, Go, and a few Debian packages."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from sandbox.progress import Progress
 
 GO_NEEDED = (1, 26, 6)
 
-# A file or command -> the Debian package that has it.
+# A file or command -> its Debian package.
 IMAGE_PACKAGES = {"debootstrap": "debootstrap"}
 NODE_PACKAGES = {
     "runc": "runc",
@@ -26,12 +26,12 @@ NODE_PACKAGES = {
     "mount": "mount",
 }
 
-# Where daemons look for the above: a user's PATH may lack the sbin directories.
+# Where daemons find these, because a user's PATH may lack the sbin directories.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def require_root() -> None:
-    """A node needs namespaces, mounts and packet filters.
+    """Check for root, because a node needs namespaces, mounts and packet filters.
 
     Raises:
         SandboxError: The caller is not root.
@@ -50,16 +50,16 @@ def parse_go_version(text: str) -> tuple[int, ...] | None:
 
 
 def require_go() -> None:
-    """Checks for a Go that can build the pinned modules.
+    """Check for a Go that can build the pinned modules.
 
     Raises:
-        SandboxError: There is none, or it is too old.
+        SandboxError: Go is missing or too old.
     """
     needed = f"Go {'.'.join(map(str, GO_NEEDED))} or newer is needed to build the sandbox (https://go.dev/dl)"
     go = shutil.which("go")
     if go is None:
         raise SandboxError(f"{needed}; no `go` was found on PATH")
-    # Outside any module and with the installed toolchain only, else this would download another Go.
+    # Outside any module and with the installed toolchain only; otherwise this would download another Go.
     environment = os.environ | {"GOTOOLCHAIN": "local"}
     found = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=environment, cwd="/")
     version = parse_go_version(found.stdout)
@@ -68,7 +68,7 @@ def require_go() -> None:
 
 
 def missing_packages(packages: Mapping[str, str]) -> list[str]:
-    """Those of the Debian packages that the machine lacks."""
+    """The Debian packages that the machine lacks."""
     return [
         package
         for probe, package in packages.items()
@@ -77,7 +77,7 @@ def missing_packages(packages: Mapping[str, str]) -> list[str]:
 
 
 def require_packages(packages: Mapping[str, str], progress: Progress) -> None:
-    """Installs what is missing.
+    """Install missing packages.
 
     Raises:
         SandboxError: This is not a Debian-like machine, the caller is not root, or the installation failed.
@@ -88,7 +88,7 @@ def require_packages(packages: Mapping[str, str], progress: Progress) -> None:
     require_root()
     names = " ".join(missing)
     if shutil.which("apt-get", path=SYSTEM_PATH) is None:
-        raise SandboxError(f"the sandbox needs what these Debian packages contain, please install it: {names}")
+        raise SandboxError(f"the sandbox needs the contents of these Debian packages; install them: {names}")
     with progress.step(f"installing {names}"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (

@@ -1,8 +1,8 @@
 """The two network namespaces of a sandbox.
 
-The node, its pods and its services live in `homeport-<name>`. Its only way out is a cable to `homeport-<name>-outside`,
-which leads nowhere: no address of the cluster can ever reach or be confused with one of the real network. The other
-end plays "the internet" for tests of isolation, and has the address of the clouds' metadata services.
+The node, its pods and its services are in `homeport-<name>`. Its only connection is a cable to `homeport-<name>-outside`,
+which is not connected to the real network. So no address of the cluster can reach or be confused with a real one. The
+other end plays "the internet" for tests of isolation, and has the address of the clouds' metadata services.
 """
 
 import os
@@ -21,12 +21,12 @@ _KILL_SECONDS = 30.0
 
 
 def namespace_file(namespace: str) -> Path:
-    """What `nsenter --net=` takes."""
+    """The argument of `nsenter --net=`."""
     return Path("/run/netns") / namespace
 
 
 def exists(namespace: str) -> bool:
-    """Whether `create` was called, and `delete` not since."""
+    """Whether the namespaces exist: `create` was called, and `delete` was not called after it."""
     return namespace_file(namespace).exists()
 
 
@@ -36,7 +36,7 @@ def outside(namespace: str) -> str:
 
 
 def create(namespace: str) -> None:
-    """Makes both namespaces and the cable between them."""
+    """Create both namespaces and the cable between them."""
     other = outside(namespace)
     _ip("netns", "add", namespace)
     _ip("netns", "add", other)
@@ -51,7 +51,7 @@ def create(namespace: str) -> None:
 
 
 def processes(namespace: str) -> list[int]:
-    """Every process in the namespaces: the kernel's own record, that no crash of ours can lose."""
+    """Every process in the namespaces, from the kernel's own record, which no crash can lose."""
     return [
         int(pid)
         for each in (namespace, outside(namespace))
@@ -61,7 +61,7 @@ def processes(namespace: str) -> list[int]:
 
 
 def kill_processes(namespace: str) -> None:
-    """Ends every process in the namespaces, and returns when they are gone."""
+    """End every process in the namespaces, and return when all have ended."""
     deadline = time.monotonic() + _KILL_SECONDS
     while found := processes(namespace):
         for pid in found:
@@ -75,7 +75,7 @@ def kill_processes(namespace: str) -> None:
 
 
 def delete(namespace: str) -> None:
-    """Removes what `create` made, also half of it."""
+    """Remove what `create` made, even if it was interrupted."""
     for each in (namespace, outside(namespace)):
         if exists(each):
             _ip("netns", "delete", each)

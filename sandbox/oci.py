@@ -1,4 +1,4 @@
-"""OCI images: reproducible layers, the two documents of an image, and its ways out, an archive or a registry.
+"""OCI images: reproducible layers, the two documents of an image, and writing it to an archive or a registry.
 
 https://github.com/opencontainers/image-spec, https://github.com/opencontainers/distribution-spec
 """
@@ -27,9 +27,9 @@ class Layer:
 
     file: Path
     digest: str
-    """Of the file as it is."""
+    """Digest of the file as it is."""
     content: str
-    """Digest of what is in it, uncompressed."""
+    """Digest of the uncompressed content."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Image:
 
 
 def image(layers: Sequence[Layer], config: Mapping[str, Any]) -> Image:
-    """An image for this machine's architecture; `config` is what containers of it begin with."""
+    """An image for this machine's architecture; `config` is the configuration of its containers."""
     configuration = _document(
         {
             "created": "1970-01-01T00:00:00Z",
@@ -71,9 +71,9 @@ def image(layers: Sequence[Layer], config: Mapping[str, Any]) -> Image:
 
 
 def write_tar(file: Path, root: Path, check: Callable[[], object] = lambda: None) -> None:
-    """Writes the files of a folder: sorted, one fixed time, and no right to become another user.
+    """Write the files of a folder: sorted, with one fixed time and without setuid and setgid.
 
-    `check` is called before each file, and ends it by raising.
+    `check` is called before each file and may raise to stop.
     """
     with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(root.rglob("*")):
@@ -91,7 +91,7 @@ def write_tar(file: Path, root: Path, check: Callable[[], object] = lambda: None
 
 
 def write_archive(file: Path, name: str, made: Image) -> None:
-    """Writes an image into an archive that tells its name."""
+    """Write an image into an archive that contains its name."""
     names = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name}
     index = {
         "schemaVersion": 2,
@@ -114,11 +114,11 @@ def write_archive(file: Path, name: str, made: Image) -> None:
 
 
 def push(registry: str, name: str, tag: str, made: Image) -> None:
-    """Puts an image into a registry without encryption, at `host:port`; what is there already is not sent again.
+    """Push an image to a registry without encryption at `host:port`; existing content is not sent again.
 
     Raises:
-        SandboxError: The registry does not take it.
-        OSError: There is none.
+        SandboxError: The registry refuses the image.
+        OSError: No registry answers.
     """
     connection = http.client.HTTPConnection(registry, timeout=60)
     try:
@@ -131,7 +131,7 @@ def push(registry: str, name: str, tag: str, made: Image) -> None:
 
 
 def digest(content: bytes | Path) -> str:
-    """What names content, be it in memory or in a file."""
+    """The digest of content in memory or in a file."""
     with _opened(content) as stream:
         return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
@@ -172,9 +172,9 @@ def _send(
     content: bytes | Path,
     kind: str = "application/octet-stream",
 ) -> str:
-    """The place that the answer names."""
+    """The location in the answer."""
     with _opened(content) as stream:
-        # Without a length it would be sent in chunks, which the registry does not take.
+        # Without a length it would be sent in chunks, which the registry does not accept.
         connection.request(method, path, stream, {"Content-Type": kind, "Content-Length": str(_size(stream))})
     answer = connection.getresponse()
     said = answer.read()

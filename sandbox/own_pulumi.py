@@ -1,4 +1,4 @@
-"""Whose Pulumi is used: the user's own, if it fits and is wanted, else the one that the sandbox builds."""
+"""Decides which Pulumi is used: the user's own, if it is suitable and wanted, or the one that the sandbox builds."""
 
 import functools
 import os
@@ -21,7 +21,7 @@ from sandbox.progress import Progress
 
 VARIABLE = "HOMEPORT_PULUMI"
 
-# The first whose engine is known to run what the library uses; the library asks the same of the SDK.
+# The first version whose engine runs what the library uses; the library requires the same version of the SDK.
 OLDEST_USABLE = (3, 219)
 _FIRST_UNKNOWN = (4, 0)
 _LANGUAGE_HOST = "pulumi-language-python"
@@ -42,7 +42,7 @@ class Installed:
 
     path: str
     version: str
-    """As it says itself, such as `v3.259.0`."""
+    """Its version as it prints it, such as `v3.259.0`."""
     unfit: str = ""
     """Why it cannot run what the library uses; empty if it can."""
 
@@ -54,7 +54,7 @@ def parse_version(text: str) -> tuple[int, int] | None:
 
 
 def find() -> Installed | None:
-    """The first on PATH that is not one of ours."""
+    """The first `pulumi` on PATH that the sandbox did not build."""
     ours = str(cache())
     path = os.pathsep.join(entry for entry in os.get_exec_path() if not entry.startswith(ours))
     found = shutil.which("pulumi", path=path)
@@ -69,7 +69,7 @@ def _look_at(pulumi: str, path: str) -> Installed:
     version = parse_version(said)
     beside = str(Path(pulumi).resolve().parent)
     if version is None:
-        unfit = "it does not say which version it is"
+        unfit = "it does not print its version"
     elif not OLDEST_USABLE <= version < _FIRST_UNKNOWN:
         unfit = f"{OLDEST_USABLE[0]}.{OLDEST_USABLE[1]} or newer, and older than {_FIRST_UNKNOWN[0]}, is needed"
     elif shutil.which(_LANGUAGE_HOST, path=os.pathsep.join([beside, path])) is None:
@@ -80,10 +80,10 @@ def _look_at(pulumi: str, path: str) -> Installed:
 
 
 def used() -> Installed | None:
-    """The user's own, if that is what is used: unless decided otherwise, one that fits is.
+    """The user's own Pulumi, if it is used. By default, a suitable one is used.
 
     Raises:
-        SandboxError: The variable asks for what there is not, or cannot be understood.
+        SandboxError: The variable has an invalid value, or asks for a Pulumi that is missing or not suitable.
     """
     found = find()
     if _decided() is Choice.BUILT:
@@ -97,11 +97,11 @@ def used() -> Installed | None:
 
 
 def settle(progress: Progress, ask: Ask | None) -> None:
-    """Says whose is used, where the user has one, and has it decided if nobody has.
+    """Report which Pulumi is used if the user has one, and ask the user if that is not decided yet.
 
     Args:
-        progress: Is told of it.
-        ask: Puts a question to the user; None where nobody answers. The answer is kept in the cache.
+        progress: Reports the decision.
+        ask: Asks the user a question; returns None if no one answers. The answer is kept in the cache.
     """
     found = find()
     if found is None:
@@ -122,7 +122,7 @@ def settle(progress: Progress, ask: Ask | None) -> None:
 
 
 def on_terminal() -> Ask | None:
-    """Asks the user, if there is one at a terminal."""
+    """Ask the user, if there is a terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     return lambda question: typer.confirm(question, default=True, err=True)

@@ -1,12 +1,12 @@
-"""The programs of the sandbox: which Go package each comes from, and how it is built.
+"""The programs of the sandbox: the Go package of each, and how it is built.
 
-Versions are pinned by go.mod and go.sum. Most programs share one module, `go/`, so that a package which several of them
-need has one version and is compiled once. `go/<folder>/` has a module of its own where two programs need versions of one
-package that exclude each other; all else has the version of `go/` there too (`tests/unit/test_sandbox_modules.py`).
+go.mod and go.sum pin the versions. Most programs share one module, `go/`, so that a shared package has one version and is
+compiled once. `go/<folder>/` is a separate module for a program that needs another version of a package. Its other
+packages have the same version as in `go/` (`tests/unit/test_sandbox_modules.py`).
 
 To change a version: `go get <module>@<exact version>` and `go mod tidy -e` in the module's directory, the same version in
 the other modules, the variable here, and for Kubernetes the `replace` of each of its modules too. The variables here
-only tell a program its own version, which upstream's build would have set.
+only set a program's own version, as upstream's build does.
 """
 
 import hashlib
@@ -26,45 +26,45 @@ BUILDKIT_VERSION = "0.31.0"
 
 @dataclass(frozen=True)
 class Cost:
-    """What it takes to build a part in its turn, when all parts of the demo are built and no package is compiled yet."""
+    """The cost of a part when all parts of the demo are built in order and no package is compiled yet."""
 
     seconds: float
-    """Of a processor of the machine in docs/sandbox.md, user and system."""
+    """Processor seconds, user and system, on the machine in docs/sandbox.md."""
     packages: int
-    """How many Go packages are compiled: those that a part before it has compiled do not count."""
+    """Number of compiled Go packages, without those that an earlier part has compiled."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Programs that are built together from one Go module of ours."""
+    """Programs that are built together from one Go module of this project."""
 
     name: str
     programs: Mapping[str, str]
-    """Name of the program -> Go package; one that begins with a dot is our own `main.go` in the module."""
+    """Name of the program -> Go package. One that begins with a dot is a `main.go` in the module."""
     module: str | None = None
     """Folder of the module in `sources`. None: the part's name."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Go variables set when linking (`-X`)."""
     tags: tuple[str, ...] = ()
     links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Name of a program -> other names it answers to."""
+    """Name of a program -> its other names."""
     scripts: tuple[tuple[str, str], ...] = ()
-    """(module, path in it) of executable files that belong beside the programs."""
+    """(module, path in it) of executable files that are copied beside the programs."""
     embedded: tuple[tuple[str, str], ...] = ()
-    """(module, path in it) of files that our `main.go` embeds; too big to be kept here twice."""
+    """(module, path in it) of files that a `main.go` embeds; too big for a copy in this repository."""
     sources: Path = SOURCES
-    """Folder in which the module is: the tests have parts of their own."""
+    """Folder of the module. The tests have their own parts."""
     cost: Cost | None = None
-    """None: not measured, and no remaining time can be told while it is built."""
+    """None: not measured, so there is no remaining time while it is built."""
 
     @property
     def directory(self) -> Path:
-        """Where its go.mod is."""
+        """Folder of its go.mod."""
         return self.sources / (self.name if self.module is None else self.module)
 
     @property
     def own_packages(self) -> list[Path]:
-        """The folders of our own `main.go`s."""
+        """Folders of this project's `main.go` files."""
         return [self.directory / package for package in self.programs.values() if package.startswith(".")]
 
 
@@ -172,11 +172,11 @@ METRICS_SERVER = Part(
 
 ENGINE = (KUBERNETES_PROVIDER, DOCKER_BUILD_PROVIDER, PULUMI, LANGUAGE_HOST)
 BUILDER = (BUILDKIT, REGISTRY)
-# Without METRICS_SERVER and KWOK, which not everyone needs.
+# Without METRICS_SERVER and KWOK, which not every user needs.
 CLUSTER = (KUBERNETES, KUBE_ROUTER, CONTAINERD, COREDNS, ETCD, PAUSE)
 
 
-# Code that runs rarely or never here. To optimise it takes half as long again as to compile it.
+# Code that runs rarely or never here. Optimising it would add half to its compile time.
 _COLD = (
     "github.com/pb33f/libopenapi",
     "github.com/aws",
@@ -188,20 +188,20 @@ _COLD = (
 
 
 def flags(part: Part) -> list[str]:
-    """What `go build` is told for this part, on every machine.
+    """The flags of `go build` for this part, on every machine.
 
-    The compiler's flags are the same for all parts, so that one may use what was compiled for another.
+    The compiler's flags are the same for all parts, so that one can use packages compiled for another.
     """
     variables = "".join(f" -X {name}={value}" for name, value in part.variables.items())
     tags = [f"-tags={','.join(part.tags)}"] if part.tags else []
-    # The linker drops debug information (-s -w), so the compiler need not make it.
+    # The linker drops debug information (-s -w), so the compiler need not produce it.
     cold = [f"-gcflags={pattern}/...=-dwarf=false -N -l" for pattern in _COLD]
     compiler = ["-gcflags=all=-dwarf=false", *cold]
     return ["-mod=readonly", "-trimpath", "-buildvcs=false", *tags, *compiler, f"-ldflags=-s -w{variables}"]
 
 
 def key(part: Part) -> str:
-    """A hash of all that decides what the part's programs do."""
+    """A hash of everything that decides what the part's programs do."""
     digest = hashlib.sha256()
     pins = [part.directory / name for name in ("go.mod", "go.sum")]
     folders = [*part.own_packages, part.directory / "stubs"]

@@ -1,4 +1,4 @@
-"""Where things are: one cache outside the checkout, and in it a place for each sandbox by name."""
+"""Paths: one cache outside the checkout, with a folder for each sandbox by name."""
 
 import re
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Paths:
 
     @property
     def lock(self) -> Path:
-        """Held while the sandbox is being started or stopped."""
+        """The lock that is held while the sandbox starts or stops."""
         return cache() / "run" / f"{self.name}.lock"
 
     @property
@@ -52,35 +52,35 @@ class Paths:
 
     @property
     def kubeconfig(self) -> Path:
-        """The user's way in, as cluster administrator."""
+        """The user's kubeconfig, as cluster administrator."""
         return self.run / "kubeconfig"
 
     @property
     def processes(self) -> Path:
-        """Which process is which component."""
+        """The record of processes by component."""
         return self.run / "processes.json"
 
     @property
     def registry(self) -> Path:
-        """Says where the registry is, as `host:port`; there is none unless images are built here."""
+        """The file with the registry's `host:port`; it exists only if images can be built."""
         return self.run / "registry-address"
 
     @property
     def buildx(self) -> Path:
-        """How Docker's build tools find the builder."""
+        """The configuration with which Docker's build tools find the builder."""
         return self.run / "buildx"
 
     @property
     def builder(self) -> Path:
-        """The builder's cache. It outlives `stop`, so that the next build need not begin from nothing."""
+        """The builder's cache. `stop` keeps it, so that the next build does not start from scratch."""
         return cache() / "builder" / self.name
 
     @property
     def state(self) -> Path:
-        """Pulumi's state. It outlives `stop`, so that the history can still be read."""
+        """Pulumi's state. `stop` keeps it, so that the history can still be read."""
         return cache() / "state" / self.name
 
     @property
     def passphrase(self) -> Path:
-        """What encrypts the secrets in Pulumi's state."""
+        """The passphrase that encrypts the secrets in Pulumi's state."""
         return cache() / "passphrase"

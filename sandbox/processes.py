@@ -1,6 +1,6 @@
-"""Which process is which component: for `status` only.
+"""Records which process is which component, for `status` only.
 
-Nothing is ever killed by these records: what belongs to a sandbox is what is in its namespaces, and the kernel knows it.
+No process is killed based on these records. The kernel knows which processes are in a sandbox's namespaces.
 """
 
 import json
@@ -12,7 +12,7 @@ from homeport.files import replace
 
 @dataclass(frozen=True)
 class Process:
-    """A process, told apart from a later one with the same number by the time it began."""
+    """A process. Its start time distinguishes it from a later process with the same number."""
 
     pid: int
     started: int
@@ -21,18 +21,18 @@ class Process:
 def parse_start_time(stat: str) -> int:
     """The start time, in clock ticks since boot, from the text of `/proc/<pid>/stat`.
 
-    Fields are counted behind the last parenthesis: the command's name before it may contain anything.
+    Fields are counted after the last parenthesis, because the command's name before it may contain any character.
     """
     return int(stat.rpartition(")")[2].split()[19])
 
 
 def parse_records(text: str) -> dict[str, Process]:
-    """Component -> process, from what `write` wrote."""
+    """Component -> process, as `write` recorded it."""
     return {component: Process(**record) for component, record in json.loads(text).items()}
 
 
 def observe(pid: int) -> Process | None:
-    """The process with this number, or None if there is none (or only its remains)."""
+    """The process with this number, or None if there is none or it is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -43,15 +43,15 @@ def observe(pid: int) -> Process | None:
 
 
 def alive(process: Process) -> bool:
-    """Whether it still runs."""
+    """Whether the process still runs."""
     return observe(process.pid) == process
 
 
 def read(file: Path) -> dict[str, Process]:
-    """The records in `file`; none if it does not exist."""
+    """The records in `file`; empty if it does not exist."""
     return parse_records(file.read_text()) if file.exists() else {}
 
 
 def write(file: Path, records: dict[str, Process]) -> None:
-    """Replaces the records in `file` at once."""
+    """Replace the records in `file` in one step."""
     replace(file, json.dumps({component: asdict(process) for component, process in records.items()}, indent=2))

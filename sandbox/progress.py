@@ -1,4 +1,4 @@
-"""What the user sees of the work: one line for each finished step, and a sign of life during long ones."""
+"""Shows progress to the user: one line for each finished step, and regular signs of activity during long ones."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 _REFRESH_SECONDS = 0.5
-_QUIET_SECONDS = 20.0  # a log (no terminal) hears from a long step this often
+_QUIET_SECONDS = 20.0  # interval of lines about a long step in a log (no terminal)
 _SPINNER_WIDTH = 3
 
 
@@ -26,13 +26,13 @@ class Progress:
         self._last = time.monotonic()
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._last = time.monotonic()
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Shows `title` while the work goes on, and afterwards how long it took."""
+        """Show `title` during the work, and how long it took afterwards."""
         begun = time.monotonic()
         with self.live(lambda: f"{title}: {time.monotonic() - begun:.0f}s"):
             yield
@@ -40,7 +40,7 @@ class Progress:
 
     @contextmanager
     def live(self, describe: Callable[[], str]) -> Iterator[None]:
-        """Shows what `describe` says of the work, as long as it goes on: one line that changes, in a log now and then."""
+        """Show the result of `describe` during the work: one changing line, or a line now and then in a log."""
         ended = threading.Event()
 
         def log() -> None:
@@ -58,7 +58,7 @@ class Progress:
                     if ended.wait(_REFRESH_SECONDS):
                         return
 
-        # Only a terminal that can move its cursor can have a line that changes.
+        # Only a terminal that can move its cursor can show a changing line.
         thread = threading.Thread(target=show if self._console.is_interactive else log)
         thread.start()
         try:

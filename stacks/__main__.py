@@ -1,4 +1,4 @@
-"""What `pulumi up` runs: every model that is live in the environment which has the name of the stack."""
+"""The program that `pulumi up` runs: deploys every model that is live in the environment with the stack's name."""
 
 import os
 import signal
@@ -9,15 +9,15 @@ import pulumi
 
 from homeport import SpecError, Stack
 
-# Pulumi starts this in stacks/; people are in the folder above, and errors name files as they see them.
+# Pulumi starts this in stacks/. People work in the folder above, and errors name files relative to it.
 os.chdir(Path(__file__).parent.parent)
-# Pulumi interrupts this once an object has failed. That is told by then, and a traceback from here would hide it.
+# Pulumi interrupts this after an object has failed and is reported. A traceback from here would hide the report.
 signal.signal(signal.SIGINT, lambda *_: os._exit(1))
 
 try:
     services = Stack.read(Path("stacks") / pulumi.get_stack()).deploy()
 except SpecError as error:
-    # What people wrote is wrong, not this program: show all of it, and no traceback.
+    # The files are wrong, not this program, so show all problems and no traceback.
     for problem in error.problems:
         pulumi.log.error(str(problem))
     sys.exit(1)

@@ -1,7 +1,7 @@
-"""The `homeport` command: begin a model, serve it here, check what people wrote, render it and tell its history.
+"""The `homeport` command: create a model, serve it locally, check stacks, render them, list their history, repair them.
 
-Results go to standard output, errors to standard error. Nothing here imports Pulumi: `pulumi up` deploys, and what is
-told of a stack or done to it is asked of the `pulumi` command.
+Results go to standard output, errors to standard error. Nothing here imports Pulumi. `pulumi up` deploys; commands that
+read or repair a stack run the `pulumi` command.
 """
 
 import os
@@ -27,10 +27,10 @@ from homeport.output.text import Line
 from homeport.specs import schemas
 
 FAILED = 1
-"""Exit code: problems were found in what people wrote, or it could not be done."""
+"""Exit code: the files have problems, or the command could not be completed."""
 
 app = typer.Typer(
-    help="A home on Kubernetes for machine-learning models. `pulumi up` deploys; of the commands here only `recover` "
+    help="A home on Kubernetes for machine-learning models. `pulumi up` deploys them. Of the commands here, only `recover` "
     "changes a stack.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -54,18 +54,18 @@ class Table(StrEnum):
 
 
 class Kind(StrEnum):
-    """Which file a schema is of."""
+    """The kind of file that a schema describes."""
 
     MODEL = "model"
     ENVIRONMENT = "environment"
     MODELS = "models"
 
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="STACK", help="Names of stacks. Default: all.")]
-Folder = Annotated[Path, typer.Option("--stacks", metavar="DIR", help="Folder that has a folder for each stack.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="STACK", help="Names of the stacks. Default: all.")]
+Folder = Annotated[Path, typer.Option("--stacks", metavar="DIR", help="Folder that contains a folder for each stack.")]
 Selected = Annotated[
     str | None,
-    typer.Option("--stack", "-s", metavar="NAME", help="Pulumi's name of the stack. Default: the selected one."),
+    typer.Option("--stack", "-s", metavar="NAME", help="Name of the stack in Pulumi. Default: the selected stack."),
 ]
 
 
@@ -83,7 +83,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -95,49 +95,51 @@ def _options(
 )
 def init(  # noqa: PLR0913, PLR0917  # one for each option
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Name of the model. Default: that of the notebook.")
+        str | None, typer.Argument(metavar="NAME", help="Name of the model. Default: the notebook's name.")
     ] = None,
     kind: Annotated[
         beginning.Kind | None,
         typer.Option(
             "--from",
-            help="What the model is: a Python function, a scikit-learn or ONNX file, or a Dockerfile. Default: function.",
+            help="Kind of model: a Python function, a scikit-learn or ONNX file, or a Dockerfile. Default: function.",
         ),
     ] = None,
     notebook: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Notebook whose cells tagged `serve` become model.py, as often as this runs."
+            metavar="FILE", help="Notebook whose cells tagged `serve` become model.py. Run again to update model.py."
         ),
     ] = None,
     serve: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Function or class of the notebook to serve. Default: predict, or the last one."
+            metavar="NAME", help="Function or class in the notebook to serve. Default: predict, or the last one."
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Make model.py anew from the notebook even if it was changed by hand.")
+        bool, typer.Option("--force", help="Overwrite model.py from the notebook even if it was changed by hand.")
     ] = False,
-    owner: Annotated[str, typer.Option(metavar="TEAM", help="Team that answers for the model.")] = beginning.OWNER,
-    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: ./NAME.")] = None,
+    owner: Annotated[
+        str, typer.Option(metavar="TEAM", help="Team that is responsible for the model.")
+    ] = beginning.OWNER,
+    folder: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write to. Default: ./NAME.")] = None,
     stack: Annotated[
         str | None,
         typer.Option(
-            "--stack", "-s", metavar="NAME", help="Add the model to models.yaml of this stack. Default: none."
+            "--stack", "-s", metavar="NAME", help="Add the model to the models.yaml of this stack. Default: none."
         ),
     ] = None,
     stacks: Folder = Path("stacks"),
 ) -> None:
-    """Begin a model: write a folder that `homeport run` serves at once. What is there already is not overwritten.
+    """Create the folder of a model, which `homeport run` can serve at once. Existing files are not overwritten.
 
-    Exit codes: 0 written, 1 something is in the way or the notebook cannot be served, 2 the command was used wrongly.
+    Exit codes: 0 written, 1 a file exists already or the notebook cannot be served, 2 the command line is wrong.
     """
     if notebook and kind:
-        raise typer.BadParameter("found it together with --notebook, accepted: one of them", param_hint="--from")
+        raise typer.BadParameter("cannot be combined with --notebook", param_hint="--from")
     if not notebook and (serve or force):
         hint = "--serve" if serve else "--force"
-        raise typer.BadParameter("found it without --notebook, accepted: both", param_hint=hint)
+        raise typer.BadParameter("requires --notebook", param_hint=hint)
     with _exit_codes():
         place = stack_folder(stack, stacks) if stack else None
         target = beginning.target(name, owner, folder=folder, stack=place, notebook=notebook)
@@ -152,23 +154,23 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
 def run(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the model.")] = Path(),
     port: Annotated[
-        int, typer.Option(metavar="PORT", min=1, max=65533, help="Port on 127.0.0.1; metrics are two above.")
+        int, typer.Option(metavar="PORT", min=1, max=65533, help="Port on 127.0.0.1; metrics are on this port + 2.")
     ] = 8080,
     server: Annotated[
         str | None,
         typer.Option(
             metavar="PACKAGE",
-            help="Where homeport-server is installed from: a folder, a wheel or a requirement. Default: the version of "
-            "this command.",
+            help="Source of homeport-server: a folder, a wheel or a requirement. Default: the version of this command.",
         ),
     ] = None,
 ) -> None:
     """Serve a model on this machine with the server, libraries, variables and limits that it has when deployed.
 
-    Its libraries are installed once into a virtual environment in the cache. Ctrl-C answers what is in flight and ends it.
-    Exit codes: that of the server, 1 the model cannot be served here, 2 the command was used wrongly.
+    The libraries are installed once into a virtual environment in the cache. Ctrl-C stops the server after it has
+    answered the requests in flight.
+    Exit codes: that of the server, 1 the model cannot be served here, 2 the command line is wrong.
     """
-    # Imported here, for it needs what Windows does not have.
+    # Imported here, because it needs modules that Windows does not have.
     from homeport.commands import run as running  # noqa: PLC0415
     from homeport.commands import virtualenv  # noqa: PLC0415
 
@@ -184,12 +186,12 @@ def check(
     stacks: Folder = Path("stacks"),
     output: Annotated[
         Output | None,
-        typer.Option("--output", "-o", help="Format. Default: text; github in a run of GitHub Actions."),
+        typer.Option("--output", "-o", help="Output format. Default: text; github in GitHub Actions."),
     ] = None,
 ) -> None:
     """Validate every file of the stacks and show all problems at once.
 
-    Exit codes: 0 all is right, 1 problems were found, 2 the command was used wrongly.
+    Exit codes: 0 no problems, 1 problems were found, 2 the command line is wrong.
     """
     default = Output.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Output.TEXT
     shown = {Output.TEXT: checking.as_text, Output.JSON: checking.as_json, Output.GITHUB: checking.as_github}
@@ -208,16 +210,16 @@ def render(
     names: Names = None,
     stacks: Folder = Path("stacks"),
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder to write DIR/STACK/MODEL.yaml into. Default: rendered.")
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files, DIR/STACK/MODEL.yaml. Default: rendered.")
     ] = None,
     stdout: Annotated[bool, typer.Option("--stdout", help="Print the objects and write no files.")] = False,
 ) -> None:
-    """Write the objects that `pulumi up` creates as YAML, a file for each model. Needs no cluster and no credentials.
+    """Write the objects that `pulumi up` creates as YAML, one file for each model. Needs no cluster and no credentials.
 
-    Files of models that are no longer live are removed if homeport wrote them. With problems nothing is written.
+    Files of models that are no longer live are removed if homeport wrote them. If there are problems, nothing is written.
     """
     if out and stdout:
-        raise typer.BadParameter("found it together with --stdout, accepted: one of them", param_hint="--out")
+        raise typer.BadParameter("cannot be combined with --stdout", param_hint="--out")
     with _exit_codes():
         found = read(chosen(names, stacks))
         if stdout:
@@ -231,12 +233,12 @@ def history(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
     stack: Selected = None,
     stacks: Folder = Path("stacks"),
-    output: Annotated[Table, typer.Option("--output", "-o", help="Format.")] = Table.TEXT,
+    output: Annotated[Table, typer.Option("--output", "-o", help="Output format.")] = Table.TEXT,
 ) -> None:
-    """List which version of a model was live when: time, author, commit, image digest and result, the newest first.
+    """List the versions of a model that were live, newest first: time, author, commit, image digest and result.
 
     Reads the stack's history from Pulumi's backend, and `models.yaml` at each commit from git. Exit codes: 0 listed,
-    1 there is no such history, 2 the command was used wrongly.
+    1 the history cannot be read or the model was never live, 2 the command line is wrong.
     """
     with _exit_codes():
         found = histories.history(model, stack, stacks)
@@ -249,35 +251,33 @@ def history(
 def recover(
     stack: Selected = None,
     destroy: Annotated[
-        bool, typer.Option("--destroy", help="Bring the stack to nothing: finish a `pulumi destroy`.")
+        bool, typer.Option("--destroy", help="Delete everything in the stack: finish an interrupted `pulumi destroy`.")
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do it without showing it first and without being asked.")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the preview and the confirmation.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Break the lock of an update of which it is not certain that it is gone.")
+        bool, typer.Option("--force", help="Break a lock even if its update may still be running.")
     ] = False,
 ) -> None:
-    """Repair a stack whose `pulumi` was killed: state and cluster become what the files say.
+    """Repair a stack after `pulumi` was killed: bring the state and the cluster back to what the files say.
 
-    Harmless where nothing is wrong, and after an interruption of its own: run it again. Exit codes: 0 done, 1 another
-    update runs, or Pulumi failed or was told not to go on, 2 the command was used wrongly.
+    It is safe to run on a healthy stack, and to run again after an interruption. Exit codes: 0 done, 1 another update
+    is running, Pulumi failed or you declined, 2 the command line is wrong.
     """
     if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("found none and nobody to ask, accepted: --yes, or a terminal", param_hint="--yes")
+        raise typer.BadParameter("required when standard input is not a terminal", param_hint="--yes")
     with _exit_codes():
         recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
 
 
 @app.command(epilog="Example: `homeport schema model > model.schema.json`.")
-def schema(kind: Annotated[Kind, typer.Argument(help="Which file the schema is of.")] = Kind.MODEL) -> None:
+def schema(kind: Annotated[Kind, typer.Argument(help="File that the schema describes.")] = Kind.MODEL) -> None:
     """Print the JSON Schema of `model.yaml`, `environment.yaml` or `models.yaml`, for editors."""
     typer.echo(schemas.schema(kind), nl=False)
 
 
 @contextmanager
 def _exit_codes() -> Iterator[None]:
-    """Ends the command with a code and the reason, where it cannot go on."""
+    """End the command with an exit code and the reason if it cannot continue."""
     try:
         yield
     except UsageError as error:
@@ -289,6 +289,6 @@ def _exit_codes() -> Iterator[None]:
 
 def _print(lines: Iterable[Line]) -> None:
     for line in lines:
-        # `echo` takes colors away where the output is no terminal, but does not know https://no-color.org.
+        # `echo` removes colors if the output is not a terminal, but ignores https://no-color.org.
         plain = line.color is None or os.environ.get("NO_COLOR")
         typer.echo(line.text if plain else typer.style(line.text, fg=line.color), err=line.error)

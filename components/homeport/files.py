@@ -1,11 +1,11 @@
-"""Files that several processes read: where they are kept, and nothing half written."""
+"""Files that several processes read: where they are kept, and how they are written in one step."""
 
 import os
 from pathlib import Path
 
 
 def cache() -> Path:
-    """The directory of what is made once per machine: `$HOMEPORT_CACHE`, else the user's cache directory."""
+    """The directory for files that are made once per machine: `$HOMEPORT_CACHE`, or the user's cache directory."""
     if own := os.environ.get("HOMEPORT_CACHE"):
         return Path(own).absolute()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -13,10 +13,10 @@ def cache() -> Path:
 
 
 def replace(file: Path, content: str | bytes) -> None:
-    """Replaces a file in one step: readers see the old content or the new, never a part.
+    """Replace a file in one step: readers see the old content or the new, never a part.
 
     Raises:
-        OSError: It cannot be written; the old content stays.
+        OSError: The file cannot be written. The old content stays.
     """
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""One at a time: a lock that the kernel holds, so not for Windows."""
+"""A lock between processes. The kernel holds it, and Windows is not supported."""
 
 import fcntl
 import time
@@ -11,9 +11,10 @@ _POLL_SECONDS = 0.2
 
 @contextmanager
 def locked(file: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Lets one process, and one thread of it, pass at a time.
+    """Let one thread of one process at a time run the block.
 
-    `waiting` is called as long as another one is there, and may raise to give up. The lock of a killed process is free again. The file stays, because removing it would let two pass.
+    `waiting` is called repeatedly while another holds the lock, and may raise to give up. The kernel frees the lock of a
+    killed process. The file stays, because removing it would let two processes run the block.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:

@@ -1,4 +1,4 @@
-"""Nodes: those of one environment that a pod may stand on, read from the catalogue and what the environment adds."""
+"""Nodes: those on which a pod may run in one environment, from the catalogue and the environment's additions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from homeport.specs.model import Gpu
 
 @dataclass(frozen=True)
 class Nodes:
-    """Nodes that a pod may stand on, and what it requests there."""
+    """Nodes on which a pod may run, and the resource that it requests there."""
 
     labels: Labels
     without: Labels
@@ -29,16 +29,16 @@ class Nodes:
 
 
 def offered(environment: Environment, gpu: Gpu | None = None) -> dict[str, Nodes]:
-    """The nodes of an environment by kind of GPU: those with whole GPUs or, as `gpu` says, with slices or shares.
+    """The nodes of an environment by kind of GPU, with whole GPUs or, if `gpu` says so, with slices or shares.
 
-    A kind is missing where no label and no resource would tell its nodes from others.
+    A kind is left out if no label and no resource distinguishes its nodes from others.
     """
     kinds = {kind: _part(environment, kind, nodes, gpu) for kind, nodes in _whole(environment).items()}
     return {kind: nodes for kind, nodes in kinds.items() if nodes}
 
 
 def capacity(environment: Environment) -> Nodes:
-    """Nodes by what they cost: only spot capacity or, by default, any other."""
+    """Nodes by kind of capacity: only spot capacity or, by default, only other nodes."""
     spot = CLOUDS[environment.cloud].spot
     if spot is None:
         return Nodes({}, {}, ())
@@ -85,7 +85,7 @@ def _own_labels(cloud: Cloud, nodes: Nodes, labels: Labels) -> Nodes:
 
 
 def _product(nodes: Nodes, suffix: str, labels: Labels) -> Nodes | None:
-    """Nodes whose product GPU Feature Discovery names with a suffix; None where it does not tell the product."""
+    """Nodes whose product name has a suffix in GPU Feature Discovery; None if the nodes have no product label."""
     if PRODUCT not in nodes.labels:
         return None
     products = [f"{product}{suffix}" for product in nodes.labels[PRODUCT]]

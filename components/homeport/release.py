@@ -15,20 +15,20 @@ from homeport.specs.model import CANARY_SUFFIX, Gpu, Model
 
 @dataclass(frozen=True)
 class Canary:
-    """Another version of the model, which takes a part of the requests."""
+    """Another version of the model, which takes part of the requests."""
 
     version: str
     image: Any
     """Full reference of the image: text, or a Pulumi Output of it."""
     percent: int
-    """How much of the requests it takes, 1 to 99 percent."""
+    """Share of the requests that it takes, 1 to 99 percent."""
     weights: LiveWeights | None = None
-    """Version of its weights, if they are in an image of their own."""
+    """Version of its weights, if they are in their own image."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """One version of a model in one environment: all that the manifests are made from."""
+    """One version of a model in one environment: everything that the manifests are made from."""
 
     model: Model
     environment: Environment
@@ -36,23 +36,23 @@ class Release:
     image: Any
     """Full reference of the image: text, or a Pulumi Output of it."""
     commit: str = UNKNOWN
-    """Git commit that last changed what is said about this release."""
+    """Git commit that last changed this release in the spec files."""
     peers: Sequence[Model] = ()
-    """The environment's other models, among them those that call this one and those that it calls."""
+    """Other models of the environment, including those that call this one and those that it calls."""
     canary: Canary | None = None
-    """The version that is tried beside this one."""
+    """The version that takes part of the requests beside this one."""
     suffix: str = ""
-    """What tells the objects of a canary from those of the stable version."""
+    """Suffix that distinguishes the objects of a canary from those of the stable version."""
     weights: LiveWeights | None = None
-    """Version of the weights, if they are in an image of their own."""
+    """Version of the weights, if they are in their own image."""
     secret_values: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Values of secrets by name, in base64: Pulumi Outputs. Empty where nobody knows them, as when files are rendered."""
+    """Values of secrets by name, in base64, as Pulumi Outputs. Empty if they are not known, as when files are rendered."""
 
     @classmethod
     def of(
         cls, model: Model, environment: Environment, stable: LiveVersion, canary: CanaryVersion | None = None
     ) -> Self:
-        """The release of what is live, with each image from the model's repository."""
+        """The release of a live model, with images from the model's repository."""
         image, tried = image_reference(model, environment, stable), None
         if canary:
             reference = image_reference(model, environment, canary)
@@ -60,19 +60,19 @@ class Release:
         return cls(model, environment, stable.version, image, canary=tried, weights=stable.weights)
 
     def with_image(self, image: Any, *, canary: bool = False) -> Self:
-        """The same with another image, of the canary if so asked."""
+        """The same release with another image. With `canary`, the image is the canary's."""
         if canary and self.canary:
             return replace(self, canary=replace(self.canary, image=image))
         return replace(self, image=image)
 
     @property
     def instance(self) -> str:
-        """Name of what runs this version: its Deployment, its Service, its autoscaler."""
+        """Name of this version's Deployment, Service and autoscaler."""
         return f"{self.model.name}{self.suffix}"
 
     @property
     def tracks(self) -> "list[Release]":
-        """The versions that run side by side, the stable one first."""
+        """The versions that run side by side, stable first."""
         if self.canary is None:
             return [self]
         tried = {name: getattr(self.canary, name) for name in ("version", "image", "weights")}
@@ -80,7 +80,7 @@ class Release:
 
     @property
     def built(self) -> "Release | None":
-        """The one of the tracks whose image is built from the model's folder: no digest says which one it is."""
+        """The track whose image is built from the model's folder, because it has no digest."""
         return next((track for track in self.tracks if is_built(track)), None)
 
     @property
@@ -105,7 +105,7 @@ class Release:
 
     @property
     def identity(self) -> Identity | None:
-        """Who the model is to the environment's cloud."""
+        """The model's identity in the environment's cloud."""
         return self.environment.identities.get(self.model.name)
 
     @property
@@ -115,12 +115,12 @@ class Release:
 
     @property
     def secret_sources(self) -> dict[str, SecretSource]:
-        """Where the secrets come from that the model may have, by name."""
+        """The sources of the secrets that the model may read, by name."""
         return self.environment.secrets.get(self.model.name, {})
 
     @cached_property
     def relax(self) -> Relax:
-        """The controls that do not hold for this model."""
+        """The controls that are relaxed for this model."""
         return self.environment.relax if self.gpu else self.environment.relax.without_gpus
 
     @property
@@ -130,7 +130,7 @@ class Release:
 
     @cached_property
     def replicas(self) -> tuple[int, int]:
-        """Fewest and most replicas. A default never contradicts the bound that the model states."""
+        """Minimum and maximum replicas. A default never contradicts the limit that the model states."""
         scale, defaults = self.model.scale, self.environment.defaults
         default = min(defaults.min_replicas, scale.max or defaults.min_replicas)
         least = default if scale.min is None else scale.min
@@ -138,13 +138,13 @@ class Release:
 
     @property
     def triggers(self) -> dict[Demand, Trigger]:
-        """What counts each target that only KEDA can watch, of those that the environment offers."""
+        """The environment's trigger for each target of the model that only KEDA can watch."""
         offered = self.environment.keda.triggers if self.environment.keda else {}
         return {target: offered[target] for target in self.model.scale.target.demand if target in offered}
 
     @cached_property
     def gpu_nodes(self) -> dict[str, Nodes]:
-        """Nodes by kind of GPU, in the model's order: of the kinds that it accepts those that are offered and allowed."""
+        """Nodes by kind of GPU, in the model's order: the kinds that it accepts and the environment offers and allows."""
         if self.gpu is None:
             return {}
         nodes, allowed = offered(self.environment, self.gpu), self.environment.limits.gpu_kinds
@@ -152,27 +152,27 @@ class Release:
 
     @property
     def callees(self) -> list[Model]:
-        """The models that this one calls, in its order."""
+        """The models that this one calls, in the order that it states."""
         called = {peer.name: peer for peer in self.peers if peer.name in self.model.calls}
         return [called[name] for name in self.model.calls if name in called]
 
     @property
     def callers(self) -> list[Model]:
-        """The models that call this one, by name."""
+        """The models that call this one, sorted by name."""
         return sorted((peer for peer in self.peers if self.model.name in peer.calls), key=lambda peer: peer.name)
 
 
 def repository(model: Model, environment: Environment) -> str:
-    """Repository of a model's image: its own, or the one in which the environment keeps what is built of its folder."""
+    """Repository of a model's image: the one that it states, or the one for images built from its folder."""
     folder = f"{environment.images.registry}/" if environment.images else ""
     return model.image or f"{folder}{model.name}"
 
 
 def image_reference(model: Model, environment: Environment, live: LiveVersion) -> str:
-    """Image of a version: its tag for people and, where known, its digest, which decides."""
+    """Image of a version: its tag for people and, if known, its digest, which decides."""
     return f"{repository(model, environment)}:{live.version}" + (f"@{live.digest}" if live.digest else "")
 
 
 def is_built(track: Release) -> bool:
-    """Whether no digest says which image of the model's folder a version is."""
+    """Whether the image of a version is built from the model's folder, because it has no digest."""
     return track.model.build is not None and isinstance(track.image, str) and "@" not in track.image

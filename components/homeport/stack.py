@@ -35,14 +35,14 @@ MODELS_FILE = "models.yaml"
 
 @dataclass(frozen=True)
 class Stack:
-    """All that runs in one environment."""
+    """Everything that runs in one environment."""
 
     environment: Environment
     releases: tuple[Release, ...]
     files: Files
-    """Where all of it is written."""
+    """The files that it was read from."""
     overrides: tuple[Override, ...] = ()
-    """What the environment has from variables instead of from its file."""
+    """Fields of the environment that come from environment variables, not from its file."""
     commits_unknown: str | None = None
     """Why commits of releases are unknown, if any are."""
 
@@ -50,11 +50,11 @@ class Stack:
     def read(cls, folder: str | Path) -> Self:
         """Read `environment.yaml`, `models.yaml` and every `model.yaml` that it names.
 
-        HOMEPORT_CONTEXT and HOMEPORT_REGISTRY override what the environment says.
+        HOMEPORT_CONTEXT and HOMEPORT_REGISTRY override the environment's file.
 
         Raises:
-            SpecError: With all problems of all files: unreadable, not as the specs say, or beyond what the
-                environment allows; and of the two variables.
+            SpecError: A file cannot be read, is not valid or asks for more than the environment allows, or one of the
+                two variables is not valid. The error has all problems of all files.
         """
         problems: list[Problem] = []
         here = _collected(problems, _environment, Path(folder) / ENVIRONMENT_FILE)
@@ -78,17 +78,17 @@ class Stack:
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
 
         Raises:
-            SpecError: The stack's configuration lacks values of secrets, or this machine a file that builds of images
-                need; with all of them.
+            SpecError: The stack's configuration lacks values of secrets, or this machine lacks files that image builds
+                need. The error has all problems.
         """
-        # The one way from here to the components, taken when it is used: reading needs no Pulumi.
+        # The only import of the components, and only on use, because reading a stack needs no Pulumi.
         from homeport.components.deploy import deploy
 
         return deploy(self.environment, self.releases, self.files)
 
 
 def _collected(problems: list[Problem], read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-    """What `read` returns; if it cannot, None, and why is among the problems."""
+    """The result of `read`. If it fails, its problems are added to the list and the result is None."""
     try:
         return read(*args, **kwargs)
     except SpecError as error:
@@ -115,7 +115,7 @@ def _models(
             message = f'found "{entry.spec}", accepted: path of a model.yaml (no such file: {path})'
             problems.append(document.problem(("models", name, "spec"), message))
         elif (loaded := _collected(problems, _load, path, Model)) and loaded[1].name != name:
-            message = f'found "{name}", accepted: "{loaded[1].name}", the name that {entry.spec} states'
+            message = f'found "{name}", accepted: "{loaded[1].name}", the name in {entry.spec}'
             problems.append(document.problem(("models", name), message))
         elif loaded:
             yield name, loaded
@@ -133,9 +133,9 @@ def _releases(
 
 
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
-    """Of each model those that it calls or that call it: with all others, a thousand models would make a million pairs.
+    """For each model, the models that it calls or that call it. All pairs of a thousand models would be a million.
 
-    All others of a model that calls one which is not there, so that the error names what is.
+    If a model calls one that does not exist, its peers are all other models, so that the error can list them.
     """
     peers: dict[str, dict[str, Model]] = {name: {} for name in models}
     for name, model in models.items():
@@ -149,14 +149,14 @@ def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
 
 
 def _problems(environment: Environment, releases: tuple[Release, ...], files: Files) -> Iterator[Problem]:
-    """What the environment refuses, of each release and of all together."""
+    """What the environment refuses, for each release and for all releases together."""
     models = {release.model.name: release.model for release in releases}
     for release in releases:
         name, build = release.model.name, release.model.build if release.built else None
         missing = missing_files(build, files.folder(name)) if build else ()
         yield from (files.problem(violation, name) for violation in (*missing, *violations(release)))
     for ring in cycles({name: model.calls for name, model in models.items()}):
-        message = f"found the cycle {' -> '.join(ring)}, accepted: calls that never lead back to their caller"
+        message = f"found the cycle {' -> '.join(ring)}, accepted: calls without a cycle"
         place = ("calls", models[ring[0]].calls.index(ring[1]))
         yield files.problem(Violation(place, message), ring[0])
     yield from map(files.problem, total_violations(environment.limits.total, releases))

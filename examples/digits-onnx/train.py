@@ -1,4 +1,4 @@
-"""Trains a classifier of handwritten digits and writes it as model.onnx, which needs no scikit-learn any more."""
+"""Trains a classifier of handwritten digits and writes it as model.onnx, which is served without scikit-learn."""
 
 from pathlib import Path
 

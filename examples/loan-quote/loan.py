@@ -1,4 +1,4 @@
-"""What a loan costs. A plain function, as it stood in a notebook: nothing in it is about serving."""
+"""What a loan costs: a plain function from a notebook. Nothing in it is about serving."""
 
 from typing import Annotated, Literal, NamedTuple
 

@@ -24,7 +24,7 @@ CONCERNS = {
     "NetworkPolicy summarizer-ingress spec.ingress": "routing",
     "ScaledObject spec.triggers": "scaling",
 }
-"""All that may differ, and why. Where several objects of a kind exist, by name."""
+"""Fields that may differ, with their concern. A NetworkPolicy is named, because there are several."""
 
 MISSING = object()
 
@@ -43,7 +43,7 @@ def objects(place: str) -> dict[str, Any]:
 
 
 def differences() -> dict[str, dict[str, Any]]:
-    """Fields that are not equal everywhere: what each place has there, for a list without what all have."""
+    """Fields that differ, with the value of each place. A list is shown without the items that all places have."""
     places = {place: objects(place) for place in PLACES}
     return {path.strip("."): found for path, found in _differences(places, "")}
 
@@ -61,7 +61,7 @@ def concern(field: str) -> str:
 
 
 def report() -> str:
-    """The differences for people."""
+    """The differences as Markdown."""
     found = differences()
     lines = ["| object and field | concern | " + " | ".join(PLACES) + " |", "|---|---|" + "---|" * len(PLACES)]
     for field, values in found.items():
@@ -77,7 +77,7 @@ def report() -> str:
 
 
 def readme() -> str:
-    """The README with the differences of now."""
+    """The README with the current differences."""
     text = README.read_text(encoding="utf-8")
     return re.sub(
         r"(<!-- differences -->\n).*(<!-- end -->)", lambda match: match[1] + report() + match[2], text, flags=re.S

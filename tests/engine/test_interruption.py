@@ -112,7 +112,7 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     (provider,) = interruption.providers(process)  # outlives its engine
     process.send_signal(signal.SIGSTOP)
     # Its engine is there: nothing is touched.
-    assert "another update of the stack runs" in interruption.recover(program, fails=True)
+    assert "another update of the stack is running" in interruption.recover(program, fails=True)
     process.kill()
     process.wait()
     write(program.folder, live("1"))
@@ -124,8 +124,8 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     assert any(line.startswith("pending: creating") for line in found)
     # And the command that is there for it.
     shown = interruption.recover(program)
-    assert "looking for what was being created: kubernetes:apps/v1:Deployment interrupted-deployment-canary" in shown
-    assert f"ending a provider whose pulumi is gone (pid {provider})" in shown
+    assert "checking whether it was created: kubernetes:apps/v1:Deployment interrupted-deployment-canary" in shown
+    assert f"stopping a provider whose pulumi is gone (pid {provider})" in shown
     assert interruption.problems(cluster, program.folder, program) == []
     assert "unchanged" in interruption.recover(program)
 
@@ -145,7 +145,7 @@ def test_recovery_waits_until_a_namespace_is_gone(cluster: Cluster, program: Pro
         time.sleep(20)
         release = ["--type=merge", '--patch={"metadata": {"finalizers": null}}']
         cluster.kubectl("patch", "configmap/held", "--namespace=untouched", *release)
-        assert "waiting until it is gone: kubernetes:core/v1:Namespace untouched-namespace" in recovery.result()
+        assert "waiting until it is deleted: kubernetes:core/v1:Namespace untouched-namespace" in recovery.result()
     assert interruption.problems(cluster, program.folder, program) == []
 
 

@@ -101,7 +101,7 @@ def secret(cluster: Cluster) -> Any:
 
 def test_without_the_value_the_preview_says_which_command_sets_it(program: Program) -> None:
     shown = program("preview", "--stack=dev", fails=True)
-    found = "vault.secrets[0]: found no value in the stack's configuration (secrets:features-password), accepted: "
+    found = "vault.secrets[0]: found no value in the stack's configuration (secrets:features-password): run "
     assert f"{found}`pulumi config set --secret features-password --stack dev`" in shown
     assert "Traceback" not in shown
 

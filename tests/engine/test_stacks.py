@@ -13,7 +13,10 @@ def test_mistakes_in_the_files_stop_the_preview_and_are_all_shown(cluster: Clust
         model.write_text(model.read_text().replace("owner:", "owned_by:"))
         shown = program("preview", "--stack=dev", fails=True)
         line = len(environment.read_text().splitlines())
-        assert f"error: stacks/dev/environment.yaml:{line}: limit: unknown field, did you mean `limits`?" in shown
+        assert (
+            f"error: stacks/dev/environment.yaml:{line}: limit: unknown field, perhaps `limits` is meant, accepted: "
+            in shown
+        )
         assert "error: examples/iris/model.yaml:2: owned_by: unknown field" in shown
         assert "owner: missing" in shown
         assert "Traceback" not in shown

@@ -67,5 +67,5 @@ def test_wheel_has_all_that_a_new_model_is_made_of(installed: Path, tmp_path: Pa
     )
     assert (done.returncode, done.stderr) == (
         1,
-        'a.ipynb: reading a notebook needs: pip install "homeport[notebook]"\n',
+        'a.ipynb: to read a notebook, run: pip install "homeport[notebook]"\n',
     )

@@ -79,7 +79,7 @@ def test_bounds_are_set_by_variables(start: Start, iris: Path) -> None:
             answer = server.infer(tensor())
             assert (answer.status, answer.body) == (
                 503,
-                {"error": "the server holds as much as it has memory for; accepted: the same request later"},
+                {"error": "the server has no memory for another request now; accepted: the same request later"},
             )
             reply = ""
             while "}" not in reply:

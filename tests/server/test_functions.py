@@ -276,13 +276,13 @@ def test_variables_name_what_to_serve_and_as_which_model(start_any: Start, tmp_p
 UNSERVABLE = {
     "def f(amount, hour: int): ...": "parameter 'amount' of f has no annotation; accepted: each parameter annotated",
     "def f(): ...": "f has no parameter; accepted: ",
-    "def f(*values: float): ...": "parameter 'values' of f has no name that a request could give it; accepted: ",
+    "def f(*values: float): ...": "parameter 'values' of f has no name that a request can use; accepted: ",
     "def f(values: list[float]): ...": "parameter 'values' of f is list; accepted: ",
     "def f(value: float | None): ...": "parameter 'value' of f is float | None; accepted: ",
     "def f(value: object): ...": "parameter 'value' of f is object; accepted: ",
     "def f(value: Absent): ...": "the annotations of f cannot be read: name 'Absent' is not defined",
     "def f(a: float, b: Annotated[np.ndarray, (-1, 2)]): ...": "f takes arrays and values side by side; accepted: ",
-    "def f(a: np.ndarray): ...": "parameter 'a' of f is an array of no stated shape; accepted: Annotated[np.ndarray, (-1,",
+    "def f(a: np.ndarray): ...": "parameter 'a' of f is an array without a stated shape; accepted: Annotated[np.ndarray, (-1,",
     "def f(a: pd.DataFrame): ...": "parameter 'a' of f is DataFrame; accepted: ",
 }
 SERVABLE = [

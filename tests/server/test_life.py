@@ -28,7 +28,7 @@ def test_a_fault_of_the_model_is_told_apart_and_survived(start: Start, fragile: 
             500,
             {
                 "error": f"the model failed with {kind} on a request that fits its declared inputs; "
-                "its log tells more, under request r1"
+                "see its log for request r1"
             },
         )
         assert ask(server, 0).status == 200

@@ -65,12 +65,12 @@ TENSORS = {
     ),
     "more rows claimed than given": (
         tensor(shape=[1000000000, 4]),
-        "input 'features' has 4 values, its shape [1000000000, 4] says 4000000000; "
+        "input 'features' has 4 values, but its shape [1000000000, 4] says 4000000000; "
         "accepted: as many values as the shape says",
     ),
     "fewer values than the shape says": (
         tensor(data=[1, 2, 3]),
-        "input 'features' has 3 values, its shape [1, 4] says 4; accepted: as many values as the shape says",
+        "input 'features' has 3 values, but its shape [1, 4] says 4; accepted: as many values as the shape says",
     ),
     "shape of text": (
         tensor(shape=["1", 4]),
@@ -154,7 +154,7 @@ REQUESTS = {
     ),
     "output asked for twice": (
         json.dumps({"inputs": [tensor()], "outputs": [{"name": "predict"}] * 2}),
-        "an output is asked for twice; accepted: each of the outputs 'predict', 'predict_proba' at most once",
+        "an output is requested twice; accepted: each of the outputs 'predict', 'predict_proba' at most once",
     ),
     "long id": (
         json.dumps({"inputs": [tensor()], "id": "x" * 300}),
@@ -197,7 +197,7 @@ def test_what_is_not_json_is_refused(server: Server, body: str | bytes) -> None:
             404,
             "model 'iris' in version '9' is unknown; accepted: the models 'iris'",
         ),
-        ("GET", INFER, 405, f"GET is not for path '{INFER}'; accepted: POST"),
+        ("GET", INFER, 405, f"GET is not allowed for path '{INFER}'; accepted: POST"),
         ("BREW", INFER, 405, "method 'BREW' is unknown; accepted: GET, HEAD, POST"),
         (
             "POST",

@@ -98,7 +98,7 @@ def held(running: Run) -> None:
     variables = dict(entry.split("=", 1) for entry in (process / "environ").read_text().rstrip("\0").split("\0"))
     assert variables["HOMEPORT_DRAIN_SECONDS"] == "30"
     assert "ONLY_IN_THE_SHELL" not in variables
-    if "held, as when it is deployed" in running.output.read_text():
+    if "limited, as when deployed" in running.output.read_text():
         return
     assert len(os.sched_getaffinity(running.process.pid)) == 1
     limits = (process / "limits").read_text().splitlines()

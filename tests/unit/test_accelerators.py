@@ -155,32 +155,40 @@ REFUSED = [
     (
         {"cloud": "gke"},
         {"kinds": ["a10g"]},
-        'found "a10g", which no node here is known to have, accepted: t4, l4, a100-40gb, a100-80gb, h100, h200, b200',
+        'found "a10g", which no node of this environment is known to have, accepted: t4, l4, a100-40gb, a100-80gb, h100, h200, b200',
     ),
-    ({"cloud": "amd"}, {"kinds": ["t4"]}, 'found "t4", which no node here is known to have, accepted: mi300x'),
-    ({"cloud": "generic"}, {"kinds": ["t4"]}, 'found "t4", which no node here is known to have, accepted: none'),
+    (
+        {"cloud": "amd"},
+        {"kinds": ["t4"]},
+        'found "t4", which no node of this environment is known to have, accepted: mi300x',
+    ),
+    (
+        {"cloud": "generic"},
+        {"kinds": ["t4"]},
+        'found "t4", which no node of this environment is known to have, accepted: none',
+    ),
     (
         {"cloud": "aks"},
         {"kinds": ["h100"], "mig": "1g.10gb"},
-        'found "h100" in slices of 1g.10gb, which no node here is known to have, accepted: none '
+        'found "h100" in slices of 1g.10gb, which no node of this environment is known to have, accepted: none '
         "(as whole GPUs: t4, a100-40gb, a100-80gb, h100, h200, mi300x)",
     ),
     (
         {"cloud": "gke"},
         {"kinds": ["l4"], "mig": "1g.5gb"},
-        'found "l4" in slices of 1g.5gb, which no node here is known to have, accepted: a100-40gb '
+        'found "l4" in slices of 1g.5gb, which no node of this environment is known to have, accepted: a100-40gb '
         "(as whole GPUs: t4, l4, a100-40gb, a100-80gb, h100, h200, b200)",
     ),
     (
         {"cloud": "amd"},
         {"kinds": ["mi300x"], "shared": True},
-        'found "mi300x" in time-sliced shares, which no node here is known to have, accepted: none '
+        'found "mi300x" in time-sliced shares, which no node of this environment is known to have, accepted: none '
         "(as whole GPUs: mi300x)",
     ),
     (
         {"cloud": "aks"},
         {"kinds": ["h100", "mi300x"]},
-        "found kinds of nvidia.com/gpu, amd.com/gpu, accepted: kinds of one of them, as a pod requests just one",
+        "found kinds of nvidia.com/gpu, amd.com/gpu, accepted: kinds of one resource, because a pod requests only one",
     ),
 ]
 
@@ -201,7 +209,7 @@ def test_kinds_are_alternatives_of_which_those_offered_count() -> None:
 def test_kind_that_nobody_knows_is_an_error_beside_one_that_is_offered() -> None:
     (violation,) = violations(release({"cloud": "gke"}, {"kinds": ["l4", "l5"]}))
     assert violation.field[-1] == 1
-    assert violation.message.startswith('found "l5", which no cloud and no environment knows, accepted: a100-40gb, ')
+    assert violation.message.startswith('found "l5", which is not a known kind of GPU, accepted: a100-40gb, ')
 
 
 def test_kind_that_is_offered_but_not_allowed_does_not_count() -> None:
@@ -255,9 +263,12 @@ def test_a_gpu_that_is_none_is_refused(gpu: dict[str, Any], message: str) -> Non
 
 
 WRONG_ENVIRONMENTS = [
-    ({"cloud": "gke", "gpu": {"discovery": True}}, "only `tolerations` on gke, whose own labels tell the rest"),
-    ({"cloud": "amd", "gpu": {"mig_strategy": "mixed"}}, "only `tolerations` on amd, whose own labels tell the rest"),
-    ({"cloud": "nvidia", "spot": True}, "false on nvidia, whose nodes do not tell that they are spot capacity"),
+    ({"cloud": "gke", "gpu": {"discovery": True}}, "only `tolerations` on gke, whose own labels identify its GPUs"),
+    (
+        {"cloud": "amd", "gpu": {"mig_strategy": "mixed"}},
+        "only `tolerations` on amd, whose own labels identify its GPUs",
+    ),
+    ({"cloud": "nvidia", "spot": True}, "false on nvidia, whose nodes have no label for spot capacity"),
 ]
 
 

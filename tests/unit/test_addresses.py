@@ -273,19 +273,19 @@ def test_every_row_has_its_source() -> None:
 MISTAKES = {
     "metadata address": (
         {"cidr": "169.254.169.254/32"},
-        "a network outside 169.254.0.0/16, where nodes get their credentials; what a model's cloud identity needs is "
-        "opened by the environment's `identities`",
+        "a network outside 169.254.0.0/16, where nodes get their credentials; the environment's `identities` allow "
+        "what a model's cloud identity needs",
     ),
     "link-local addresses": ({"cidr": "169.254.0.0/16"}, "a network outside 169.254.0.0/16, where nodes"),
     "metadata address of IPv6": ({"cidr": "fd00:ec2::254/128"}, "a network outside fd00:ec2::/32, where nodes"),
     "name of metadata": (
         {"host": "metadata.google.internal"},
-        "the name of a host outside the cluster; other models are reached by `calls`",
+        "the name of a host outside the cluster; use `calls` to reach other models",
     ),
-    "name of a Service": ({"host": "rose.rose.svc.cluster.local"}, "the name of a host outside the cluster; other"),
+    "name of a Service": ({"host": "rose.rose.svc.cluster.local"}, "the name of a host outside the cluster; use"),
     "wildcard": ({"host": "*.example.com"}, "String should match pattern"),
-    "neither": ({}, "`cidr` or `host`, just one of them"),
-    "both": ({"cidr": "203.0.113.0/24", "host": "features.example.com"}, "`cidr` or `host`, just one of them"),
+    "neither": ({}, "exactly one of `cidr` and `host`"),
+    "both": ({"cidr": "203.0.113.0/24", "host": "features.example.com"}, "exactly one of `cidr` and `host`"),
 }
 
 
@@ -301,8 +301,8 @@ def test_host_name_is_refused_where_nothing_enforces_it() -> None:
     (violation,) = violations(release({"host": "features.example.com"}))
     assert violation.field == ("egress", 0, "host")
     assert violation.message == (
-        'found "features.example.com", accepted: a `cidr`: NetworkPolicy knows no names, only a plugin that the '
-        "environment names (network.plugin) does"
+        'found "features.example.com", accepted: a `cidr`, because NetworkPolicy has no host names; `host` '
+        "needs `network.plugin` in the environment"
     )
 
 

@@ -117,7 +117,7 @@ def test_of_stable_and_canary_one_is_built(stack: Path) -> None:
     write(stack, environment=IMAGES + GATEWAY, canary=canary)
     assert problems(stack) == [
         'dev/models.yaml:4: models.iris.stable.digest: found "1" without a digest beside canary "2", accepted: '
-        "sha256:... of its image, for the model's folder has one content, and the canary is it"
+        "sha256:... of its image, because only the canary is built from the model's folder"
     ]
 
 
@@ -127,14 +127,14 @@ def test_of_stable_and_canary_one_is_built(stack: Path) -> None:
         (
             MODEL,
             "",
-            "iris/model.yaml:3: iris.build: found it, accepted: `image`, for the environment builds no images and keeps "
-            "none (images)",
+            "iris/model.yaml:3: iris.build: needs `images` in the environment, which has none: add it there, or use "
+            "`image` instead of `build`",
         ),
         (
             MODEL,
             "images: {registry: registry.example.com}\n",
             'dev/models.yaml:4: models.iris.stable.digest: found "1" without a digest, accepted: sha256:... of an image, '
-            "for none is built here (images.bases)",
+            "because this environment builds none (images.bases)",
         ),
         (
             MODEL.replace("3.11", "3.9"),
@@ -169,12 +169,12 @@ def test_what_the_environment_does_not_allow_is_named(stack: Path, model: str, e
     [
         (
             "build: {}\nimage: registry.example.com/iris\n",
-            "found a mapping, accepted: `image` (one that is there) or `build` (from the model's folder), just one of them",
+            "found a mapping, accepted: exactly one of `image` (an existing one) and `build` (from the model's folder)",
         ),
         (
             "build: {dockerfile: Dockerfile, base: python-3.11}\n",
-            "build: found a mapping, accepted: `dockerfile` alone, which decides all the rest itself "
-            "(found `base`, `dockerfile`)",
+            "build: found a mapping, accepted: `dockerfile` without other fields, because it "
+            "decides them itself (found `base`, `dockerfile`)",
         ),
         (
             "build: {serve: model.predict}\n",
@@ -182,7 +182,7 @@ def test_what_the_environment_does_not_allow_is_named(stack: Path, model: str, e
         ),
         (
             "build: {files: [../secret]}\n",
-            'build.files[0]: found "../secret", accepted: path of a file or folder in the model\'s folder, such as '
+            'build.files[0]: found "../secret", accepted: the path of a file or folder in the model\'s folder, such as '
             "model.py, without .. or spaces",
         ),
     ],

@@ -164,13 +164,13 @@ def test_arguments_of_the_component_make_the_same_release() -> None:
 @pytest.mark.parametrize(
     ("canary", "message"),
     [
-        ({"version": "4"}, "iris.canary.percent: missing, accepted: How much of the requests"),
+        ({"version": "4"}, "iris.canary.percent: missing, required: Share of the requests through the gateway"),
         ({"version": "4", "percent": 100}, "iris.canary.percent: found 100, accepted: 99 or less"),
         ({"version": "4", "percent": 1, "shadow": 1}, "iris.canary.shadow: unknown field, accepted: version, digest, "),
         ("4", 'iris.canary: found "4", accepted: a mapping of fields'),
         (
             {"version": "3", "percent": 1},
-            'iris.canary.version: found "3", accepted: another version than the stable one',
+            'iris.canary.version: found "3", accepted: a version other than the stable one',
         ),
     ],
 )
@@ -240,8 +240,8 @@ def test_weight_promotion_and_abort_are_a_line_each(tmp_path: Path) -> None:
 
 
 NO_GATEWAY = (
-    'models.yaml:5: models.iris.canary: found version "4", accepted: no canary, for a Gateway divides the requests, and '
-    "the environment names none (gateway.name, gateway.host)"
+    'models.yaml:5: models.iris.canary: found version "4", accepted: no canary, because the environment has no Gateway to '
+    "split the requests (gateway.name, gateway.host)"
 )
 
 
@@ -255,7 +255,7 @@ def test_canary_needs_a_gateway_that_has_a_name(tmp_path: Path, gateway: str) ->
     [
         (
             BESIDE.replace('"4"', '"3"'),
-            'canary.version: found "3", accepted: another version than the stable one',
+            'canary.version: found "3", accepted: a version other than the stable one',
         ),
         (
             '    canary: {version: "4", percent: 10}\n',
@@ -267,7 +267,7 @@ def test_canary_needs_a_gateway_that_has_a_name(tmp_path: Path, gateway: str) ->
         (BESIDE.replace("10", "10%"), 'canary.percent: found "10%", accepted: '),
         (
             BESIDE.replace(", percent: 10", ""),
-            f"canary.percent: missing, accepted: {CanaryVersion.model_fields['percent'].description}",
+            f"canary.percent: missing, required: {CanaryVersion.model_fields['percent'].description}",
         ),
     ],
 )
@@ -277,9 +277,11 @@ def test_mistake_in_a_canary_is_named_at_its_line(tmp_path: Path, line: str, pro
 
 def test_who_writes_weight_is_told_percent(tmp_path: Path) -> None:
     found = problems(live(written(tmp_path), ENTRY, BESIDE.replace("percent", "weight")))
-    assert found[0].startswith("models.yaml:5: models.iris.canary.percent: missing, accepted: How much of the requests")
+    assert found[0].startswith(
+        "models.yaml:5: models.iris.canary.percent: missing, required: Share of the requests through the gateway"
+    )
     assert found[1:] == [
-        "models.yaml:5: models.iris.canary.weight: unknown field, did you mean `percent`? accepted: version, digest, "
+        "models.yaml:5: models.iris.canary.weight: unknown field, perhaps `percent` is meant, accepted: version, digest, "
         "weights, percent"
     ]
 
@@ -299,7 +301,7 @@ def test_totals_count_the_canary(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gateway", "message"),
     [
-        ({"namespace": "g", "name": "a"}, "`name` and `host` together: routes of one Gateway are told apart by their"),
+        ({"namespace": "g", "name": "a"}, "`name` and `host` together, because a Gateway tells its routes apart by"),
         ({"namespace": "g", "host": "{model}.example.com"}, "`name` and `host` together"),
         ({"namespace": "g", "name": "a", "host": "models.example.com"}, "the full name of a host with {model} in it"),
         ({"namespace": "g", "name": "a", "host": "{model}"}, "the full name of a host with {model} in it"),
@@ -322,6 +324,6 @@ def test_host_that_a_name_makes_too_long_is_an_error() -> None:
     (violation,) = violations(made)
     assert violation.field == ("name",)
     assert violation.message == (
-        f'found "{"m" * 50}", accepted: at most 63 characters in each part of host '
-        f"models-of-the-team-{'m' * 50}.example.com, 253 in all"
+        f'found "{"m" * 50}", whose host name is models-of-the-team-{"m" * 50}.example.com, accepted: at most 63 '
+        "characters in each part of the host name, 253 in total"
     )

@@ -118,11 +118,11 @@ def test_check_reports_all_problems_of_all_files_each_once(repository: Path) -> 
     result = homeport("check")
     assert result.exit_code == 1
     unknown = next(line for line in result.stdout.splitlines() if "startup" in line)
-    assert unknown.startswith("iris.yaml:5: startup: unknown field, did you mean `startup_seconds`?")
+    assert unknown.startswith("iris.yaml:5: startup: unknown field, perhaps `startup_seconds` is meant, accepted: ")
     assert unknown.endswith("[dev, prod]")
     assert result.stdout.splitlines()[1:] == [
-        "stacks/prod/environment.yaml:1: cluster.identifier: missing, accepted: Name of the cluster for Pulumi: only a "
-        "change of it replaces what is deployed. [prod]",
+        "stacks/prod/environment.yaml:1: cluster.identifier: missing, required: Name of the cluster for Pulumi. Only a "
+        "change of this name makes Pulumi replace what is deployed. [prod]",
         "dev: 1 problem",
         "prod: 2 problems",
     ]
@@ -229,7 +229,7 @@ def test_an_option_takes_the_same_thing_in_every_command() -> None:
 @pytest.mark.parametrize("command", ["check", "render"])
 def test_folder_without_stacks(command: str) -> None:
     assert refusal(homeport(command, "--stacks", "nowhere")) == (
-        "Invalid value for --stacks: found no nowhere/*/environment.yaml, accepted: a folder of stacks"
+        "Invalid value for --stacks: found no nowhere/*/environment.yaml: name the folder that contains the stacks"
     )
 
 
@@ -239,7 +239,7 @@ def test_format_that_is_not_known() -> None:
 
 def test_render_to_files_and_to_nowhere_at_once() -> None:
     assert refusal(homeport("render", "--stdout", "--out", "x")) == (
-        "Invalid value for --out: found it together with --stdout, accepted: one of them"
+        "Invalid value for --out: cannot be combined with --stdout"
     )
 
 
@@ -271,7 +271,7 @@ def test_render_leaves_files_of_others_alone(repository: Path) -> None:
     result = homeport("render", "dev")
     assert result.exit_code == 1
     assert result.stderr == (
-        "rendered/dev/iris.yaml: found a file that homeport did not write, accepted: no file, or a rendered one\n"
+        "rendered/dev/iris.yaml: found a file that homeport did not write: move it away, or choose another folder\n"
     )
     assert mine.read_text() == "mine: true\n"
 

@@ -57,6 +57,20 @@ def test_every_decision_has_its_number_and_is_linked_where_it_belongs() -> None:
     assert [page.name for page in decisions if f"decisions/{page.name})" not in pages] == []
 
 
+def test_every_decision_has_a_status_and_a_date_and_its_row_in_the_index() -> None:
+    rows = []
+    for page in sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")):
+        head = re.match(
+            r"# (\d+)\. (.+)\n\n- Status: (accepted|superseded by \d+)\n- Date: \d{4}-\d\d-\d\d\n\n",
+            page.read_text(encoding="utf-8"),
+        )
+        assert head, f"{page.name} does not begin with number, title, status and date"
+        number, title, status = head.groups()
+        rows.append(f"| [{number}]({page.name}) | {title} | {status} |")
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \[.*", index, flags=re.M) == rows
+
+
 PLATFORM = re.compile(
     r"\b(kubernetes|k8s|kubectl|helm|pods?|namespaces?|deployments?|replicas?|replicasets?|daemonsets?|statefulsets?|"
     r"containers?|nodes?|clusters?|manifests?|ingress|taints?|tolerations?|crds?|configmaps?|sidecars?|quotas?|yaml file)\b",

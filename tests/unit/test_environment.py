@@ -39,17 +39,17 @@ CEILINGS = [
     (
         {"resources": {"cpu": 8}, "scale": {"max": 10}},
         {"limits": {"cpu": 64}},
-        ("resources.cpu", "found 8 for each of 10 replicas, accepted: 64 or less in all (limits.cpu)"),
+        ("resources.cpu", "found 8 for each of 10 replicas, accepted: 64 or less in total (limits.cpu)"),
     ),
     (
         {"resources": {"memory": "32Gi"}, "scale": {"max": 3}},
         {"limits": {"memory": "64Gi"}},
-        ("resources.memory", "found 32Gi for each of 3 replicas, accepted: 64Gi or less in all (limits.memory)"),
+        ("resources.memory", "found 32Gi for each of 3 replicas, accepted: 64Gi or less in total (limits.memory)"),
     ),
     (
         {"resources": {"gpu": {"kinds": ["l4"], "count": 2}}, "scale": {"max": 3}},
         {"limits": {"gpus": 4}, "accelerators": {"l4": {"labels": {"gpu": ["l4"]}}}},
-        ("resources.gpu.count", "found 2 for each of 3 replicas, accepted: 4 or less in all (limits.gpus)"),
+        ("resources.gpu.count", "found 2 for each of 3 replicas, accepted: 4 or less in total (limits.gpus)"),
     ),
     (
         {"resources": {"gpu": {"kinds": ["l4"]}}},
@@ -77,7 +77,7 @@ CEILINGS = [
     (
         {"name": "m" * 56},
         {"namespace": "prod-{model}-ml"},
-        ("name", f'found "{"m" * 56}", accepted: at most 63 characters as namespace prod-{"m" * 56}-ml (64)'),
+        ("name", f'found "{"m" * 56}", whose namespace prod-{"m" * 56}-ml has 64 characters, accepted: at most 63'),
     ),
     (
         {},
@@ -128,7 +128,7 @@ def test_model_bounds_win_over_defaults(scale: dict[str, int], replicas: tuple[i
 MISTAKES = {
     "unknown field": (
         "limit: {cpu: 4}\n",
-        "environment.yaml:2: limit: unknown field, did you mean `limits`? accepted: cloud, ",
+        "environment.yaml:2: limit: unknown field, perhaps `limits` is meant, accepted: cloud, ",
     ),
     "namespace without model": (
         "namespace: models\n",
@@ -144,7 +144,7 @@ MISTAKES = {
     ),
     "trigger without the model's number": (
         "keda: {triggers: {queue_length: {type: aws-sqs-queue, metadata: {queueURL: 'sqs/{model}'}}}}\n",
-        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: one setting that is just "
+        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: one setting that is exactly "
         "{target}, such as threshold: '{target}'",
     ),
     "trigger that counts all models together": (
@@ -154,13 +154,13 @@ MISTAKES = {
     ),
     "credentials of a trigger": (
         "keda: {triggers: {queue_length: {type: rabbitmq, metadata: {host: 'amqp://a:b@mq/{model}', value: '{target}'}}}}\n",
-        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: no credentials, as in host: "
-        "a ClusterTriggerAuthentication holds them",
+        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: no credentials (found in "
+        "host): put them into a ClusterTriggerAuthentication",
     ),
     "password of a trigger": (
         "keda: {triggers: {queue_length: {type: redis, metadata: {password: a, key: '{model}', n: '{target}'}}}}\n",
-        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: no credentials, as in "
-        "password: a ClusterTriggerAuthentication holds them",
+        "environment.yaml:2: keda.triggers.queue_length.metadata: found a mapping, accepted: no credentials (found in "
+        "password): put them into a ClusterTriggerAuthentication",
     ),
     "accelerator without labels": (
         "accelerators: {l4: {labels: {}}}\n",

@@ -238,4 +238,4 @@ def test_pulumi_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(tmp_path))
     result = homeport("iris")
     assert result.exit_code == 1
-    assert result.stderr == "found no pulumi on PATH, accepted: the pulumi that deploys the stack\n"
+    assert result.stderr == "found no pulumi on PATH: install the version that deploys the stack\n"

@@ -86,7 +86,10 @@ def test_nothing_is_overwritten() -> None:
     Path("fraud", "model.py").write_text("mine")
     result = homeport("init", "fraud")
     assert result.exit_code == 1
-    assert result.stderr == "found fraud/model.py, accepted: a folder without; nothing was written\n"
+    assert (
+        result.stderr
+        == "fraud/model.py: already there; choose another --folder, or move it away; nothing was written\n"
+    )
     assert [path.name for path in Path("fraud").iterdir()] == ["model.py"]
     assert Path("fraud", "model.py").read_text() == "mine"
 
@@ -147,15 +150,15 @@ def test_a_stack_that_cannot_take_the_model(models: str | None, reason: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "Invalid value for NAME: missing, accepted: name of the model"),
+        ([], "Invalid value for NAME: the name of the model is required without --notebook"),
         (["Fraud"], 'Invalid value for NAME: found "Fraud", accepted: '),
         (["fraud", "--owner", "a team"], 'Invalid value for --owner: found "a team", accepted: '),
         (["fraud", "--from", "pickle"], "'pickle' is not one of 'function', 'sklearn', "),
-        (["fraud", "--force"], "Invalid value for --force: found it without --notebook, accepted: both"),
-        (["fraud", "--serve", "a"], "Invalid value for --serve: found it without --notebook, accepted: both"),
+        (["fraud", "--force"], "Invalid value for --force: requires --notebook"),
+        (["fraud", "--serve", "a"], "Invalid value for --serve: requires --notebook"),
         (
             ["--notebook", "a.ipynb", "--from", "onnx"],
-            "Invalid value for --from: found it together with --notebook, accepted: one of them",
+            "Invalid value for --from: cannot be combined with --notebook",
         ),
     ],
 )
@@ -209,7 +212,7 @@ def test_a_class_is_served_by_its_method_and_no_request_is_guessed() -> None:
     assert model.build.serve == "model:Scorer"
     assert not Path("scorer", "request.json").exists()
     assert result.stderr == (
-        "scorer/requirements.txt: name what brings `numpy`; it is not installed beside homeport "
+        "scorer/requirements.txt: name the package of `numpy`, which is not installed beside homeport "
         "(cell 1, line 1 imports it)\n"
     )
 
@@ -249,7 +252,7 @@ def test_a_module_that_was_changed_by_hand_stays() -> None:
     result = homeport(*again)
     assert result.exit_code == 1
     assert result.stderr.startswith(
-        "found a/model.py, changed since it was made from a notebook or never made from one,"
+        "a/model.py was changed since it was made from a notebook, or was never made from one: use --force"
     )
     assert module.read_text() == changed
     assert homeport(*again, "--force").exit_code == 0
@@ -279,8 +282,8 @@ def test_a_notebook_that_cannot_be_served_writes_nothing() -> None:
 def test_parameters_have_annotations() -> None:
     notebook("x = 1\ndef predict(amount, n: int): ...")
     assert homeport("init", "a", "--notebook", "Fraud score.ipynb").stderr == (
-        "Fraud score.ipynb: cell 1, line 2: found `amount` without an annotation, accepted: one, such as "
-        "`amount: float`; it is checked by it\n"
+        "Fraud score.ipynb: cell 1, line 2: found `amount` without an annotation: add one, such as "
+        "`amount: float`; requests are checked by it\n"
     )
 
 

@@ -57,7 +57,7 @@ def test_quantities_are_read_back() -> None:
 MISTAKES = {
     "unknown field": (
         MINIMAL + "resorces: {cpu: 1}\n",
-        "model.yaml:4: resorces: unknown field, did you mean `resources`? accepted: name, owner, image, build, server, protocol, args, port, "
+        "model.yaml:4: resorces: unknown field, perhaps `resources` is meant, accepted: name, owner, image, build, server, protocol, args, port, "
         "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
     ),
     "unknown nested field": (
@@ -67,12 +67,12 @@ MISTAKES = {
     ),
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
-        "model.yaml:4: namespace: unknown field, did you mean `name`? accepted: name, owner, image, build, server, protocol, args, port, "
+        "model.yaml:4: namespace: unknown field, perhaps `name` is meant, accepted: name, owner, image, build, server, protocol, args, port, "
         "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",
-        "model.yaml: owner: missing, accepted: Team that answers for the model; the environment knows its group.",
+        "model.yaml: owner: missing, required: Team that is responsible for the model; the environment maps it to a group.",
     ),
     "wrong type": (
         MINIMAL + 'scale: {min: 1, max: "ten"}\n',
@@ -125,12 +125,12 @@ MISTAKES = {
     ),
     "http without port": (
         MINIMAL + "protocol: http\n",
-        "model.yaml: found a mapping, accepted: protocol `http` with `port`: only open-inference has a default for it",
+        "model.yaml: found a mapping, accepted: protocol `http` with `port`, for which only open-inference has a default",
     ),
     "server and protocol": (
         MINIMAL + "server: vllm\nprotocol: http\n",
-        "model.yaml: found a mapping, accepted: `server` or `protocol`, not both: a server that is named says all that "
-        "its protocol would",
+        "model.yaml: found a mapping, accepted: `server` or `protocol`, not both, because a `server` "
+        "decides everything that `protocol` does",
     ),
     "unknown server": (
         MINIMAL + "server: mlserver\n",
@@ -142,8 +142,8 @@ MISTAKES = {
     ),
     "secret among the arguments": (
         MINIMAL + "args: [--model, /weights, --api-key=abc]\n",
-        "model.yaml: found a mapping, accepted: `args` without --api-key, which promises a secret: they are shown in "
-        "plain text",
+        "model.yaml: found a mapping, accepted: `args` without --api-key, which suggests a secret: `args` are stored "
+        "and shown in plain text",
     ),
     "unknown protocol": (
         MINIMAL + "protocol: grpc\n",
@@ -151,7 +151,7 @@ MISTAKES = {
     ),
     "call to itself": (
         MINIMAL + "calls: [iris]\n",
-        'model.yaml:4: calls: found ["iris"], accepted: names of other models: a model does not call itself',
+        'model.yaml:4: calls: found ["iris"], accepted: names of other models, because a model does not call itself',
     ),
     "call twice": (MINIMAL + "calls: [a, a]\n", 'model.yaml:4: calls: found ["a", "a"], accepted: each name once'),
     "host name as network": (
@@ -161,12 +161,12 @@ MISTAKES = {
     ),
     "egress without reason": (
         MINIMAL + "egress:\n- {cidr: 203.0.113.0/24, port: 443}\n",
-        "model.yaml:5: egress[0].reason: missing, accepted: Why the model needs it; shown to whoever reviews it.",
+        "model.yaml:5: egress[0].reason: missing, required: Why the model needs it, for reviewers.",
     ),
     "secret in plain text": (
         MINIMAL + "env: {DB_PASSWORD: hunter2}\n",
-        'model.yaml:4: env.DB_PASSWORD: found "DB_PASSWORD", accepted: a name that does not promise a secret: values in '
-        "`env` are stored and shown in plain text",
+        'model.yaml:4: env.DB_PASSWORD: found "DB_PASSWORD", accepted: a name that does not suggest a secret, because '
+        "values in `env` are stored and shown in plain text",
     ),
     "number as variable": (MINIMAL + "env: {WORKERS: 3}\n", "model.yaml:4: env.WORKERS: found 3, accepted: text"),
     "YAML syntax": (

@@ -78,7 +78,7 @@ def test_without_a_tagged_cell_it_says_how_to_tag(tmp_path: Path) -> None:
     (problem,) = problems(
         written(tmp_path, code(PREDICT, "server"), v4.new_markdown_cell("a", metadata={"tags": ["serve"]}))
     )
-    assert problem.startswith("found no cell tagged `serve`, accepted: one at least; in JupyterLab open")
+    assert problem.startswith("found no cell tagged `serve`: tag at least one; in JupyterLab, open")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_what_pip_installs_is_required_and_lines_stay_where_they_are(tmp_path: P
 def test_other_ways_to_install_are_refused(tmp_path: Path, arguments: str, odd: str) -> None:
     path = written(tmp_path, code(f"%pip install {arguments}\n" + PREDICT, "serve"))
     assert problems(path)[0] == (
-        f"cell 1, line 1: found `{odd}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; all else "
-        "that pip understands belongs in requirements.txt"
+        f"cell 1, line 1: found `{odd}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; put "
+        "everything else that pip accepts into requirements.txt"
     )
 
 
@@ -210,7 +210,7 @@ def test_what_is_no_notebook(tmp_path: Path, content: str | bytes | None, reason
 
 def test_a_notebook_of_another_language(tmp_path: Path) -> None:
     path = written(tmp_path, code("1", "serve"), kernelspec={"name": "ir", "display_name": "R", "language": "R"})
-    assert problems(path) == ['found a notebook of "R", accepted: one of Python']
+    assert problems(path) == ['found a notebook of "R", accepted: a Python notebook']
 
 
 def test_a_module_tells_whether_it_was_changed(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_gpu_downtime_costs_no_other_model_anything() -> None:
 
 
 MISTAKES = {
-    "{apparmor: }": "environment.yaml:2: relax.apparmor: found nothing, accepted: the reason why",
+    "{apparmor: }": "environment.yaml:2: relax.apparmor: found nothing, accepted: the reason",
     '{apparmor: ""}': 'environment.yaml:2: relax.apparmor: found "", accepted: at least 1 character',
     "{apparmor: true}": "environment.yaml:2: relax.apparmor: found true, accepted: text",
     "{seccomp: none has it}": "environment.yaml:2: relax.seccomp: unknown field, accepted: apparmor, cpu_limits, ",

@@ -73,7 +73,7 @@ def test_unchanged_file_is_not_written_again(tmp_path: Path) -> None:
 
 def test_nothing_is_changed_where_a_file_is_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("mine: true\n")
-    with pytest.raises(ForeignFileError, match=r"b\.yaml: found a file that homeport did not write, accepted: no file"):
+    with pytest.raises(ForeignFileError, match=r"b\.yaml: found a file that homeport did not write: move it away"):
         write({"a.yaml": HEADER, "b.yaml": HEADER}, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["b.yaml"]
 

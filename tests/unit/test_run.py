@@ -63,14 +63,14 @@ def homeport(*arguments: str) -> Result:
         ),
         (
             "build: {dockerfile: Dockerfile}\nresources: {cpu: 500m, memory: 512Mi}\n",
-            "found a model with a Dockerfile of its own, accepted: `build` without; instead: docker build -t fraud -f "
+            "`homeport run` does not serve a model with its own Dockerfile; instead, run: docker build -t fraud -f "
             "fraud/Dockerfile fraud && docker run --rm --read-only --tmpfs /tmp --cpus=0.5 --memory=536870912 "
             "-p 127.0.0.1:8080:8080 fraud\n",
         ),
         (
             "image: registry.example.com/fraud\nprotocol: http\nport: 9000\nhealth: {live: /l, ready: /r}\n"
             "resources: {cpu: 2, memory: 4Gi}\n",
-            "found a model with an image of its own, accepted: `build`; instead: docker run --rm --read-only --tmpfs /tmp "
+            "`homeport run` needs `build`, and the model has `image`; instead, run: docker run --rm --read-only --tmpfs /tmp "
             "--cpus=2 --memory=4294967296 -p 127.0.0.1:9000:9000 registry.example.com/fraud:VERSION\n",
         ),
     ],
@@ -89,14 +89,14 @@ def test_secrets_are_files_of_the_users_own(
     folder: Path, made: list[tuple[Path | None, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "model.yaml").write_text(f"{SPEC}build: {{}}\nsecrets:\n- {{name: licence, reason: the solver}}\n")
-    expected = 'fraud/model.yaml:5: secrets[0]: found no value of "licence", accepted: a file of this name in a folder'
+    expected = 'fraud/model.yaml:5: secrets[0]: found no value of "licence": set the variable HOMEPORT_SECRETS to a folder outside'
     monkeypatch.delenv("HOMEPORT_SECRETS", raising=False)
     assert homeport("fraud").stderr.startswith(expected)
     (tmp_path / "mine").mkdir()
     (folder / "licence").write_text("in the image")
     for wrong in ("mine", "fraud"):
         monkeypatch.setenv("HOMEPORT_SECRETS", wrong)
-        assert homeport("fraud").stderr.endswith(f"names (found {wrong})\n")
+        assert homeport("fraud").stderr.endswith(f"that has a file of this name (found {wrong})\n")
     monkeypatch.setenv("HOMEPORT_SECRETS", "mine")
     (tmp_path / "mine" / "licence").write_text("not to be printed")
     assert made == []
@@ -110,9 +110,9 @@ def test_secrets_are_files_of_the_users_own(
 def test_a_port_that_is_taken(folder: Path, port: int) -> None:
     (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict}\n")
     assert homeport("fraud", "--port", str(port)).stderr == (
-        f"found port {port} of 127.0.0.1 taken, accepted: another --port\n"
+        f"port {port} of 127.0.0.1 is in use: choose another --port\n"
     )
-    assert homeport("fraud", "--port", str(port - 2)).stderr.startswith(f"found port {port} of 127.0.0.1 taken")
+    assert homeport("fraud", "--port", str(port - 2)).stderr.startswith(f"port {port} of 127.0.0.1 is in use")
 
 
 def test_a_virtualenv_is_made_once_for_what_it_is_made_from(
@@ -172,13 +172,15 @@ def test_a_tool_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     uv.write_text("#!/bin/sh\necho no network >&2\nexit 3\n")
     uv.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(virtualenv.VirtualenvError, match=r"uv venv .* ended with 3, for the reason above"):
+    with pytest.raises(
+        virtualenv.VirtualenvError, match=r"uv venv .* failed with exit code 3; its output above says why"
+    ):
         virtualenv.virtualenv(None, "3.11", "homeport-server==1")
 
 
 def test_a_python_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(virtualenv.VirtualenvError, match=r"found no python3\.99, accepted: one on PATH, or uv"):
+    with pytest.raises(virtualenv.VirtualenvError, match=r"found no python3\.99 on PATH: install it, or install uv"):
         virtualenv.virtualenv(None, "3.99", "homeport-server==1")
 
 
@@ -192,7 +194,7 @@ def test_where_the_server_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can bind a process to cores")
 @pytest.mark.parametrize(
-    ("cpu", "line"), [("500m", "held to 1, for this machine can only bind to whole cores"), ("1", "held")]
+    ("cpu", "line"), [("500m", "limited to 1, because this machine can only limit whole cores"), ("1", "limited")]
 )
 def test_limits_that_a_process_keeps_itself(monkeypatch: pytest.MonkeyPatch, cpu: str, line: str) -> None:
     monkeypatch.setattr("homeport.commands.run_limits._scope", lambda *_: None)
@@ -200,7 +202,7 @@ def test_limits_that_a_process_keeps_itself(monkeypatch: pytest.MonkeyPatch, cpu
     assert found.command == ()
     assert found.lines == (
         f"cpu {cpu}: {line}",
-        "memory 512Mi: held; beyond it Python raises MemoryError, and when deployed the process is ended",
+        "memory 512Mi: limited; above it Python raises MemoryError here, and the process is killed when deployed",
     )
     script = "import os, resource; print(len(os.sched_getaffinity(0)), resource.getrlimit(resource.RLIMIT_DATA))"
     own = f"from homeport.commands.run_limits import limits; limits({cpu!r}, '512Mi').apply()"
@@ -245,7 +247,8 @@ def test_limits_on_a_machine_that_has_none(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("homeport.commands.run_limits._scope", lambda *_: None)
     monkeypatch.setattr(sys, "platform", "darwin")
     found = limits("2", "4Gi")
-    assert found.lines == ("cpu 2: not held, for this machine cannot", "memory 4Gi: not held, for this machine cannot")
+    reason = "not limited, because this machine cannot do it"
+    assert found.lines == (f"cpu 2: {reason}", f"memory 4Gi: {reason}")
     found.apply()
 
 
@@ -268,4 +271,4 @@ def test_limits_of_a_users_systemd_count_only_if_the_cgroup_has_them(
     assert "--property=CPUQuota=50% --property=MemoryMax=536870912 --property=MemorySwapMax=0" in asked
     assert bool(found.command) == held
     if held:
-        assert found.lines == ("cpu 500m and memory 512Mi: held, as when it is deployed",)
+        assert found.lines == ("cpu 500m and memory 512Mi: limited, as when deployed",)

@@ -68,7 +68,7 @@ def test_one_that_fits_is_used_where_nobody_can_be_asked_and_it_is_said(install:
     [
         ("v3.218.9", True, "3.219 or newer, and older than 4, is needed"),
         ("v4.0.0", True, "3.219 or newer, and older than 4, is needed"),
-        ("dev", True, "it does not say which version it is"),
+        ("dev", True, "it does not print its version"),
         ("v3.259.0", False, "pulumi-language-python, which a release has, is not beside it"),
     ],
 )

@@ -176,26 +176,26 @@ ONLY = {"concurrency": KEDA["triggers"]["concurrency"]}
             {"target": {"queue_length": 20}},
             {},
             ("scale", "target", "queue_length"),
-            "found 20, accepted: targets cpu, memory: only KEDA can watch others, and the environment names none (keda)",
+            "found 20, accepted: the targets cpu, memory; other targets need KEDA, which the environment does not have (keda)",
         ),
         (
             {"target": {"queue_length": 20}},
             {"keda": {"triggers": ONLY}},
             ("scale", "target", "queue_length"),
-            "found 20, accepted: targets cpu, memory, concurrency (keda.triggers)",
+            "found 20, accepted: the targets cpu, memory, concurrency (keda.triggers)",
         ),
         (
             {"min": 0},
             {},
             ("scale", "min"),
-            "found 0 replicas, accepted: 1 or more; 0 with a target that is counted while none runs, here none "
+            "found 0 replicas, accepted: 1 or more; 0 needs a target that is counted while no replica runs: none "
             "(keda.triggers, from_zero)",
         ),
         (
             {"min": 0, "target": {"concurrency": 4}},
             {"keda": KEDA},
             ("scale", "min"),
-            "found 0 replicas, accepted: 1 or more; 0 with a target that is counted while none runs, here "
+            "found 0 replicas, accepted: 1 or more; 0 needs a target that is counted while no replica runs: "
             "requests_per_second, queue_length (keda.triggers, from_zero)",
         ),
         (

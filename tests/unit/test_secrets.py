@@ -131,8 +131,8 @@ def test_secret_of_another_model_is_not_given() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({}, "`config` or `external`, just one of them"),
-        (SOURCES["features"] | SOURCES["licence"], "`config` or `external`, just one of them"),
+        ({}, "exactly one of `config` and `external`"),
+        (SOURCES["features"] | SOURCES["licence"], "exactly one of `config` and `external`"),
         ({"config": "a.b"}, "String should match pattern"),
         ({"config": "aws:token"}, "String should match pattern"),
         ({"external": {"store": "company"}}, "Field required"),
@@ -181,7 +181,7 @@ def test_value_that_is_missing_or_in_plain_text_is_told_with_the_command(
     configuration.set_all_config(settings, hidden)
     (violation,) = config_violations(release())
     said = (
-        f"found {found} in the stack's configuration (shop:features-password), accepted: "
+        f"found {found} in the stack's configuration (shop:features-password): run "
         "`pulumi config set --secret features-password --stack prod`"
     )
     assert violation == Violation(("secrets", 0), said)

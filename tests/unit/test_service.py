@@ -30,9 +30,9 @@ def test_mappings_become_specs() -> None:
     ("changed", "message"),
     [
         ({"model": MODEL | {"cpu": 1}}, "home.model.cpu: unknown field, accepted: name, owner, "),
-        ({"environment": {}}, "home.environment.cluster: missing, accepted: The cluster."),
+        ({"environment": {}}, "home.environment.cluster: missing, required: The cluster."),
         ({"version": "a/b"}, 'home.version: found "a/b", accepted: at most 63 letters, digits, `_`, `.` and `-`'),
-        ({"peers": [{}]}, "home.peers[0].name: missing, accepted: "),
+        ({"peers": [{}]}, "home.peers[0].name: missing, required: "),
         (
             {"model": MODEL | {"scale": {"max": 9}}, "environment": ENVIRONMENT | {"limits": {"replicas": 2}}},
             "home.model.scale.max: found 9 replicas, accepted: 2 or fewer (limits.replicas)",
@@ -119,9 +119,7 @@ def test_a_model_that_is_built_needs_its_image() -> None:
     }
     with pytest.raises(SpecError) as error:
         release_of("home", args(model=model, environment=environment))
-    assert str(error.value) == (
-        'home.image: missing for "1", accepted: the image that is built of `build`: ModelImage(...).ref'
-    )
+    assert str(error.value) == ('home.image: missing for "1": build it with a ModelImage and pass its `ref`')
     assert (
         release_of("home", args(model=model, environment=environment, image="r.example.com/iris@sha256:0")).built
         is None

@@ -110,7 +110,7 @@ def test_canary_may_be_of_the_same_code_with_other_weights() -> None:
     assert replace(release_of("seer", args), peers=()) == made
     same = replace(made, canary=Canary("3", "i", 10, SEVEN))
     assert said(same) == [
-        ("canary.version", 'found "3", accepted: another version than the stable one, or other weights')
+        ("canary.version", 'found "3", accepted: a version other than the stable one, or other weights')
     ]
 
 
@@ -134,17 +134,17 @@ VIOLATIONS = [
         [
             (
                 "stable.weights",
-                f"found nothing, accepted: the version of {REPOSITORY}, which the model takes its weights from",
+                f"missing: state the version of {REPOSITORY}, the image of the model's weights",
             )
         ],
     ),
     (
         release(None, SEVEN),
-        [("stable.weights", 'found version "7", accepted: none, for the model has no `weights.image`')],
+        [("stable.weights", 'found version "7", accepted: none, because the model has no `weights.image`')],
     ),
     (
         release({"claim": "corpus"}, SEVEN, claims=CLAIMS),
-        [("stable.weights", 'found version "7", accepted: none, for the model has no `weights.image`')],
+        [("stable.weights", 'found version "7", accepted: none, because the model has no `weights.image`')],
     ),
     (
         release({"claim": "corpse"}, claims=CLAIMS),
@@ -175,11 +175,11 @@ def test_digest_of_the_weights_is_demanded_too() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({}, "`image` or `claim`, just one of them"),
-        ({"image": REPOSITORY, "claim": "corpus"}, "`image` or `claim`, just one of them"),
-        ({"claim": "corpus", "path": "/tmp/weights"}, "a folder neither in nor around /tmp"),  # noqa: S108
-        ({"claim": "corpus", "path": "/run"}, "a folder neither in nor around /run/secrets"),
-        ({"claim": "corpus", "path": "/etc"}, "a folder neither in nor around /etc"),
+        ({}, "exactly one of `image` and `claim`"),
+        ({"image": REPOSITORY, "claim": "corpus"}, "exactly one of `image` and `claim`"),
+        ({"claim": "corpus", "path": "/tmp/weights"}, "a folder that is not /tmp, inside it or around it"),  # noqa: S108
+        ({"claim": "corpus", "path": "/run"}, "a folder that is not /run/secrets, inside it or around it"),
+        ({"claim": "corpus", "path": "/etc"}, "a folder that is not /etc, inside it or around it"),
         ({"claim": "corpus", "path": "/"}, "String should match pattern"),
         ({"claim": "corpus", "path": "weights"}, "String should match pattern"),
         ({"claim": "corpus", "path": "/weights/../etc"}, "String should match pattern"),
@@ -219,7 +219,7 @@ def test_weights_may_stand_in_the_folder_of_the_code() -> None:
 
 
 def test_volume_is_given_to_one_claim_only() -> None:
-    with pytest.raises(ValidationError, match="not corpus-of-the-platform twice"):
+    with pytest.raises(ValidationError, match="found corpus-of-the-platform twice"):
         release(None, claims={**CLAIMS, "other": {"mine": {"volume": "corpus-of-the-platform"}}})
 
 
@@ -239,6 +239,6 @@ def test_versions_of_weights_stand_beside_those_of_the_model(tmp_path: Path) -> 
     with pytest.raises(SpecError) as error:
         Stack.read(tmp_path)
     assert str(error.value).endswith(
-        f"models.yaml:4: models.seer.stable.weights: found nothing, accepted: the version of {REPOSITORY}, which the "
-        "model takes its weights from"
+        f"models.yaml:4: models.seer.stable.weights: missing: state the version of {REPOSITORY}, the image of "
+        "the model's weights"
     )

@@ -1,1 +1,1 @@
-"""Catalogue: data with its sources, about clouds, their nodes, networks and servers. Imports nothing else of homeport."""
+"""Catalogue: data with sources about clouds, their nodes, networks and servers. It imports no other part of homeport."""

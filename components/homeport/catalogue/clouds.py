@@ -1,6 +1,6 @@
-"""Clouds: the kinds of cluster that an environment can name, each with its GPU nodes, its spot capacity and its identities.
+"""Clouds: the kinds of cluster that an environment can name, each with its GPU nodes, spot capacity and identities.
 
-Data, each row with its source beside it. What an environment accepts as `cloud` and in `identities` is read from here.
+This is data; each row has its source. An environment accepts these rows as `cloud` and in `identities`.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ from homeport.catalogue.identities import (
 
 @dataclass(frozen=True)
 class Spot:
-    """How nodes that the cloud may take back are found."""
+    """How to find nodes that the cloud may take back."""
 
     labels: Labels
     source: str
@@ -45,27 +45,27 @@ class Spot:
 
 @dataclass(frozen=True)
 class Cloud:
-    """One kind of cluster: all that models are given because they run there."""
+    """One kind of cluster: everything that models get because they run there."""
 
     gpus: Mapping[str, Row]
-    """Its nodes by kind of GPU."""
+    """Nodes by kind of GPU."""
     taints: tuple[Taint, ...] = ()
-    """Taints of GPU nodes besides that of their resource."""
+    """Taints of GPU nodes in addition to the taint of their resource."""
     whole: Labels = field(default_factory=dict)
-    """What nodes with whole GPUs do not carry: a label with these values or, if there are none, with any."""
+    """Labels that nodes with whole GPUs do not have: with these values or, if there are none, with any value."""
     slice_label: str | None = None
-    """Label whose value is the MIG profile, where the cloud has one; elsewhere NVIDIA's device plugin decides."""
+    """Label whose value is the MIG profile, if the cloud has one; otherwise NVIDIA's device plugin decides."""
     share_labels: Labels | None = None
-    """Labels of time-sliced nodes, where the cloud has its own."""
+    """Labels of time-sliced nodes, if the cloud has its own."""
     own_labels: bool = False
-    """Its own labels tell all of its GPUs, so that nothing depends on how NVIDIA's software is set up (`gpu`)."""
+    """Whether its own labels identify all of its GPUs, so that the setup of NVIDIA's software (`gpu`) does not matter."""
     spot: Spot | None = None
-    """None: its nodes do not tell that they are spot capacity."""
+    """None: its nodes have no label for spot capacity."""
     identities: tuple[IdentityKind, ...] = ()
-    """What a model may be to it."""
+    """Kinds of identity that a model may have in it."""
 
 
-# Where GPU Feature Discovery runs it tells nodes whose GPUs are shared or cut into slices; elsewhere these say nothing.
+# GPU Feature Discovery labels nodes whose GPUs are shared or sliced. Without it, nodes have none of these labels.
 WHOLE = {SHARING: ["time-slicing", "mps"], "nvidia.com/gpu.slices.gi": []}
 
 KARPENTER_SPOT = Spot(
@@ -102,7 +102,7 @@ CLOUDS: Mapping[str, Cloud] = {
     ),
     "aks": Cloud(
         AKS_ROWS,
-        # Chosen when the pool is made; the value that AKS' documentation uses (use-nvidia-gpu.md).
+        # Chosen when the node pool is created; AKS' documentation uses this value (use-nvidia-gpu.md).
         taints=(Taint("sku", "gpu"),),
         whole=WHOLE,
         spot=Spot(
@@ -119,10 +119,10 @@ CLOUDS: Mapping[str, Cloud] = {
     "amd": Cloud(AMD_ROWS, own_labels=True),
     "generic": Cloud({}),
 }
-"""Every cloud that an environment can name: one row says all of it."""
+"""Every cloud that an environment can name. One row is the complete description."""
 
 KINDS = frozenset(kind for cloud in CLOUDS.values() for kind in cloud.gpus)
-"""Every kind of GPU that some cloud has."""
+"""Every kind of GPU that at least one cloud has."""
 
 IDENTITIES: Mapping[str, IdentityKind] = {kind.name: kind for cloud in CLOUDS.values() for kind in cloud.identities}
-"""Every kind of identity that some cloud knows, by its field."""
+"""Every kind of identity that at least one cloud has, by its field."""

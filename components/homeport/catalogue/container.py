@@ -1,39 +1,39 @@
-"""The container: what the image of a model and the pod around it agree on: user, ports, folders and variables."""
+"""The container: the user, ports, folders and variables that a model's image and its pod have in common."""
 
 UID = 65532
-"""User and group of every pod: above 10000, so that it is nobody on the node; the `nonroot` of distroless images."""
+"""User and group of every pod: `nonroot` in distroless images. Above 10000, so that no user of the node has it."""
 
 SERVING_PORT = 8080
 METRICS_PORT = 8082
-"""Ports of the protocol's reference server, MLServer, where a model does not state others."""
+"""Ports of MLServer, the protocol's reference server; a model may state others."""
 
 CODE = "/model"
-"""Folder of a built image that has the model's files."""
+"""Folder of a built image with the model's files."""
 
 LIBRARIES = "/opt/venv"
-"""Folder of a built image that has the virtual environment with its libraries."""
+"""Folder of a built image with the virtual environment."""
 
 SECRETS = "/run/secrets/homeport"
 """Folder with a file for each secret."""
 
 TAKEN = ("/tmp", "/run/secrets", "/var/run/secrets", "/proc", "/sys", "/dev", "/etc")  # noqa: S108
-"""Folders of the container that others fill, or that it cannot do without."""
+"""Folders of the container that have other contents or that it needs."""
 
 SECRETS_VARIABLE = "HOMEPORT_SECRETS"
-"""Tells the model the folder of its secrets, which is another one where it does not run in a cluster."""
+"""Variable with the folder of the model's secrets, which is another one outside a cluster."""
 
 DRAIN_VARIABLE = "HOMEPORT_DRAIN_SECONDS"
-"""Tells the server how long requests may take that it has begun when it is asked to stop."""
+"""Variable with the maximum seconds for requests in flight when the server stops."""
 
 SERVE_VARIABLE = "HOMEPORT_SERVE"
-"""Tells the server which function or class answers requests, as module:name."""
+"""Variable with the function or class that answers requests, as module:name."""
 
 NAME_VARIABLE = "MLSERVER_MODEL_NAME"
-"""Names the model to MLServer, and to the server of this project, where no model-settings.json does."""
+"""Variable with the model's name for MLServer and homeport-server, if there is no model-settings.json."""
 
 VARIABLES = {
-    # Files of the image cannot be written, and a library that starts a thread for each core of the node slows a
-    # container that has a fraction of one.
+    # Files of the image are read-only. A library that starts one thread for each core of the node would slow down a
+    # container with a fraction of a core.
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
     "HOME": "/tmp",  # noqa: S108
@@ -44,4 +44,4 @@ VARIABLES = {
     "MALLOC_ARENA_MAX": "2",
     "MLSERVER_PARALLEL_WORKERS": "0",
 }
-"""Variables of every image that is built, and of `homeport run`."""
+"""Variables of every built image, and of `homeport run`."""

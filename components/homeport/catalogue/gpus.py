@@ -1,11 +1,11 @@
-"""Kinds of GPU: the labels by which the nodes of a cloud tell them, each row with its source beside it."""
+"""Kinds of GPU: the node labels that identify them in each cloud. Each row has its source."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Labels = Mapping[str, Sequence[str]]
-"""Node labels, each with the values that fit."""
+"""Node labels, each with its accepted values."""
 
 SHARED_RESOURCE = "nvidia.com/gpu.shared"
 PRODUCT = "nvidia.com/gpu.product"
@@ -20,7 +20,7 @@ AKS_ACCELERATOR = "kubernetes.azure.com/accelerator"
 NAP_GPU = "karpenter.azure.com/sku-gpu-name"
 NAP_SKU = "karpenter.azure.com/sku-name"
 
-# Where rows come from. Repositories are named owner/name:path.
+# Sources of the rows. Files in repositories are written owner/name:path.
 EC2 = "aws/karpenter-provider-aws:website/content/en/preview/reference/instance-types.md"
 EC2_AUTO = f"keys: awsdocs/amazon-eks-user-guide:automode/create-node-pool.adoc; values as in {EC2}"
 EC2_TYPES = f"Kubernetes' well-known label; types: {EC2}"
@@ -47,23 +47,23 @@ class Taint:
 
 @dataclass(frozen=True)
 class ExtendedResource:
-    """What a pod requests for a GPU, and the taint of the nodes that offer it."""
+    """The resource that a pod requests for a GPU, and the taint of the nodes that offer it."""
 
     name: str
     taint: Taint
 
 
-# GKE taints GPU nodes with nvidia.com/gpu=present, AWS' samples with =true: so any value. Tolerated explicitly, for
-# the admission plugin that adds it by itself looks for the requested resource, which for MIG is another.
+# Any value, because GKE taints GPU nodes with nvidia.com/gpu=present and AWS' samples with =true. Tolerated explicitly,
+# because the admission plugin that adds the toleration looks for the requested resource, which differs for MIG.
 # https://docs.cloud.google.com/kubernetes-engine/docs/how-to/gpus
 NVIDIA = ExtendedResource("nvidia.com/gpu", Taint("nvidia.com/gpu"))
-# The convention of AMD's GPU operator; no source states it as a default.
+# The convention of AMD's GPU operator. No source states it as a default.
 AMD = ExtendedResource("amd.com/gpu", Taint("amd.com/gpu"))
 
 
 @dataclass(frozen=True)
 class Row:
-    """How nodes with one kind of GPU are found in one cloud."""
+    """How to find nodes with one kind of GPU in one cloud."""
 
     labels: Labels
     source: str
@@ -71,11 +71,11 @@ class Row:
 
 
 def ec2_rows(prefix: str, source: str) -> dict[str, Row]:
-    """Rows of the clouds whose nodes tell name and memory of a GPU below `prefix`, as Karpenter's do."""
+    """Rows of clouds whose node labels below `prefix` have name and memory of a GPU, as in Karpenter."""
     name, memory, count = (f"{prefix}/instance-gpu-{suffix}" for suffix in ("name", "memory", "count"))
     return {
         "t4": Row({name: ["t4"]}, source),
-        # g6f instances carry a fraction of an L4 and the same name, with a count of 0.
+        # g6f instances have a fraction of an L4 and the same name, but a count of 0.
         "l4": Row({name: ["l4"], count: ["1", "4", "8"]}, source),
         "a10g": Row({name: ["a10g"]}, source),
         "l40s": Row({name: ["l40s"]}, source),
@@ -118,7 +118,7 @@ GKE_ROWS = {
 
 
 def _aks(*sizes: str) -> Row:
-    # The accelerator label says that the node is set up for NVIDIA's GPUs, not which: the size does.
+    # The accelerator label says that the node is set up for NVIDIA's GPUs. The size says which GPU it is.
     return Row({AKS_ACCELERATOR: ["nvidia"], INSTANCE_TYPE: [f"Standard_{size}" for size in sizes]}, AKS)
 
 
@@ -128,12 +128,12 @@ AKS_ROWS = {
     "a100-80gb": _aks("NC24ads_A100_v4", "NC48ads_A100_v4", "NC96ads_A100_v4", "ND96amsr_A100_v4"),
     "h100": _aks("NC40ads_H100_v5", "NC80adis_H100_v5", "ND96isr_H100_v5"),
     "h200": _aks("ND96isr_H200_v5"),
-    # What the accelerator label says on AMD's nodes is not documented, so only the size is asked for.
+    # The accelerator label of AMD's nodes is not documented, so only the size counts.
     "mi300x": Row({INSTANCE_TYPE: ["Standard_ND96isr_MI300X_v5", "Standard_ND96is_MI300X_v5"]}, AZURE_SIZES, AMD),
 }
 
 NAP_ROWS = {
-    # The name is the part of the size that names the GPU. An A100's tells nothing of its memory, or is missing.
+    # The name is the GPU's part of the size. For an A100, it is missing or does not include the memory.
     "t4": Row({NAP_GPU: ["T4"]}, NAP),
     "a100-40gb": Row({NAP_SKU: AKS_ROWS["a100-40gb"].labels[INSTANCE_TYPE]}, NAP),
     "a100-80gb": Row({NAP_SKU: AKS_ROWS["a100-80gb"].labels[INSTANCE_TYPE]}, NAP),
@@ -143,7 +143,7 @@ NAP_ROWS = {
 }
 
 GFD_ROWS = {
-    # The names that nvidia-smi prints, with dashes for spaces; drivers before 470 leave NVIDIA out.
+    # The names that nvidia-smi prints, with dashes instead of spaces. Drivers before 470 omit NVIDIA.
     "t4": Row({PRODUCT: ["Tesla-T4"]}, GFD_SEEN),
     "l4": Row({PRODUCT: ["NVIDIA-L4"]}, GFD_SEEN),
     "a10g": Row({PRODUCT: ["NVIDIA-A10G"]}, GFD_SEEN),
@@ -162,12 +162,12 @@ AMD_ROWS = {
 }
 
 MIG_PROFILES = {
-    # https://docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html; the same sizes, without the
-    # 1g of double memory on A100s, stand in partition_gpu.go.
+    # https://docs.nvidia.com/datacenter/tesla/mig-user-guide/supported-mig-profiles.html. partition_gpu.go has the same
+    # sizes, without the 1g profile with double memory on A100s.
     "a100-40gb": ("1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb"),
     "a100-80gb": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
     "h100": ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb"),
     "h200": ("1g.18gb", "1g.35gb", "2g.35gb", "3g.71gb", "4g.71gb", "7g.141gb"),
     "b200": ("1g.23gb", "1g.45gb", "2g.45gb", "3g.90gb", "4g.90gb", "7g.180gb"),
 }
-"""Slices into which a kind can be cut; the other kinds of the tables cannot."""
+"""MIG profiles by kind of GPU. The other kinds in the tables do not support MIG."""

@@ -1,4 +1,4 @@
-"""Identities: who a model is to its cloud: the field that states it, how the cluster tells it, where its token is got."""
+"""Identities of models in a cloud: the field for each, its annotation in the cluster, and the source of its token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class IdentityKind:
-    """One kind of identity that clouds give to ServiceAccounts."""
+    """One kind of identity that a cloud gives to ServiceAccounts."""
 
     name: str
-    """Name of the field that states it in `environment.yaml`."""
+    """Name of its field in `environment.yaml`."""
     description: str
     source: str
     pattern: str | None = None
-    """What the field's text must match; None: the field is just `true`."""
+    """Pattern of the field's text; None: the field is `true`."""
     accepted: str = "true"
     """What the field accepts, in words."""
     annotation: str | None = None
-    """Annotation of the ServiceAccount that has the field's text; None: nothing in the cluster tells the identity."""
+    """Annotation of the ServiceAccount with the field's text; None: the cluster has no sign of the identity."""
     pod_labels: Mapping[str, str] = field(default_factory=dict)
-    """Labels by which the cloud's webhook finds the pods."""
+    """Labels with which the cloud's webhook finds the pods."""
     token_addresses: tuple[tuple[str, int], ...] = ()
-    """Networks and TCP ports at which the node itself hands out tokens; none: a service of the cloud does, on port 443."""
+    """Networks and TCP ports where the node issues tokens; empty: a service of the cloud issues them on port 443."""
 
 
 ROLE_ARN = IdentityKind(
@@ -47,7 +47,7 @@ GOOGLE_SERVICE_ACCOUNT = IdentityKind(
     pattern=r"^[a-z][a-z0-9-]+@[a-z0-9.:-]+\.gserviceaccount\.com$",
     accepted="a Google service account, such as fraud-score@project.iam.gserviceaccount.com",
     annotation="iam.gke.io/gcp-service-account",
-    # The second on GKE Dataplane V2.
+    # The second address is for GKE Dataplane V2.
     # https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#metadata_server
     token_addresses=(("169.254.169.252/32", 988), ("169.254.169.254/32", 80)),
 )

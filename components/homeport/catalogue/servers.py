@@ -1,8 +1,8 @@
-"""Images that bring their own server: what each of them needs said in `model.yaml`, so that nobody has to say it again.
+"""Images with their own server: what each server needs in `model.yaml`, so that authors need not state it again.
 
-The table is data, each row with its sources beside it: a part of a `model.yaml`, under whatever the model states itself.
-A row also says what such an image needs to run as a nobody on a read-only root: its caches below /tmp, and a name for
-its user, which the image's list of users does not know.
+The table is data, and each row has its sources. A row is a part of a `model.yaml`; what the model states overrides it.
+A row also has what the image needs to run as an unknown user on a read-only root file system: caches below /tmp, and a
+name for the user, who is not in the image's list of users.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 
 _NOBODY = {
     "HOME": "/tmp",  # noqa: S108  # most caches are below it
-    # PyTorch names a folder after its user, and fails on a user that has no name.
+    # PyTorch names a folder after its user, and fails if the user has no name.
     # https://docs.python.org/3/library/getpass.html#getpass.getuser: the first of LOGNAME, USER, LNAME and USERNAME
     "USER": "model",
 }
@@ -21,10 +21,10 @@ _HUGGING_FACE = {"HF_HOME": "/tmp/huggingface"}  # noqa: S108
 
 @dataclass(frozen=True)
 class Server:
-    """What an image of this server needs."""
+    """What an image with this server needs."""
 
     spec: Mapping[str, Any]
-    """A part of a `model.yaml`. Metrics without a port are on the port of the requests."""
+    """A part of a `model.yaml`. Metrics without a port use the serving port."""
     sources: tuple[str, ...]
 
 
@@ -47,12 +47,12 @@ SERVERS: Mapping[str, Server] = {
         spec={
             "port": 8000,
             "health": {"live": "/-/healthz", "ready": "/-/healthz"},
-            # Where `ray start --metrics-export-port=8080` puts them; of itself Ray takes any free port.
+            # The port of `ray start --metrics-export-port=8080`. By default, Ray uses any free port.
             "metrics": {"port": 8080, "path": "/metrics"},
-            # The store of objects; with less than it wants Ray falls back to /tmp.
+            # For Ray's object store. If it is too small, Ray uses /tmp instead.
             "resources": {"shm": "1Gi", "tmp": "1Gi"},
             "startup_seconds": 300,
-            # Of itself Serve listens on 127.0.0.1 only.
+            # By default, Serve listens only on 127.0.0.1.
             "env": _NOBODY | {"RAY_SERVE_DEFAULT_HTTP_HOST": "0.0.0.0"},  # noqa: S104
         },
         sources=(
@@ -63,13 +63,13 @@ SERVERS: Mapping[str, Server] = {
     ),
     "tgi": Server(
         spec={
-            # The image's own is 80, which not every node lets a nobody listen on.
+            # The image's default is 80, on which some nodes do not let an unprivileged user listen.
             "port": 8080,
             "health": {"live": "/health", "ready": "/health"},
             "metrics": {"path": "/metrics"},
             "resources": {"shm": "1Gi", "tmp": "2Gi"},
             "startup_seconds": 600,
-            # The image names a cache in /data; older ones by the name of the second variable.
+            # The image has its cache in /data. Older images read the second variable.
             "env": _NOBODY | _HUGGING_FACE | {"HUGGINGFACE_HUB_CACHE": "/tmp/huggingface/hub", "PORT": "8080"},  # noqa: S108
         },
         sources=(

@@ -1,1 +1,1 @@
-"""Commands: what the `homeport` command does, one module a command."""
+"""Commands: what the `homeport` command does, one module for each command."""

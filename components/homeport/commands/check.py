@@ -1,4 +1,4 @@
-"""Checks stacks: everything that people wrote, all at once, and shown for people, for programs or for GitHub."""
+"""Checks all files of stacks at once. The result is text for people, JSON for programs or annotations for GitHub."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,23 +17,23 @@ from homeport.stack import Stack
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found in one stack."""
+    """The result for one stack."""
 
     name: str
     problems: tuple[Problem, ...]
     files: tuple[Path, ...] = ()
-    """What was read; none if there are problems, which name theirs."""
+    """The files that were read; empty if there are problems, which name their files."""
     models: Mapping[str, str] | None = None
-    """The live models with their versions; None if there are problems."""
+    """Versions of the live models by name; None if there are problems."""
     objects: int = 0
-    """Kubernetes objects that the models are made of."""
+    """Number of Kubernetes objects of all models."""
     relaxed: Mapping[str, str] | None = None
-    """Controls that do not hold in the environment, with the reason given for each; None if there are problems."""
+    """Controls that are relaxed in the environment, each with its reason; None if there are problems."""
     in_place: Mapping[str, int] | None = None
-    """Models whose update stops a replica before it starts a new one, with their fewest replicas; None if there are
+    """Models whose update stops a replica before it starts a new one, with their minimum replicas; None if there are
     problems."""
     overrides: tuple[Override, ...] = ()
-    """What the environment has from variables instead of from its file."""
+    """Fields of the environment that come from environment variables, not from its file."""
     commits_unknown: str | None = None
     """Why commits behind the models are unknown, if any are."""
 
@@ -62,7 +62,7 @@ def check(folder: Path) -> Checked:
 
 
 def summary(stack: Checked) -> str:
-    """One line on a stack."""
+    """One line about a stack."""
     if stack.problems:
         return f"{stack.name}: {count(len(stack.problems), 'problem')}"
     models, files = stack.models or {}, len(stack.files)
@@ -70,7 +70,7 @@ def summary(stack: Checked) -> str:
 
 
 def notices(stack: Checked) -> Iterator[str]:
-    """One line on each variable that overrides a file, control that does not hold, lost commits, and update in place."""
+    """One line for each override, relaxed control, and model whose update takes replicas, and for commits that are unknown."""
     for override in stack.overrides:
         yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
     for name, reason in (stack.relaxed or {}).items():
@@ -95,7 +95,7 @@ def as_text(stacks: Sequence[Checked]) -> Iterator[Line]:
 
 
 def as_github(stacks: Sequence[Checked]) -> Iterator[Line]:
-    """For a run of GitHub Actions: each problem as an annotation of its line, then a line on each stack."""
+    """For GitHub Actions: each problem as an annotation of its line, then one line about each stack."""
     for problem, names in _by_problem(stacks):
         message = ": ".join(filter(None, [problem.field, problem.message]))
         yield Line(github.error(message, title=", ".join(names), file=problem.file, line=problem.line))

@@ -1,16 +1,16 @@
-"""Why a command ends without having done what it was asked for."""
+"""Errors that end a command."""
 
 from homeport.errors import HomeportError
 
 
 class CommandError(HomeportError):
-    """It cannot be done; the text says why and what would help."""
+    """The command cannot be completed. The text says why and what to do."""
 
 
 class UsageError(CommandError):
-    """The command was used wrongly."""
+    """The command line is wrong."""
 
     def __init__(self, parameter: str, message: str) -> None:
-        """Say which parameter is at fault, as the user writes it."""
+        """Name the wrong parameter as the user writes it."""
         self.parameter = parameter
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""Writes the folder of a new model: one that runs at once, or what a notebook's tagged cells amount to.
+"""Writes the folder of a new model: a template that runs at once, or a model made from a notebook's tagged cells.
 
-What is written are the files of `templates/`, with the model's name and owner in place of theirs. Nothing is ever
-overwritten but a `model.py` that was made from a notebook.
+The files come from `templates/`, with the model's name and owner instead of the placeholders. Nothing is overwritten
+except a `model.py` that was made from a notebook.
 """
 
 import json
@@ -30,15 +30,15 @@ from homeport.specs.problems import SpecError
 from homeport.stack import MODELS_FILE
 
 NAME, OWNER, ENTRY = "my-model", "my-team", "model:predict"
-"""What stands in the templates, which run as they are, for what the user names."""
+"""Placeholders in the templates, which run as they are."""
 
 _MODULE = "model.py"
 _NAMED = {".md", ".yaml"}
-"""Endings of the files that tell name and owner."""
+"""Suffixes of the files that contain name and owner."""
 
 
 class Kind(StrEnum):
-    """What a new model starts from."""
+    """The template of a new model."""
 
     FUNCTION = "function"
     SKLEARN = "sklearn"
@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 
 class InitError(CommandError):
-    """The folder cannot be written; the text says why and what would help."""
+    """The folder cannot be written. The text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -58,25 +58,25 @@ class Target:
     owner: str
     folder: Path
     stack: Path | None
-    """Folder of the stack in which it becomes live, if there is one."""
+    """Folder of the stack in which the model becomes live, or None."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was written, and what its author should know."""
+    """The files that were written, and hints for their author."""
 
     written: tuple[Path, ...]
     hints: tuple[str, ...] = ()
 
 
 def target(name: str | None, owner: str, *, folder: Path | None, stack: Path | None, notebook: Path | None) -> Target:
-    """What is to be written, from what the user says and, where that is less, from the notebook's name.
+    """What is to be written, from the user's options and, without a name, from the notebook's name.
 
     Raises:
-        UsageError: No name is said, or name or owner is none that a `model.yaml` may have.
+        UsageError: There is no name, or a `model.yaml` does not accept the name or the owner.
     """
     if not name and not notebook:
-        raise UsageError("NAME", "missing, accepted: name of the model")
+        raise UsageError("NAME", "the name of the model is required without --notebook")
     name = name or default_name(notebook or Path())
     for parameter, field, value in (("NAME", "name", name), ("--owner", "owner", owner)):
         content = {"name": "any", "owner": "any", "image": "registry.example.com/any"} | {field: value}
@@ -88,11 +88,11 @@ def target(name: str | None, owner: str, *, folder: Path | None, stack: Path | N
 
 
 def init(target: Target, kind: Kind, notebook: Path | None, *, entry: str | None, force: bool) -> Iterator[Line]:
-    """Write a model's folder, and make it live in a stack where one is named; tells what was done and what comes next.
+    """Write a model's folder, and make it live in the target's stack. Returns lines on what was done and what is next.
 
     Raises:
-        InitError: Something is in the way.
-        SpecError: The notebook cannot be served, or a file that is there is not as it should be.
+        InitError: A file exists already.
+        SpecError: The notebook cannot be served, or an existing file is not valid.
     """
     name, folder, stack = target.name, target.folder, target.stack
     live = live_models(name, folder, stack) if stack else None
@@ -114,24 +114,24 @@ def scaffold(kind: Kind, target: Target) -> Made:
     """Write a model's folder that runs at once.
 
     Raises:
-        InitError: A file of it is there already; then nothing is written.
+        InitError: A file exists already. Nothing is written.
     """
     return Made(_write(target.folder, _template("common", target) | _template(kind, target)))
 
 
 def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, force: bool = False) -> Made:
-    """Make a model's folder from a notebook, or its `model.py` anew where there is a `model.yaml` already.
+    """Make a model's folder from a notebook. If there is a `model.yaml` already, only write `model.py` again.
 
     Raises:
-        InitError: `model.py` is not as it was made from a notebook, and `force` does not say that it may go.
-        SpecError: The notebook cannot be served, or the `model.yaml` that is there serves something else.
+        InitError: `model.py` was changed since it was made from a notebook, and `force` is false.
+        SpecError: The notebook cannot be served, or the existing `model.yaml` serves something else.
     """
     folder = target.folder
     module, spec = folder / _MODULE, folder / "model.yaml"
     if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8")):
         raise InitError(
-            f"found {module}, changed since it was made from a notebook or never made from one, accepted: one as it was "
-            "made, or --force to lose what it says now"
+            f"{module} was changed since it was made from a notebook, or was never made from one: use --force to "
+            "overwrite it"
         )
     served = Served.read(notebook, entry or _entry(spec))
     text = served.text(Path(os.path.relpath(notebook, folder)).as_posix()).encode()
@@ -159,15 +159,15 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
 
 
 def live_entry(name: str, folder: Path, stack: Path) -> str:
-    """The lines of a stack's `models.yaml` that make a new model live, below `models`."""
+    """The lines below `models` in a stack's `models.yaml` that make a new model live."""
     return _dumped(_entries(name, folder, stack))
 
 
 def live_models(name: str, folder: Path, stack: Path) -> str | None:
-    """A stack's `models.yaml` with a new model in it, comments and layout as they are; None if it is there already.
+    """A stack's `models.yaml` with a new model in it, with its comments and layout; None if the model is in it already.
 
     Raises:
-        SpecError: The file is not as it should be, or has another model of this name.
+        SpecError: The file is not valid, or has another model with this name.
     """
     path = stack / MODELS_FILE
     document = Document.read(path)
@@ -184,7 +184,7 @@ def live_models(name: str, folder: Path, stack: Path) -> str | None:
 
 
 def default_name(notebook: Path) -> str:
-    """A model's name made from that of a notebook: `Fraud score.ipynb` is fraud-score."""
+    """A model's name made from a notebook's name: `Fraud score.ipynb` becomes fraud-score."""
     return re.sub(r"[^a-z0-9]+", "-", notebook.stem.lower()).strip("-")
 
 
@@ -221,7 +221,9 @@ def _template(template: str, target: Target) -> dict[str, bytes]:
 def _write(folder: Path, content: Mapping[str, bytes]) -> tuple[Path, ...]:
     paths = {folder / file: text for file, text in sorted(content.items())}
     if there := [str(path) for path in paths if path.exists()]:
-        raise InitError(f"found {', '.join(there)}, accepted: a folder without; nothing was written")
+        raise InitError(
+            f"{', '.join(there)}: already there; choose another --folder, or move it away; nothing was written"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in paths.items():
         path.write_bytes(text)
@@ -229,7 +231,7 @@ def _write(folder: Path, content: Mapping[str, bytes]) -> tuple[Path, ...]:
 
 
 def _entry(spec: Path) -> str | None:
-    """What the `model.yaml` that is there serves of model.py."""
+    """The function or class of model.py that the existing `model.yaml` serves."""
     if not spec.exists():
         return None
     build = Model.load(spec).build
@@ -248,7 +250,7 @@ def _check_entry(spec: Path, entry: str) -> None:
 
 def _hints(missing: Mapping[str, str | None], served: Served, requirements: Path, verb: str) -> Sequence[str]:
     return [
-        f"{requirements}: {verb} {line or f'what brings `{module}`; it is not installed beside homeport'} "
+        f"{requirements}: {verb} {line or f'the package of `{module}`, which is not installed beside homeport'} "
         f"({served.imports[module]} imports it)"
         for module, line in missing.items()
     ]

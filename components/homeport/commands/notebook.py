@@ -1,6 +1,6 @@
 """Turns the cells of a notebook that are tagged `serve` into the module that a model's server imports.
 
-Reads the notebook and nothing else: no cell is run. `nbformat` and `pyflakes` come with `homeport[notebook]`.
+It only reads the notebook and runs no cell. `nbformat` and `pyflakes` are installed with `homeport[notebook]`.
 """
 
 import ast
@@ -20,20 +20,20 @@ from homeport.images.requirements import requirement, requirements
 from homeport.specs.problems import Problem, SpecError
 
 TAG = "serve"
-"""Tag of the cells that are served, among Jupyter's own cell tags (`metadata.tags`)."""
+"""Tag of the cells that are served, in Jupyter's cell tags (`metadata.tags`)."""
 
 _HOW_TO_TAG = (
-    f"in JupyterLab open the Property Inspector (the gears, top right) and add `{TAG}` to Cell Tags; in VS Code choose "
+    f"in JupyterLab, open the Property Inspector (the gears, top right) and add `{TAG}` to Cell Tags; in VS Code, choose "
     "Add Cell Tag in the cell's menu"
 )
 _DIGEST = "# sha256:"
 _MAGIC = re.compile(r"\s*(?:[\w.,\s]+=\s*)?[%!?]|.*\?\s*$")
-"""A line that IPython runs and Python cannot: `%magic`, `!command`, `name = !command`, `?help`, `help?`."""
+"""A line that only IPython can run: `%magic`, `!command`, `name = !command`, `?help`, `help?`."""
 _PIP = re.compile(r"\s*[%!](?:uv )?pip install\s+(?P<arguments>.+)")
 _HARMLESS = {"-q", "--quiet", "-U", "--upgrade"}
-"""Options of `pip install` that say nothing about what is installed."""
+"""Options of `pip install` that do not decide what is installed."""
 _SAMPLES = {"float": ("FP64", 1.0), "int": ("INT64", 1), "bool": ("BOOL", True), "str": ("BYTES", "text")}
-"""Plain values by their annotation: the protocol's datatype, and one of them."""
+"""The protocol's datatype and a sample value for each annotation of a plain value."""
 
 Entry = ast.FunctionDef | ast.ClassDef
 
@@ -43,47 +43,47 @@ class Cell:
     """One cell of code."""
 
     number: int
-    """Its place among all cells of the notebook, counted from 1."""
+    """Its position among all cells of the notebook, counted from 1."""
     prompt: int | None
-    """The number that Jupyter shows beside it, `In [7]`; None if it has not been run."""
+    """The number that Jupyter shows beside it, such as 7 in `In [7]`; None if it has not been run."""
     tagged: bool
     source: str
 
     def place(self, line: int) -> str:
-        """Where a line of it is, for people."""
+        """The place of one of its lines, as text for people."""
         prompt = f" (In [{self.prompt}])" if self.prompt else ""
         return f"cell {self.number}{prompt}, line {line}"
 
 
 @dataclass(frozen=True)
 class Served:
-    """What a notebook's tagged cells amount to."""
+    """The result of a notebook's tagged cells."""
 
     code: str
-    """The module, without the header that `text` puts before it."""
+    """The module, without the header that `text` adds."""
     entry: str
     """Name of the function or class that is served."""
     requirements: tuple[str, ...]
-    """What the tagged cells install with `%pip install`."""
+    """Requirements that the tagged cells install with `%pip install`."""
     imports: Mapping[str, str]
-    """Modules that are not Python's own, each with the place that imports it first."""
+    """Modules outside Python's standard library, each with the place of its first import."""
     request: Mapping[str, Any] | None
-    """A request to try, in the Open Inference Protocol; None where the parameters are more than plain values."""
+    """A sample request in the Open Inference Protocol; None if a parameter is not a plain value."""
 
     @classmethod
     def read(cls, path: Path, entry: str | None = None) -> Self:
         """Read a notebook; `entry` names the function or class to serve.
 
-        Without it that is `predict`, or else the function or class that is defined last.
+        The default is `predict`, or the function or class that is defined last.
 
         Raises:
-            SpecError: It is not a notebook of Python, no cell is tagged, or the tagged cells cannot stand alone: magics,
-                syntax errors, names that none of them defines. With every problem.
+            SpecError: It is not a Python notebook, no cell is tagged, or the tagged cells cannot run alone because of
+                magics, syntax errors or names that none of them defines. The error has every problem.
         """
         cells = _cells(path)
         tagged = [cell for cell in cells if cell.tagged]
         if not tagged:
-            message = f"found no cell tagged `{TAG}`, accepted: one at least; {_HOW_TO_TAG}"
+            message = f"found no cell tagged `{TAG}`: tag at least one; {_HOW_TO_TAG}"
             raise SpecError([Problem(message, path)])
         required: list[str] = []
         problems: list[Problem] = []
@@ -103,7 +103,7 @@ class Served:
         parameters = _parameters(served)
         if problems := [
             Problem(
-                f"found `{each.arg}` without an annotation, accepted: one, such as `{each.arg}: float`; it is checked by it",
+                f"found `{each.arg}` without an annotation: add one, such as `{each.arg}: float`; requests are checked by it",
                 path,
                 field=lines[each.lineno - 1],
             )
@@ -115,26 +115,26 @@ class Served:
         return cls(code, served.name, installed, _imports(tree, lines), _request(parameters))
 
     def text(self, source: str) -> str:
-        """The whole module; `source` is the notebook's path as seen from it."""
+        """The whole module; `source` is the notebook's path relative to it."""
         header = (
             f"# Made from {source} by `homeport init --notebook`: change its cells tagged `{TAG}`, not this file, and run\n"
-            "# that again. The line below tells whether somebody changed it all the same.\n"
+            "# that command again. The digest below shows whether this file was changed by hand.\n"
         )
         return f"{header}{_DIGEST}{_digest(self.code)}\n{self.code}"
 
 
 def is_as_made(text: str) -> bool:
-    """Whether a module is still what `Served.text` made, of this or another notebook."""
+    """Whether a module is unchanged since `Served.text` made it from this or another notebook."""
     _, mark, rest = text.partition(_DIGEST)
     digest, _, code = rest.partition("\n")
     return bool(mark) and digest == _digest(code)
 
 
 def unnamed(imports: Iterable[str], stated: str, folder: Path) -> dict[str, str | None]:
-    """Imported modules that no line of a requirements file brings, each with the line that would.
+    """Imported modules that no line of a requirements file provides, each with the line that would.
 
-    The line is pinned to what is installed beside homeport; None where nothing or more than one thing there brings the
-    module. Modules of the model's folder need none.
+    The line is pinned to the version that is installed beside homeport. It is None if no installed package or more than
+    one provides the module. Modules in the model's folder need no line.
     """
     named = {canonicalize_name(each.name) for each in requirements(stated)}
     installed = packages_distributions()
@@ -145,26 +145,26 @@ def unnamed(imports: Iterable[str], stated: str, folder: Path) -> dict[str, str 
         if own or named & {canonicalize_name(module), *found}:
             continue
         names = list(found.values())
-        # Without the local part: `2.4.0+cpu` is of another index than the one that others install from.
+        # Without the local part, because `2.4.0+cpu` comes from another index than the usual one.
         missing[module] = f"{names[0]}=={version(names[0]).partition('+')[0]}" if len(names) == 1 else None
     return missing
 
 
 def _cells(path: Path) -> list[Cell]:
     try:
-        # Only who converts a notebook has it installed.
+        # Only users who convert notebooks have it installed.
         import nbformat  # noqa: PLC0415
     except ImportError:
-        raise SpecError([Problem('reading a notebook needs: pip install "homeport[notebook]"', path)]) from None
+        raise SpecError([Problem('to read a notebook, run: pip install "homeport[notebook]"', path)]) from None
     invalid: dict[str, Exception] = {}
     try:
-        # Notebooks of older formats are brought up to the one that cells have tags in.
+        # Older formats are converted to version 4, in which cells have tags.
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4, capture_validation_error=invalid)
     except FileNotFoundError:
         raise SpecError([Problem(f"no such file (looked in {path.parent.resolve()})", path)]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem(f"cannot be read as UTF-8 text: {error}", path)]) from None
-    except Exception as error:  # each of its readers has errors of its own, KeyError among them
+    except Exception as error:  # its readers raise many kinds of errors, including KeyError
         raise SpecError([Problem(f"not a notebook: {type(error).__name__}: {error}"[:300], path)]) from None
     if invalid:
         reason = str(invalid["ValidationError"]).partition("\n")[0]
@@ -172,7 +172,7 @@ def _cells(path: Path) -> list[Cell]:
     metadata = notebook.metadata
     language = metadata.get("kernelspec", {}).get("language") or metadata.get("language_info", {}).get("name", "python")
     if language.lower() not in {"python", "ipython"}:
-        raise SpecError([Problem(f'found a notebook of "{language}", accepted: one of Python', path)])
+        raise SpecError([Problem(f'found a notebook of "{language}", accepted: a Python notebook', path)])
     return [
         Cell(number, cell.get("execution_count"), TAG in cell.metadata.get("tags", ()), cell.source)
         for number, cell in enumerate(notebook.cells, 1)
@@ -181,7 +181,7 @@ def _cells(path: Path) -> list[Cell]:
 
 
 def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]) -> str:
-    """The cell as plain Python of as many lines; what it installs and what cannot be served are added to the lists."""
+    """The cell as plain Python with the same number of lines. Requirements and problems are added to the lists."""
     if _parsed(cell.source):
         return cell.source
     lines = cell.source.splitlines()
@@ -190,8 +190,8 @@ def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]
             arguments = [part for part in shlex.split(match["arguments"], comments=True) if part not in _HARMLESS]
             if odd := [part for part in arguments if not requirement(part)]:
                 message = (
-                    f"found `{odd[0]}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; all else "
-                    "that pip understands belongs in requirements.txt"
+                    f"found `{odd[0]}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; put "
+                    "everything else that pip accepts into requirements.txt"
                 )
                 problems.append(Problem(message, path, field=cell.place(index + 1)))
             required += arguments
@@ -219,7 +219,7 @@ def _parsed(source: str) -> bool:
 
 
 def _joined(cells: Sequence[Cell], sources: Sequence[str]) -> tuple[str, list[str]]:
-    """The cells as one module, and the place that each line of it is from."""
+    """The cells as one module, and the place from which each line comes."""
     rows: list[tuple[str, str]] = []
     for cell, source in zip(cells, sources, strict=True):
         gap = ["", ""] if rows else []
@@ -245,7 +245,7 @@ def _undefined(path: Path, tree: ast.Module, lines: Sequence[str], cells: Sequen
 
 
 def _bound(source: str) -> set[str]:
-    """Names that a cell defines at its top level, as far as it is Python."""
+    """Names that a cell defines at its top level, as far as it is valid Python."""
     names: set[str] = set()
     plain = "\n".join("" if _MAGIC.match(line) else line for line in source.splitlines())
     for node in ast.walk(ast.parse(plain)) if _parsed(plain) else ():
@@ -272,7 +272,7 @@ def _entry(path: Path, tree: ast.Module, wanted: str | None) -> Entry:
 
 
 def _parameters(entry: Entry) -> list[ast.arg]:
-    """Those of the function, or of the method `predict` of the class as far as it is its own."""
+    """Parameters of the function, or of the class's own method `predict`."""
     if isinstance(entry, ast.FunctionDef):
         return [*entry.args.args, *entry.args.kwonlyargs]
     methods = (node for node in entry.body if isinstance(node, ast.FunctionDef) and node.name == "predict")

@@ -1,4 +1,4 @@
-"""The `pulumi` command: what commands here ask of it, because they do not import Pulumi."""
+"""Runs the `pulumi` command, because commands do not import Pulumi."""
 
 import json
 import subprocess
@@ -8,14 +8,14 @@ from homeport.commands.errors import CommandError
 
 
 class PulumiError(CommandError):
-    """There is no pulumi, or it said no."""
+    """The `pulumi` command is missing, or it failed."""
 
 
 def ask(*arguments: str, stdin: str | None = None) -> str:
-    """What a command of pulumi prints.
+    """Run a pulumi command and return its output.
 
     Raises:
-        PulumiError: There is no pulumi, or it fails.
+        PulumiError: The `pulumi` command is missing, or it failed.
     """
     done = _run([*arguments, "--non-interactive"], input=stdin, capture_output=True, text=True)
     if done.returncode != 0:
@@ -24,27 +24,27 @@ def ask(*arguments: str, stdin: str | None = None) -> str:
 
 
 def show(*arguments: str) -> None:
-    """Let a command of pulumi talk to the user.
+    """Run a pulumi command that talks to the user.
 
     Raises:
-        PulumiError: There is no pulumi, or it fails, or the user said no.
+        PulumiError: The `pulumi` command is missing, it failed, or the user declined.
     """
     done = _run(arguments)
     if done.returncode != 0:
-        raise PulumiError(f"pulumi {' '.join(arguments)} ended with exit code {done.returncode}")
+        raise PulumiError(f"pulumi {' '.join(arguments)} failed with exit code {done.returncode}")
 
 
 def stack_name(stack: str | None) -> str:
-    """Name of a stack as Pulumi says it; None: the selected one.
+    """Name of a stack in Pulumi; None: the selected stack.
 
     Raises:
-        PulumiError: None is selected.
+        PulumiError: No stack is selected.
     """
     return stack or ask("stack", "--show-name").strip()
 
 
 def state(stack: str) -> Any:
-    """The state of a stack, its secrets encrypted as they are in the backend.
+    """The state of a stack. Its secrets are encrypted, as in the backend.
 
     Raises:
         PulumiError: There is no such stack.
@@ -56,4 +56,4 @@ def _run(arguments: Any, **options: Any) -> "subprocess.CompletedProcess[Any]":
     try:
         return subprocess.run(["pulumi", *arguments], check=False, **options)
     except FileNotFoundError:
-        raise PulumiError("found no pulumi on PATH, accepted: the pulumi that deploys the stack") from None
+        raise PulumiError("found no pulumi on PATH: install the version that deploys the stack") from None

@@ -1,9 +1,9 @@
-"""Recovery: after a pulumi that was killed, state and cluster become what the files say, or nothing, in one go.
+"""Recovery after pulumi was killed: brings the state and the cluster to what the files say, or deletes everything.
 
-Pulumi needs several commands for it, and cannot know by itself what became of a creation that was under way. For an
-object of Kubernetes it can be known: its name is in the state. So it is taken for created, and the refresh that follows
-finds it or forgets it; forgotten beforehand, as `pulumi refresh --clear-pending-creates` does, it would stay in the
-cluster for good if the files no longer want it.
+Pulumi needs several commands for this, and does not know whether a pending creation succeeded. For a Kubernetes object
+this can be found out, because its name is in the state. So the object is marked as created, and the refresh that follows
+finds it or removes it from the state. `pulumi refresh --clear-pending-creates` would remove it first; the object would
+then stay in the cluster if the files no longer have it.
 """
 
 import json
@@ -22,7 +22,7 @@ from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
 
 LEAVING_SECONDS = 600
-"""How long an object may take to go: as long as Pulumi itself waits for a deletion."""
+"""Maximum seconds for the deletion of an object: as long as Pulumi itself waits for a deletion."""
 _POLL_SECONDS = 2
 
 Say = Callable[[str], None]
@@ -34,7 +34,7 @@ class RecoveryError(CommandError):
 
 @dataclass(frozen=True)
 class Lock:
-    """What a backend of files keeps while an update runs."""
+    """The lock that a file backend keeps while an update runs."""
 
     pid: int
     username: str
@@ -42,41 +42,41 @@ class Lock:
     timestamp: str
 
     def __str__(self) -> str:
-        """As Pulumi says it."""
+        """The text in Pulumi's own format."""
         return f"{self.username}@{self.hostname} (pid {self.pid}) since {self.timestamp}"
 
     @property
     def stale(self) -> bool:
-        """Whether it is certain that its update is gone; of another machine it never is."""
+        """Whether its update certainly no longer runs. For another machine, this is never certain."""
         if self.hostname != socket.gethostname():
             return False
         return "pulumi" not in _command(self.pid)
 
 
 def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Say) -> None:
-    """Bring a stack to what the files say, or to nothing; harmless where nothing is wrong.
+    """Bring a stack to what the files say, or delete everything in it. Safe to run on a healthy stack.
 
     Args:
-        stack: Its name; None: the selected one.
-        destroy: Bring it to nothing: to finish a `pulumi destroy`.
-        yes: Do not show what is to be done and do not ask.
-        force: Break a lock whose update may still run.
-        say: Is told what is done.
+        stack: Its name; None: the selected stack.
+        destroy: Delete everything in it, to finish a `pulumi destroy`.
+        yes: Skip the preview and the confirmation.
+        force: Break a lock even if its update may still be running.
+        say: Called with a line about each step.
 
     Raises:
-        PulumiError: There is no pulumi, or one of its commands failed, or the user said no.
-        RecoveryError: Another update runs, or something is left that only people can decide.
+        PulumiError: The `pulumi` command is missing, one of its commands failed, or the user declined.
+        RecoveryError: Another update is running, or something is left that a person must decide.
     """
     name = pulumi_command.stack_name(stack)
     _unlock(name, force, say)
     for pid in leftovers():
-        say(f"ending a provider whose pulumi is gone (pid {pid})")
+        say(f"stopping a provider whose pulumi is gone (pid {pid})")
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     told = pulumi_command.state(name)
     if adopted := adopt(told["deployment"]):
         for urn in adopted:
-            say(f"looking for what was being created: {_short(urn)}")
+            say(f"checking whether it was created: {_short(urn)}")
         pulumi_command.ask("stack", "import", f"--stack={name}", stdin=json.dumps(told))
     unasked = ("--yes", "--skip-preview")
     asked = unasked if yes else ()
@@ -90,13 +90,13 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
     if left:
         names = ", ".join(_short(operation["resource"]["urn"]) for operation in left)
         raise RecoveryError(
-            f"found pending creations of other kinds than Kubernetes' ({names}), accepted: none; "
-            f"look whether they were made, then run `pulumi refresh --stack={name}`, which asks about each"
+            f"creations outside Kubernetes were interrupted ({names}): check whether these resources exist, then run "
+            f"`pulumi refresh --stack={name}`, which asks about each"
         )
 
 
 def adopt(deployment: Any) -> list[str]:
-    """Takes the objects that were being created for created, in the state itself; returns their URNs."""
+    """Mark the objects with a pending creation as created, in the given state; returns their URNs."""
     resources = deployment.setdefault("resources", [])
     left, adopted = [], []
     for operation in deployment.get("pending_operations", []):
@@ -113,7 +113,7 @@ def adopt(deployment: Any) -> list[str]:
 
 
 def leaving(deployment: Any) -> list[str]:
-    """URNs of the objects that are on their way out, as the last refresh saw them."""
+    """URNs of the objects that were being deleted at the last refresh."""
     return [
         resource["urn"]
         for resource in deployment.get("resources", [])
@@ -122,7 +122,7 @@ def leaving(deployment: Any) -> list[str]:
 
 
 def locks(stack: str) -> list[Lock]:
-    """The locks of a stack, where the backend is of files; who holds those of other backends, only Pulumi can say."""
+    """The locks of a stack in a file backend. For other backends, only Pulumi knows who holds a lock."""
     about = json.loads(pulumi_command.ask("about", "--json", f"--stack={stack}"))
     scheme, _, place = about["backend"]["url"].partition("://")
     if scheme != "file" or not about["currentStack"]:
@@ -133,10 +133,10 @@ def locks(stack: str) -> list[Lock]:
 
 
 def leftovers() -> Iterator[int]:
-    """Providers started in this project that outlived their pulumi: one may still be about to change the cluster."""
+    """Providers of this project that still run although their pulumi has ended. They may still change the cluster."""
     here = Path.cwd()
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, ValueError):  # another user's, or gone meanwhile
+        with suppress(OSError, ValueError):  # it belongs to another user, or has ended
             program, address, *_ = (process / "cmdline").read_text().split("\0")
             folder = (process / "cwd").readlink()
             near = folder.is_relative_to(here) or here.is_relative_to(folder)
@@ -149,31 +149,31 @@ def _unlock(stack: str, force: bool, say: Say) -> None:
     running = [lock for lock in held if not lock.stale]
     if running and not force:
         raise RecoveryError(
-            f"another update of the stack runs: {', '.join(map(str, running))}; "
-            "wait for its end, or use --force if you know that it is gone"
+            f"another update of the stack is running: {', '.join(map(str, running))}; "
+            "wait until it ends, or use --force if you are sure that it no longer runs"
         )
     if held or force:
         say(f"breaking the lock of {', '.join(map(str, held)) or 'the stack'}")
         try:
             pulumi_command.ask("cancel", "--yes", f"--stack={stack}")
         except pulumi_command.PulumiError as error:
-            say(str(error))  # there may be nothing to cancel; Pulumi does not go on where there still is
+            say(str(error))  # there may be nothing to cancel; otherwise the next pulumi command fails
 
 
 def _wait_for_the_leaving(stack: str, unasked: tuple[str, ...], say: Say) -> None:
-    """What is being deleted cannot be created: the API server takes nothing into a namespace that goes."""
+    """Wait, because the API server accepts no objects in a namespace that is being deleted."""
     deadline = time.monotonic() + LEAVING_SECONDS
     while found := leaving(pulumi_command.state(stack)["deployment"]):
         names = ", ".join(map(_short, found))
         if time.monotonic() > deadline:
-            raise RecoveryError(f"still on its way out after {LEAVING_SECONDS} seconds: {names}")
-        say(f"waiting until it is gone: {names}")
+            raise RecoveryError(f"still not deleted after {LEAVING_SECONDS} seconds: {names}")
+        say(f"waiting until it is deleted: {names}")
         time.sleep(_POLL_SECONDS)
         pulumi_command.show("refresh", f"--stack={stack}", *unasked)
 
 
 def _among(known: set[str], resource: Any) -> dict[str, Any]:
-    """A resource without its relations to those that are gone, which the state would not be valid with."""
+    """A resource without its relations to resources that are gone, because they would make the state invalid."""
     properties = resource.get("propertyDependencies") or {}
     return {key: value for key, value in resource.items() if key != "parent" or value in known} | {
         "dependencies": [urn for urn in resource.get("dependencies") or [] if urn in known],
@@ -182,7 +182,7 @@ def _among(known: set[str], resource: Any) -> dict[str, Any]:
 
 
 def _identifier(resource: Any) -> str | None:
-    """How the Kubernetes provider calls an object, if it is one that has a name."""
+    """The Kubernetes provider's ID of an object; None if it is not an object with a name."""
     metadata = resource.get("inputs", {}).get("metadata")
     if not resource["type"].startswith("kubernetes:") or not isinstance(metadata, dict) or "name" not in metadata:
         return None
@@ -190,7 +190,7 @@ def _identifier(resource: Any) -> str | None:
 
 
 def _command(pid: int) -> str:
-    """Command line of a process; empty if there is none."""
+    """Command line of a process; empty if there is no such process."""
     if not Path("/proc/self").exists():
         ps = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
         return subprocess.run(ps, capture_output=True, text=True, check=False).stdout

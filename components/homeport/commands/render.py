@@ -1,4 +1,4 @@
-"""Renders a stack: the very objects that `pulumi up` creates, as YAML files, one a model."""
+"""Renders a stack: exactly the objects that `pulumi up` creates, as one YAML file for each model."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,20 +12,22 @@ from homeport.output.yaml import dump_all
 from homeport.release import Release
 from homeport.stack import Stack
 
-HEADER = "# Rendered by homeport: do not edit, `homeport render` writes this file anew.\n"
-"""First line of every rendered file: only what begins with it is ever overwritten or removed."""
+HEADER = (
+    "# Rendered by homeport: do not edit, `homeport render` writes this file anew.\n"  # style: files in Git have it
+)
+"""First line of every rendered file. Only files that begin with it are overwritten or removed."""
 
 
 class ForeignFileError(CommandError):
-    """A file stands where one is to be rendered, and homeport did not write it."""
+    """A file that homeport did not write is in the place of a rendered one."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: found a file that homeport did not write, accepted: no file, or a rendered one")
+        super().__init__(f"{path}: found a file that homeport did not write: move it away, or choose another folder")
 
 
 @dataclass
 class Written:
-    """What became of the files of a folder."""
+    """What happened to the files of a folder."""
 
     written: list[Path] = field(default_factory=list)
     unchanged: list[Path] = field(default_factory=list)
@@ -34,7 +36,7 @@ class Written:
 
 
 def render(stack: Stack) -> dict[str, str]:
-    """Names of files and their content, by name of the model."""
+    """Content by name of the file, sorted by name of the model."""
     return {f"{each.model.name}.yaml": rendered(each) for each in sorted(stack.releases, key=_name)}
 
 
@@ -44,10 +46,10 @@ def objects(stacks: Iterable[Stack]) -> str:
 
 
 def write_all(stacks: Mapping[str, Stack], out: Path) -> Iterator[Line]:
-    """Write the files of stacks, each into the folder of its name.
+    """Write the files of stacks, each stack into the folder with its name.
 
     Raises:
-        ForeignFileError: One of them was written by somebody else.
+        ForeignFileError: A file in the way was not written by homeport.
         UsageError: The folder cannot be written.
     """
     for name, stack in stacks.items():
@@ -65,10 +67,10 @@ def rendered(release: Release) -> str:
 
 
 def write(files: Mapping[str, str], folder: Path) -> Written:
-    """Write files, each in one step, and remove rendered ones that are not among them.
+    """Write files, each in one step, and remove other rendered files.
 
     Raises:
-        ForeignFileError: One of them was written by somebody else; then nothing is changed.
+        ForeignFileError: A file in the way was not written by homeport. Nothing is changed.
         OSError: The folder cannot be written.
     """
     found = {path.name: _content(path) for path in sorted(folder.glob("*.yaml"))}
@@ -95,7 +97,7 @@ def _name(release: Release) -> str:
 
 
 def _content(path: Path) -> str:
-    """What is in the file; nothing that could be ours if it is no text or no file."""
+    """The content of the file; empty if it is not a text file, so that it does not look like a rendered one."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return file.read()

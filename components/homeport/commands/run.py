@@ -35,11 +35,11 @@ from homeport.specs.quantities import byte_count, millicores
 
 HOST = "127.0.0.1"
 METRICS_ABOVE = METRICS_PORT - SERVING_PORT
-"""The metrics' port is this much above the server's, as in a container."""
+"""Difference of the metrics port and the server's port, as in a container."""
 
 
 class RunError(CommandError):
-    """The model cannot be served here; the text says why and what would help."""
+    """The model cannot be served here. The text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Serving:
 
     @property
     def lines(self) -> list[str]:
-        """What to tell before it is served."""
+        """Lines to print before the model is served."""
         said = ", ".join(
-            f"{field} is the default of environments"
+            f"{field} is not stated, so it is the default"
             for field in ("cpu", "memory")
             if getattr(self.model.resources, field) is None
         )
@@ -72,23 +72,23 @@ class Serving:
         ]
 
     def serve(self) -> NoReturn:
-        """Become the server: signals reach it, and its exit code is that of this process."""
+        """Replace this process by the server, so that signals reach it and its exit code is that of this process."""
         self.limits.apply()
         sys.stdout.flush()
         sys.stderr.flush()
         if not self.limits.command:
             os.execve(self.command[0], [*self.command], dict(self.variables))  # noqa: S606  # no shell is wanted
         variables = [f"{name}={value}" for name, value in self.variables.items()]
-        # systemd-run needs variables of the user that the server does not get.
+        # systemd-run needs variables of the user, which the server must not get.
         os.execvp(self.limits.command[0], [*self.limits.command, "env", "-i", *variables, *self.command])  # noqa: S606
 
 
 def prepare(folder: Path, port: int, server: str) -> Serving:
-    """Read a model, make its virtual environment and find out which limits hold.
+    """Read a model, make its virtual environment and find out which limits this machine supports.
 
     Raises:
-        SpecError: The `model.yaml` is not as it should be, or a file that it names or a secret is not there.
-        RunError: What it describes is not served by homeport's server, or the port is taken.
+        SpecError: The `model.yaml` is not valid, or a file or a secret that it names is missing.
+        RunError: The model does not use homeport's server, or the port is in use.
         VirtualenvError: The virtual environment cannot be made.
     """
     document = Document.read(folder / "model.yaml")
@@ -113,7 +113,7 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
 
 
 def python_version(base: str | None) -> str:
-    """The version of Python that the name of a base image tells, such as python-3.11; without one, homeport's own."""
+    """The version of Python in the name of a base image, such as python-3.11; by default homeport's own version."""
     named = re.search(r"py(?:thon)?[-_]?(3\.\d+)", base or "")
     return named[1] if named else f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -125,12 +125,12 @@ def _build(model: Model, folder: Path) -> Build:
     run = f"{own} -p {HOST}:{model.serving_port}:{model.serving_port}"
     if model.build is None:
         raise RunError(
-            f"found a model with an image of its own, accepted: `build`; instead: {run} {model.image}:VERSION"
+            f"`homeport run` needs `build`, and the model has `image`; instead, run: {run} {model.image}:VERSION"
         )
     if model.build.dockerfile:
         file, context = shlex.quote(str(folder / model.build.dockerfile)), shlex.quote(str(folder))
         raise RunError(
-            "found a model with a Dockerfile of its own, accepted: `build` without; instead: "
+            "`homeport run` does not serve a model with its own Dockerfile; instead, run: "
             f"docker build -t {model.name} -f {file} {context} && {run} {model.name}"
         )
     return model.build
@@ -138,19 +138,19 @@ def _build(model: Model, folder: Path) -> Build:
 
 def _missing_secrets(model: Model, document: Document) -> Iterator[Problem]:
     own = os.environ.get(SECRETS_VARIABLE, "")
-    # What is in the model's folder is in its image.
+    # Files in the model's folder get into its image.
     usable = own and not Path(own).resolve().is_relative_to(document.path.parent.resolve())
     for index, secret in enumerate(model.secrets):
         if not usable or not (Path(own) / secret.name).is_file():
             message = (
-                f'found no value of "{secret.name}", accepted: a file of this name in a folder outside the repository, '
-                f"which the variable {SECRETS_VARIABLE} names (found {own or 'nothing'})"
+                f'found no value of "{secret.name}": set the variable {SECRETS_VARIABLE} to a folder outside the '
+                f"repository that has a file of this name (found {own or 'nothing'})"
             )
             yield document.problem(("secrets", index), message)
 
 
 def _served(folder: Path, build: Build) -> Path:
-    """The folder itself, or one with links to just the `files` that go into the image: a forgotten one is missed here."""
+    """The model's folder, or a folder with links to its `files` only, so that a forgotten file is missing here too."""
     if not build.files:
         return folder.resolve()
     place = cache() / "served" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
@@ -158,7 +158,7 @@ def _served(folder: Path, build: Build) -> Path:
     for file in sorted(build.files):
         link = place / file
         link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.exists():  # as a part of a folder before it
+        if not link.exists():  # it may be part of a folder that is linked already
             link.symlink_to((folder / file).resolve())
     return place
 
@@ -168,7 +168,7 @@ def _variables(model: Model, build: Build, port: int, python: Path) -> dict[str,
     secrets = {SECRETS_VARIABLE: str(Path(os.environ[SECRETS_VARIABLE]).resolve())} if model.secrets else {}
     here = {
         "PATH": f"{python.parent}{os.pathsep}{os.defpath}",
-        # Files of the image are compiled already. Here that happens at the first start, and not in the model's folder.
+        # In an image, files are already compiled. Here the first start compiles them, outside the model's folder.
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(python.parent.parent / "compiled"),
         NAME_VARIABLE: model.name,
@@ -184,4 +184,4 @@ def _check_free(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError:
-        raise RunError(f"found port {port} of {HOST} taken, accepted: another --port") from None
+        raise RunError(f"port {port} of {HOST} is in use: choose another --port") from None

@@ -1,7 +1,7 @@
-"""Holds a process to the cpu and memory that a replica gets, as far as this machine can, and says how far that is.
+"""Limits a process to the cpu and memory of a replica, as far as this machine supports it, and reports how far.
 
-With a systemd of the user the limits are those of a cgroup, the very ones that a cluster sets. Elsewhere memory is
-bounded by what the kernel lets a process allocate, and cpu by the cores that it may run on.
+With a systemd user instance, the limits are those of a cgroup, exactly as in a cluster. Otherwise the kernel limits how
+much memory the process may allocate and on which cores it may run.
 """
 
 import os
@@ -16,27 +16,27 @@ from math import ceil
 from homeport.specs.quantities import byte_count, cpu_quantity, millicores
 
 _PROBE = 'group=/sys/fs/cgroup$(cut -d: -f3- /proc/self/cgroup); cat "$group/cpu.max" "$group/memory.max"'
-"""What holds is read from the cgroup itself: systemd passes over a limit whose controller the user may not use."""
+"""Reads the limits from the cgroup itself, because systemd ignores a limit whose controller the user may not use."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How a process is held, and what to tell of it."""
+    """How a process is limited, and lines that describe it."""
 
     command: tuple[str, ...]
-    """What the process is started by; nothing where it limits itself."""
+    """Command that starts the process; empty if the process limits itself."""
     apply: Callable[[], None]
-    """Limits this process and all that it becomes."""
+    """Limits this process and every program that it executes."""
     lines: tuple[str, ...]
 
 
 def limits(cpu: str, memory: str) -> Limits:
-    """The limits of a cpu and a memory quantity on this machine."""
+    """The limits on this machine for a cpu and a memory quantity."""
     scope = _scope(millicores(cpu), byte_count(memory))
     if scope:
-        return Limits(tuple(scope), lambda: None, (f"cpu {cpu} and memory {memory}: held, as when it is deployed",))
+        return Limits(tuple(scope), lambda: None, (f"cpu {cpu} and memory {memory}: limited, as when deployed",))
     cores = _cores(millicores(cpu))
-    # macOS takes the limit and does not keep it.
+    # macOS accepts the limit but does not enforce it.
     bounded = sys.platform == "linux"
 
     def apply() -> None:
@@ -50,27 +50,27 @@ def limits(cpu: str, memory: str) -> Limits:
 
 def _cpu_line(cpu: str, cores: set[int] | None) -> str:
     if cores is None:
-        return f"cpu {cpu}: not held, for this machine cannot"
+        return f"cpu {cpu}: not limited, because this machine cannot do it"
     most = cpu_quantity(len(cores) * 1000)
-    held = "held" if most == cpu else f"held to {most}, for this machine can only bind to whole cores"
+    held = "limited" if most == cpu else f"limited to {most}, because this machine can only limit whole cores"
     return f"cpu {cpu}: {held}"
 
 
 def _memory_line(memory: str, *, bounded: bool) -> str:
     if not bounded:
-        return f"memory {memory}: not held, for this machine cannot"
-    return f"memory {memory}: held; beyond it Python raises MemoryError, and when deployed the process is ended"
+        return f"memory {memory}: not limited, because this machine cannot do it"
+    return f"memory {memory}: limited; above it Python raises MemoryError here, and the process is killed when deployed"
 
 
 def _cores(thousandths: int) -> set[int] | None:
-    """The cores to run on; None where a process cannot be bound to some."""
+    """The cores to run on; None if a process cannot be bound to cores."""
     if sys.platform != "linux":
         return None
     return set(sorted(os.sched_getaffinity(0))[: ceil(thousandths / 1000)])
 
 
 def _scope(thousandths: int, memory: int) -> list[str] | None:
-    """The command that starts a process in a cgroup with both limits; None where that is not to be had."""
+    """The command that starts a process in a cgroup with both limits; None if that is not available."""
     if not shutil.which("systemd-run"):
         return None
     properties = [f"CPUQuota={ceil(thousandths / 10)}%", f"MemoryMax={memory}", "MemorySwapMax=0"]

@@ -1,4 +1,4 @@
-"""The stacks that a command is asked for: their folders, what is read of them, and the problems of all of them."""
+"""The stacks that a command works on: their folders, their content, and the problems of all of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,19 +9,21 @@ from homeport.stack import ENVIRONMENT_FILE, Stack
 
 
 def stack_folder(stack: str, stacks: Path) -> Path:
-    """The folder of a stack: it has the last part of Pulumi's name, which may be ORGANIZATION/PROJECT/STACK."""
+    """The folder of a stack. Its name is the last part of Pulumi's name, which may be ORGANIZATION/PROJECT/STACK."""
     return stacks / stack.rpartition("/")[2]
 
 
 def chosen(names: Sequence[str] | None, stacks: Path) -> list[Path]:
-    """The folders of the stacks with these names, or of all: every folder that has an `environment.yaml`.
+    """The folders of the stacks with these names, or of all stacks. A stack is a folder with an `environment.yaml`.
 
     Raises:
-        UsageError: There are none, or none of a name.
+        UsageError: There are no stacks, or none with one of the names.
     """
     found = [path.parent for path in sorted(stacks.glob(f"*/{ENVIRONMENT_FILE}"))]
     if not found:
-        raise UsageError("--stacks", f"found no {stacks}/*/{ENVIRONMENT_FILE}, accepted: a folder of stacks")
+        raise UsageError(
+            "--stacks", f"found no {stacks}/*/{ENVIRONMENT_FILE}: name the folder that contains the stacks"
+        )
     for name in names or ():
         if stack_folder(name, stacks) not in found:
             accepted = ", ".join(folder.name for folder in found)
@@ -33,7 +35,7 @@ def read(folders: Iterable[Path]) -> dict[str, Stack]:
     """The stacks by name.
 
     Raises:
-        CommandError: With all problems of all of them.
+        CommandError: Files are not valid; the error has all problems of all stacks.
     """
     stacks: dict[str, Stack] = {}
     failed: dict[str, Sequence[Problem]] = {}
@@ -48,7 +50,7 @@ def read(folders: Iterable[Path]) -> dict[str, Stack]:
 
 
 def by_problem(problems: Mapping[str, Iterable[Problem]]) -> dict[Problem, list[str]]:
-    """Each problem once, with the stacks that have it: a `model.yaml` may be live in several."""
+    """Each problem once, with the stacks that have it, because a `model.yaml` may be live in several stacks."""
     found: dict[Problem, list[str]] = {}
     for name, of_stack in problems.items():
         for problem in of_stack:
@@ -57,5 +59,5 @@ def by_problem(problems: Mapping[str, Iterable[Problem]]) -> dict[Problem, list[
 
 
 def shown(problem: Problem, names: Iterable[str]) -> str:
-    """One line on a problem and the stacks that have it."""
+    """One line about a problem and the stacks that have it."""
     return f"{problem} [{', '.join(names)}]"

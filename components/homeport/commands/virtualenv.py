@@ -1,4 +1,4 @@
-"""Makes the virtual environment of a model: its requirements and the server, kept in the cache for the next time."""
+"""Makes the virtual environment of a model with its requirements and the server, and keeps it in the cache."""
 
 import hashlib
 import os
@@ -16,29 +16,29 @@ from homeport.images.requirements import has_hashes
 from homeport.lock import locked
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
-"""Names the server's package in another way than the default: a folder, a wheel or a requirement."""
+"""Overrides the server's package: a folder, a wheel or a requirement."""
 
 UNUSED_DAYS = 30
-"""A virtual environment that has not been started for so many days is removed when another is made."""
+"""A virtual environment that has not been used for this many days is removed when another is made."""
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "homeport_server"
 _RECIPE = 1
-"""Grows when this module makes a virtual environment differently from the same inputs."""
+"""Increased when this module makes a different virtual environment from the same inputs."""
 
 
 class VirtualenvError(CommandError):
-    """The virtual environment cannot be made; the text says why and what would help."""
+    """The virtual environment cannot be made. The text says why and what to do."""
 
 
 def server_package() -> str:
-    """Where the server comes from: the variable, else the checkout that homeport runs in, else PyPI."""
+    """Where the server comes from: the variable, otherwise the checkout that homeport runs in, otherwise PyPI."""
     if own := os.environ.get(SERVER_VARIABLE):
         return own
     return str(_CHECKOUT) if (_CHECKOUT / "pyproject.toml").is_file() else f"homeport-server=={version('homeport')}"
 
 
 def virtualenv(requirements: Path | None, python: str, server: str) -> Path:
-    """The Python of a virtual environment, made if it is not in the cache; its tools tell on standard error how it goes.
+    """The Python of a virtual environment, which is made if it is not in the cache. Progress goes to standard error.
 
     `python` is the version, such as 3.11; `server` is a folder, a wheel or a requirement.
 
@@ -63,7 +63,7 @@ def virtualenv(requirements: Path | None, python: str, server: str) -> Path:
 
 
 def _forget(virtualenvs: Path) -> None:
-    """Remove what nobody has used for long: each change of the requirements leaves one behind."""
+    """Remove unused virtual environments, because each change of the requirements leaves one behind."""
     for complete in virtualenvs.glob("*/complete"):
         if time.time() - complete.stat().st_mtime > UNUSED_DAYS * 24 * 60 * 60:
             shutil.rmtree(complete.parent)
@@ -80,10 +80,10 @@ def _make(place: Path, requirements: Path | None, python: str, server: str) -> N
     if not requirements:
         _run([*install, server])
     elif uv or not has_hashes(requirements.read_text(encoding="utf-8")):
-        # Both at once, so that versions are found that suit both.
+        # Both at once, so that the installer finds versions that fit both.
         _run([*install, "--requirement", str(requirements), server])
     else:
-        # One hash among the requirements and pip asks for a hash of everything.
+        # If one requirement has a hash, pip requires a hash for everything.
         _run([*install, "--requirement", str(requirements)])
         locked = subprocess.run([interpreter, "-m", "pip", "freeze"], check=True, capture_output=True, text=True)
         constraints = place / "constraints.txt"
@@ -97,19 +97,21 @@ def _interpreter(python: str) -> str:
     if found := shutil.which(f"python{python}"):
         return found
     raise VirtualenvError(
-        f"found no python{python}, accepted: one on PATH, or uv (https://docs.astral.sh/uv), which fetches it"
+        f"found no python{python} on PATH: install it, or install uv (https://docs.astral.sh/uv), which downloads it"
     )
 
 
 def _run(command: list[str]) -> None:
-    """Run a tool, whose output goes to standard error: results of homeport go to standard output."""
+    """Run a tool. Its output goes to standard error, because standard output is for homeport's results."""
     done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)
     if done.returncode != 0:
-        raise VirtualenvError(f"{' '.join(command)}: ended with {done.returncode}, for the reason above")
+        raise VirtualenvError(
+            f"{' '.join(command)}: failed with exit code {done.returncode}; its output above says why"
+        )
 
 
 def _content(path: Path) -> str:
-    """The digest of a file, or of what a package is made from in a folder."""
+    """The digest of a file, or of the files in a folder from which a package is made."""
     paths = [path] if path.is_file() else sorted([*path.rglob("*.py"), *path.rglob("*.toml")])
     digest = hashlib.sha256()
     for each in paths:

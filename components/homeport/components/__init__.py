@@ -1,1 +1,1 @@
-"""Components: the Pulumi resources that a release becomes. Only this package imports Pulumi."""
+"""Components: the Pulumi resources of a release. Only this package imports Pulumi."""

@@ -1,7 +1,7 @@
-"""Types of arguments, each twice: for type checkers, and for Pulumi's component-provider host.
+"""Types of arguments, each in two forms: for type checkers, and for Pulumi's component-provider host.
 
-The host makes the schema for other languages of the annotations at run time, and takes no unions and no pydantic models
-there. To it these arguments are any value, as they are in the schema.
+At run time, the host makes the schema for other languages from the annotations. It accepts no unions and no pydantic
+models there, so for the host these arguments are any value, as in the schema.
 """
 
 from collections.abc import Mapping, Sequence

@@ -18,13 +18,13 @@ def deploy(environment: Environment, releases: Iterable[Release], files: Files) 
     """Declare the Pulumi resources of every release, on the cluster that the environment names.
 
     Args:
-        environment: That of all the releases.
-        releases: One of each model, without `violations`.
-        files: Where they are written: images are built from the models' folders.
+        environment: The environment of all releases.
+        releases: One for each model, without `violations`.
+        files: The stack's files. Images are built from the models' folders.
 
     Raises:
-        SpecError: The stack's configuration lacks values of secrets, or this machine files that builds need; with all
-            of them.
+        SpecError: The stack's configuration lacks values of secrets, or this machine lacks files that image builds
+            need. The error has all problems.
     """
     releases = list(releases)
     problems = [files.problem(each, made.model.name) for made in releases for each in config_violations(made)]
@@ -40,7 +40,7 @@ def deploy(environment: Environment, releases: Iterable[Release], files: Files) 
 
 
 def _with_image(release: Release, files: Files) -> Release:
-    """The release with the image that is built from its folder, if one is."""
+    """The release with the image built from its folder, if it needs one."""
     if (built := release.built) is None:
         return release
     name = release.model.name

@@ -1,4 +1,4 @@
-"""ModelImage: the Pulumi component that builds a model's image from its folder, pushes it and yields its digest."""
+"""ModelImage: the Pulumi component that builds a model's image from its folder, pushes it and returns its digest."""
 
 import asyncio
 import os
@@ -25,52 +25,52 @@ from homeport.specs.model import Model
 from homeport.specs.problems import Location, Problem, SpecError
 
 TYPE = "homeport:index:ModelImage"
-"""Part of the URN of everything built, so it never changes."""
+"""Part of the URN of every built image, so it must never change."""
 
 _PROJECT = "Pulumi.yaml"
 _FILES: set[PipVariable] = {"PIP_CERT", "PIP_CONFIG_FILE"}
 
 _ARGUMENTS: Mapping[Location, Location] = {("stable", "digest"): ("version",)}
-"""Arguments by what `models.yaml` calls them, where the names differ: a version has a digest once it is built."""
+"""Arguments by their name in `models.yaml`, where the names differ. A version has a digest once it is built."""
 
 
 class ModelImageArgs(TypedDict):
-    """What a ModelImage is made from. Plain types only: Pulumi passes them between languages."""
+    """Arguments of a ModelImage. Plain types only, because Pulumi passes them between languages."""
 
     model: ModelLike
     """A Model with a `build`, or a mapping of its fields."""
     environment: EnvironmentLike
     """An Environment with `images`, or a mapping of its fields."""
     folder: str
-    """The model's folder, in which its `model.yaml` is."""
+    """The model's folder, which contains its `model.yaml`."""
     version: str
-    """Version of the model, such as "3": the tag under which the image is pushed."""
+    """Version of the model, such as "3": the tag with which the image is pushed."""
 
 
 class ModelImage(pulumi.ComponentResource):
-    """The image of a model, built by `pulumi up` when anything it is made from has changed; a preview builds nothing.
+    """The image of a model. `pulumi up` builds it when one of its sources has changed; a preview builds nothing.
 
     Raises:
-        SpecError: The model or the environment is not valid, the environment does not allow the build, or the folder or a
-            file that it needs is not there.
+        SpecError: The model or the environment is not valid, the environment does not allow the build, or the folder or
+            a file that the build needs is missing.
     """
 
     ref: pulumi.Output[str]
-    """Reference of the image by its digest: `registry.example.com/models/iris@sha256:...`."""
+    """Reference of the image with its digest: `registry.example.com/models/iris@sha256:...`."""
 
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         self._declare(name, *_read(name, args), opts)
 
     @classmethod
     def of(cls, name: str, release: Release, folder: Path, opts: pulumi.ResourceOptions | None = None) -> Self:
-        """The image of a release that is checked already, as a stack's are, from the folder of its model."""
+        """The image of a release that is already checked, as a stack's releases are, from its model's folder."""
         image = cls.__new__(cls)
         image._declare(name, release, folder, opts)
         return image
 
     def _declare(self, name: str, release: Release, folder: Path, opts: pulumi.ResourceOptions | None) -> None:
         build, images = release.model.build, release.environment.images
-        # Otherwise the rules refuse it.
+        # The rules refuse a release without them.
         assert build is not None  # noqa: S101
         assert images is not None  # noqa: S101
         super().__init__(TYPE, name, None, opts)
@@ -83,19 +83,19 @@ class ModelImage(pulumi.ComponentResource):
             tags=[release.image],
             labels=(labels := _labels(release, context)),
             exports=[docker_build.ExportArgs(raw=_export(labels))],
-            push=False,  # by the export, which says more about how
-            # The image's own time: what is built again from the builder's cache has the same digest.
+            push=False,  # the export pushes it, with more options
+            # A fixed creation time, so that an image built again from the builder's cache has the same digest.
             build_args={"SOURCE_DATE_EPOCH": "0"},
             build_on_preview=False,
             builder=docker_build.BuilderConfigArgs(name=images.builder) if images.builder else None,
             platforms=[docker_build.Platform(platform) for platform in images.platforms] or None,
             secrets={variable: pulumi.Output.secret(_value(variable)) for variable in images.pip} or None,
-            # Another token or certificate makes no other image.
+            # A new token or certificate must not cause a new image.
             ignore_secrets_in_diff_calculation=list(images.pip) or None,
             **_cache(images, target),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Deleting it would delete the digest in the registry, which another environment may run by now.
+                # Deleting it would delete the digest in the registry, which another environment may use.
                 retain_on_delete=True,
             ),
         )
@@ -104,7 +104,7 @@ class ModelImage(pulumi.ComponentResource):
 
 
 def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
-    """The release whose image is to be built, checked, and the folder of its model."""
+    """The checked release whose image is to be built, and its model's folder."""
     arguments = Arguments(name, _ARGUMENTS)
     model = parse(Model, args["model"], arguments.name("model"))
     environment = parse(Environment, args["environment"], arguments.name("environment"))
@@ -115,7 +115,7 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
         message = f'found "{folder}", accepted: the folder of the model (no such folder: {folder.resolve()})'
         problems.append(Problem(message, field=arguments.name("folder")))
     elif model.build is None:
-        refused.append(Violation(("build",), "missing, accepted: how the image is built"))
+        refused.append(Violation(("build",), "missing: a ModelImage needs a model with `build`"))
     else:
         refused += missing_files(model.build, folder)
         problems += disguised_repositories([folder])
@@ -126,7 +126,7 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
 
 
 def machine_problems(environment: Environment) -> list[Problem]:
-    """Files of this machine that every build of the environment needs, and that are not there."""
+    """Missing files of this machine that every build of the environment needs."""
     return [
         Problem(f'found "{os.environ[variable]}", accepted: path of a file (no such file)', field=variable)
         for variable in (environment.images.pip if environment.images else ())
@@ -135,7 +135,7 @@ def machine_problems(environment: Environment) -> list[Problem]:
 
 
 def _shown(path: Path) -> str:
-    """The path as the provider finds it: from the program's folder, so that the state is the same on every machine."""
+    """The path relative to the program's folder, so that the state is the same on every machine."""
     here = Path.cwd()
     project = next((folder for folder in (here, *here.parents) if (folder / _PROJECT).is_file()), None)
     if project is None:
@@ -145,7 +145,7 @@ def _shown(path: Path) -> str:
 
 
 def _unknown_if_empty(digest: pulumi.Output[str]) -> pulumi.Output[str]:
-    """The provider's preview of an image whose files have changed says of its digest that it is known, and empty."""
+    """An unknown digest instead of an empty one, which the provider's preview returns for an image that has changed."""
 
     async def known() -> bool:
         return await digest.is_known() and bool(await digest.future())
@@ -170,7 +170,7 @@ def _export(labels: dict[str, str]) -> str:
 
 
 def _value(variable: PipVariable) -> str:
-    """What the variable says or, of a file, what is in it; nothing where this machine does not have it."""
+    """The variable's value, or the content of the file that it names; empty if the variable is not set."""
     value = os.environ.get(variable, "")
     return Path(value).read_text(encoding="utf-8") if value and variable in _FILES else value
 

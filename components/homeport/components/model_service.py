@@ -1,4 +1,4 @@
-"""ModelService: the Pulumi component, thin over the manifests: each object becomes the typed resource of its kind."""
+"""ModelService: a thin Pulumi component on the manifests. Each object becomes the typed resource of its kind."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ from homeport.specs.model import Model
 from homeport.specs.problems import Location, SpecError
 
 TYPE = "homeport:index:ModelService"
-"""Part of the URN of everything deployed, so it never changes."""
+"""Part of the URN of every deployed resource, so it must never change."""
 
 RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("v1", "Namespace"): core.v1.Namespace,
@@ -51,18 +51,18 @@ _ARGUMENTS: Mapping[Location, Location] = {
     ("stable", "weights", "digest"): ("weights", "digest"),
     ("canary", "digest"): ("canary", "image"),
 }
-"""Arguments by what `models.yaml` calls them, where the names differ."""
+"""Arguments by their name in `models.yaml`, where the names differ."""
 
 
 class ModelServiceArgs(TypedDict):
-    """What a ModelService is made from. Plain types only: Pulumi passes them between languages."""
+    """Arguments of a ModelService. Plain types only, because Pulumi passes them between languages."""
 
     model: ModelLike
     """A Model, or a mapping of its fields."""
     environment: EnvironmentLike
     """An Environment, or a mapping of its fields."""
     version: str
-    """Version of the model, such as "3": a label's value, at most 63 characters."""
+    """Version of the model, such as "3": a valid label value of at most 63 characters."""
     image: NotRequired[pulumi.Input[str]]
     """Full reference of the image. Default: the model's repository with the version as tag."""
     commit: NotRequired[str]
@@ -70,30 +70,30 @@ class ModelServiceArgs(TypedDict):
     peers: NotRequired[ModelsLike]
     """Models (or mappings of their fields) that this model calls or that call it. Default: none."""
     canary: NotRequired[Fields | None]
-    """A version that takes a part of the requests: a mapping with its `version`, its `percent` of them and, as
-    above, its `image` and its `weights`. Default: none."""
+    """A version that takes part of the requests: a mapping with `version`, `percent` of the requests and, as in the
+    other arguments, `image` and `weights`. Default: none."""
     weights: NotRequired[Fields | None]
-    """Version of the weights where they are in an image of their own: a mapping with `version` and perhaps `digest`."""
+    """Version of the weights if they are in their own image: a mapping with `version` and optionally `digest`."""
 
 
 class ModelService(pulumi.ComponentResource):
     """An isolated, least-privilege, autoscaled and auditable home for one model.
 
     Raises:
-        SpecError: The model or the environment is not valid, the model exceeds what the environment allows, or a secret
-            is not in the stack's configuration.
+        SpecError: The model or the environment is not valid, the model asks for more than the environment allows, or a
+            secret is not in the stack's configuration.
     """
 
     namespace: pulumi.Output[str]
     """Name of the model's namespace."""
     url: pulumi.Output[str]
-    """Address of the model, at the gateway if the environment names one, else inside the cluster; known once it serves."""
+    """URL of the model, at the Gateway if the environment has one, otherwise inside the cluster; known once it serves."""
     version: pulumi.Output[str]
     """Version that serves."""
     image: pulumi.Output[str]
-    """Reference of the image that serves; with its digest where one is known, which is what a promotion copies."""
+    """Reference of the image that serves, with its digest if it is known. A promotion copies this digest."""
     canary_image: pulumi.Output[str | None]
-    """Reference of the canary's image, if there is a canary."""
+    """Reference of the canary's image; None without a canary."""
     service_account: pulumi.Output[str]
     """Name of the model's ServiceAccount."""
 
@@ -102,7 +102,7 @@ class ModelService(pulumi.ComponentResource):
 
     @classmethod
     def of(cls, name: str, release: Release, opts: pulumi.ResourceOptions | None = None) -> Self:
-        """The service of a release that is checked already, as a stack's are: its rules, and its secrets."""
+        """The service of a release whose rules and secrets are already checked, as for a stack's releases."""
         service = cls.__new__(cls)
         service._declare(name, release, opts)
         return service
@@ -115,7 +115,7 @@ class ModelService(pulumi.ComponentResource):
         workload = next(child for resource, child in made if resource.stage is Stage.WORKLOAD)
         self.namespace = children["namespace"].metadata["name"]
         self.service_account = children["serviceaccount"].metadata["name"]
-        # Taken from what serves and its route, so that whoever uses them waits until the model serves.
+        # Derived from the workload and its route, so that resources that use them wait until the model serves.
         self.version = workload.metadata.apply(lambda _: release.version)
         self.image = pulumi.Output.from_input(release.image)
         self.canary_image = pulumi.Output.from_input(release.canary.image if release.canary else None)
@@ -123,7 +123,7 @@ class ModelService(pulumi.ComponentResource):
         self.register_outputs({output: getattr(self, output) for output in ModelService.__annotations__})
 
     def _children(self, name: str, release: Release) -> list[tuple[Resource, Any]]:
-        """The objects of a release in the order of their creation, each with the Pulumi resource that it becomes."""
+        """The objects of a release in the order of creation, each with its Pulumi resource."""
         made: list[tuple[Resource, Any]] = []
         for resource in resources(release):
             waits = [child for earlier, child in made if resource.waits_for(earlier)]
@@ -142,14 +142,14 @@ class ModelService(pulumi.ComponentResource):
     def _on_failure(self, name: str, command: str) -> pulumi.ResourceHookBinding:
         def tell(failed: pulumi.ErrorHookArgs) -> bool:
             if failed.failed_operation != "delete":
-                pulumi.log.error(f"see its last log lines, or why there are none: {command}", self)
-            return False  # no second try
+                pulumi.log.error(f"to see its last log lines, or why there are none, run: {command}", self)
+            return False  # do not retry
 
         return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(name, tell)])
 
 
 def logs_command(workload: Manifest, context: str | None) -> str:
-    """Shows the last log lines of the pods of a version."""
+    """The command that shows the last log lines of the pods of a version."""
     metadata = workload["metadata"]
     labels = {key: metadata["labels"][key] for key in (INSTANCE_LABEL, VERSION_LABEL)}
     there = [f"--context={context}"] if context else []
@@ -158,17 +158,17 @@ def logs_command(workload: Manifest, context: str | None) -> str:
 
 
 class _Canary(CanaryVersion):
-    """The canary of a program, which may name its image."""
+    """A canary in a program, which may state its image."""
 
     image: Any = Field(default=None, description="Full reference of the image.")
 
 
 def release_of(name: str, args: ModelServiceArgs) -> Release:
-    """The release that the arguments of the component of this name describe, checked.
+    """The checked release that a component's arguments describe; `name` is the component's name.
 
     Raises:
-        SpecError: They are not valid, ask for more than the environment allows, or for secrets that the stack's
-            configuration does not have.
+        SpecError: The arguments are not valid, ask for more than the environment allows, or need secrets that the
+            stack's configuration does not have.
     """
     arguments = Arguments(name, _ARGUMENTS)
     model = parse(Model, args["model"], arguments.name("model"))
@@ -188,12 +188,10 @@ def release_of(name: str, args: ModelServiceArgs) -> Release:
 
 
 def _unbuilt(release: Release) -> list[Violation]:
-    """A program names the image that it has built: nothing here builds one."""
+    """The violation of a program that passes no image for a `build`, because a ModelService builds no images."""
     if release.built is None:
         return []
-    message = (
-        f'missing for "{release.built.version}", accepted: the image that is built of `build`: ModelImage(...).ref'
-    )
+    message = f'missing for "{release.built.version}": build it with a ModelImage and pass its `ref`'
     return [Violation(("canary" if release.built.suffix else "stable", "digest"), message, source="live")]
 
 

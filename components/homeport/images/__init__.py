@@ -1,1 +1,1 @@
-"""Images: how a model's folder becomes what a builder is given."""
+"""Images: how a model's folder becomes the input of an image builder."""

@@ -1,4 +1,4 @@
-"""The build context: what of a model's folder a build sees, and which commit it is."""
+"""The build context: the files of a model's folder that a build sees, and their commit."""
 
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -12,21 +12,21 @@ from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
 
 GENERATED = ".homeport"
-"""Folder in the model's folder for what is generated; git ignores it, and so do builds."""
+"""Folder for generated files inside the model's folder. Git and builds ignore it."""
 
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What a builder is given."""
+    """The input of an image builder."""
 
     folder: Path
     dockerfile: Path
     revision: str
-    """Commit that last changed what is built."""
+    """Commit that last changed the files that are built."""
 
 
 def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildContext:
-    """Write the Dockerfile for a builder to read, unless the model has one of its own."""
+    """Write the Dockerfile for the builder, unless the model has its own."""
     if build.dockerfile:
         return BuildContext(folder, folder / build.dockerfile, revision(folder))
     text = dockerfile(
@@ -50,6 +50,6 @@ def prepare(model: Model, build: Build, images: Images, folder: Path) -> BuildCo
         if not file.exists() or file.read_text(encoding="utf-8") != content:
             replace(file, content)
     required = [build.requirements] if build.requirements else []
-    # `model.yaml` and hidden files are in no image: a change of them makes no other.
+    # No image contains `model.yaml` or hidden files, so a change of them must not cause a new image.
     built, without = ([*build.files, *required], ()) if build.files else ((), ("model.yaml", "**/.*"))
     return BuildContext(folder, generated / "Dockerfile", revision(folder, built, without))

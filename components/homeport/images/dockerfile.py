@@ -1,8 +1,8 @@
-"""The Dockerfile of a model, and what of its folder the build sees: text from specs, and nothing else.
+"""The Dockerfile of a model, and the files of its folder that the build sees. Both are text made only from specs.
 
-Steps are in the order in which they change: base image, Debian packages, Python packages, files of the model. What is
-above a change is taken from the builder's cache and is in the registry already. So labels, which change with every
-commit, are no part of it: `ModelImage` adds them.
+The steps that change least come first: base image, Debian packages, Python packages, files of the model. Layers above a
+change come from the builder's cache and are in the registry already. Labels change with every commit, so they are not
+in the Dockerfile: `ModelImage` adds them.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from homeport.specs.environment import PipVariable
 from homeport.specs.model import Build
 
 _UNSEEN = ("**/.*", "**/__pycache__", "model.yaml")
-"""Never needed, and a change of them must not make another image."""
+"""Files that no image needs. A change of them must not cause a new image."""
 
 _REMOVE_TOOLS = (
     "rm -rf /usr/bin/apt /usr/bin/apt-* /usr/lib/apt /usr/bin/pip* /usr/local/bin/pip* /usr/share/python-wheels "
@@ -35,14 +35,14 @@ _SECRETS = "/run/secrets"  # where BuildKit mounts them
 def dockerfile(  # noqa: PLR0913  # each of them is in the text
     name: str, build: Build, *, base: str, server: str, hashed: bool, pip: Sequence[PipVariable] = ()
 ) -> str:
-    """The Dockerfile of a model called `name`.
+    """The Dockerfile of a model.
 
     Args:
-        name: Name of the model, under which the server answers.
-        build: What the data scientist says.
+        name: Name of the model in the server's paths.
+        build: The model's `build`.
         base: Reference of the base image.
         server: Version of homeport-server.
-        hashed: The requirements have hashes: then what has none is not installed.
+        hashed: Whether the requirements have hashes. If so, every package needs one.
         pip: Variables that pip gets as build secrets.
     """
     requirements = ["", f"COPY {build.requirements} /build/requirements.txt"] if build.requirements else []
@@ -64,7 +64,7 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         f"COPY --link --from=builder {LIBRARIES} {LIBRARIES}",
         "ENV " + " ".join(f"{variable}={value}" for variable, value in sorted(variables.items())),
         f"WORKDIR {CODE}",
-        # A layer for each, in the order that is stated: of large files only those are pushed that have changed.
+        # One layer for each file in the stated order, so that only large files that have changed are pushed.
         *(f"COPY --link --chmod=u=rwX,go=rX {source} {target}" for source, target in _files(build)),
         f"USER {UID}:{UID}",
         f"EXPOSE {SERVING_PORT} {METRICS_PORT}",
@@ -74,10 +74,10 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
 
 
 def ignored(build: Build, stated: Sequence[str]) -> str:
-    """What of the folder the build does not see, as a `.dockerignore`.
+    """The `.dockerignore` with the files of the folder that the build does not see.
 
     Args:
-        build: What the data scientist says.
+        build: The model's `build`.
         stated: Lines of the folder's own `.dockerignore`.
     """
     if build.files:
@@ -90,7 +90,7 @@ def ignored(build: Build, stated: Sequence[str]) -> str:
 
 
 def _files(build: Build) -> list[tuple[str, str]]:
-    """What is copied, and where to."""
+    """Sources and targets of the copied files."""
     return [(file, f"{CODE}/{file}") for file in build.files] or [(".", f"{CODE}/")]
 
 
@@ -106,9 +106,10 @@ def _packages(packages: Sequence[str]) -> list[str]:
 
 
 def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]) -> list[str]:
-    """Installs what is required, then compiles it by content, which stays true whatever time the files are given.
+    """Installs the requirements, then compiles them without timestamps, so that the time of the files does not matter.
 
-    Only wheels: a source distribution runs code of its own while it is installed, beside pip's credentials.
+    Only wheels are installed, because a source distribution runs its own code during installation, with access to pip's
+    credentials.
     """
     install = (
         f"/opt/pip/bin/pip --python {LIBRARIES}/bin/python install --only-binary=:all: --no-compile --progress-bar=off"
@@ -117,7 +118,7 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
     if not build.requirements:
         commands = [f"{install} {with_server}"]
     elif hashed:
-        # A lock says everything that may be installed; the server brings itself, and accepts what is there.
+        # A lock file lists everything that may be installed. The server is installed afterwards, with these versions.
         freeze = f"/opt/pip/bin/pip --python {LIBRARIES}/bin/python freeze > /build/installed"
         commands = [f"{install} --require-hashes {required}", freeze]
         commands.append(f"{install} --quiet --constraint /build/installed {with_server}")
@@ -130,14 +131,14 @@ def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]
         "set -e",
         *(_secret(name) for name in pip),
         *commands,
-        # Some packages carry files that are not meant for this version of Python.
+        # Some packages contain files for other versions of Python.
         f"{compiling} > /dev/null || true",
         "EOF",
     ]
 
 
 def _secret(name: PipVariable) -> str:
-    """Gives pip a variable if the builder's machine has it: a file by its path, a value as it is."""
+    """Set a variable for pip if the builder's machine has it: a path for a file, otherwise the value."""
     file = f"{_SECRETS}/{name}"
     value = file if name in {"PIP_CERT", "PIP_CONFIG_FILE"} else f'"$(cat {file})"'
     return f"[ ! -s {file} ] || export {name}={value}"

@@ -1,7 +1,7 @@
-"""What a requirements file asks pip for.
+"""What a requirements file tells pip to install.
 
-Lines are those of pip (https://pip.pypa.io/en/stable/reference/requirements-file-format/), a requirement in them is that of
-PEP 508, read by `packaging`.
+The lines have pip's format (https://pip.pypa.io/en/stable/reference/requirements-file-format/). `packaging` reads the
+requirements in them, which follow PEP 508.
 """
 
 import re
@@ -25,10 +25,10 @@ def requirement(text: str) -> Requirement | None:
 
 
 def requirements(text: str) -> Iterator[Requirement]:
-    """What the lines of a file install, whatever their markers say.
+    """What the lines of a file install, regardless of their markers.
 
-    A URL or a path counts as far as it tells the package's name, as a wheel's does. Files that others include
-    (`-r`) are not read: an image has only the one.
+    A URL or a path counts if it contains the package's name, as a wheel's does. Included files (`-r`) are not read,
+    because an image contains only this one file.
     """
     for stated, options in _lines(text):
         found = requirement(stated) or _direct(stated or _editable(options))
@@ -37,12 +37,12 @@ def requirements(text: str) -> Iterator[Requirement]:
 
 
 def has_hashes(text: str) -> bool:
-    """Whether it is a lock file, of which pip installs nothing without a hash."""
+    """Whether it is a lock file with hashes, from which pip installs nothing without a hash."""
     return any(option.startswith(("--hash", "--require-hashes")) for _, options in _lines(text) for option in options)
 
 
 def unmet(wanted: Iterable[str], text: str) -> list[str]:
-    """Which requirements of packages by name no line of a file states, or pins a version of."""
+    """The requirements that no line of a file states or meets with a pinned version."""
     stated = list(requirements(text))
     return [each for each in wanted if not any(_meets(line, Requirement(each)) for line in stated)]
 
@@ -55,7 +55,7 @@ def _meets(stated: Requirement, wanted: Requirement) -> bool:
 
 
 def _lines(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Of each line what is to be installed, and the options after it."""
+    """For each line, what it installs and the options after it."""
     for line in _CONTINUED.sub(" ", text).splitlines():
         words = _COMMENT.sub("", line).split()
         first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
@@ -68,7 +68,7 @@ def _editable(options: list[str]) -> str:
 
 
 def _direct(stated: str) -> Requirement | None:
-    """A URL or a path, with the name that it tells before it."""
+    """A URL or a path as a requirement with the name that it contains; None if it contains no name."""
     address = stated.partition(" ")[0]
     parts = urlsplit(address)
     if named := parse_qs(parts.fragment).get("egg"):

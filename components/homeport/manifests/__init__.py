@@ -1,4 +1,4 @@
-"""Manifests: pure functions from a release to Kubernetes objects, one module a concern."""
+"""Manifests: pure functions from a release to Kubernetes objects, one module for each concern."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,11 +28,11 @@ CONCERNS: Sequence[Callable[[Release], list[Resource]]] = (
     scaled_objects,
     routes,
 )
-"""What a release is made of. Stages decide the order of creation, and within a stage this order does."""
+"""The parts of a release. Stages decide the order of creation, and this order decides within a stage."""
 
 
 def resources(release: Release) -> list[Resource]:
-    """All objects of a release in the order of their creation, each with its name and its stage.
+    """All objects of a release in the order of creation, each with its name and its stage.
 
     The release must have no `violations`.
     """
@@ -41,7 +41,7 @@ def resources(release: Release) -> list[Resource]:
 
 
 def manifests(release: Release) -> list[Manifest]:
-    """All objects of a release, in an order in which they can be created: the walls stand before anyone moves in.
+    """All objects of a release, in an order in which they can be created: isolation exists before the pods.
 
     The release must have no `violations`.
     """

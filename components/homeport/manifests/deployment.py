@@ -1,4 +1,4 @@
-"""Deployment: keeps the pods of each version, and replaces them without losing a request."""
+"""Deployment: runs the pods of each version, and replaces them without losing a request."""
 
 from homeport.manifests.names import Manifest, manifest, selector
 from homeport.manifests.pod import grace_seconds, pod_template
@@ -6,7 +6,7 @@ from homeport.manifests.resource import Resource, Stage
 from homeport.release import Release
 
 MIN_READY_SECONDS = 5
-"""How long a new pod must stay ready before it counts, so that a crash right after readiness stops the update."""
+"""Seconds that a new pod must stay ready before it counts, so that a crash right after readiness stops the update."""
 
 
 def deployment(release: Release) -> list[Resource]:
@@ -27,24 +27,24 @@ def _deployment(release: Release) -> Manifest:
         "revisionHistoryLimit": 3,
         "template": pod_template(release),
     }
-    if least == most:  # otherwise the autoscaler owns the number: stating it here would reset it at every update
+    if least == most:  # otherwise the autoscaler owns the number, and stating it here would reset it at every update
         spec["replicas"] = least
     return manifest(release, "apps/v1", "Deployment", release.instance, spec=spec)
 
 
 def _pace(release: Release) -> Manifest:
-    # Where no GPU is spare a new pod would wait for ever for the old one to go.
+    # If no GPU is spare, a new pod would wait indefinitely for the old one to stop.
     add_first, take_first = {"maxSurge": 1, "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": 1}
     return take_first if release.updates_in_place else add_first
 
 
 def _progress_seconds(release: Release) -> int:
-    """Most seconds until the next new pod is available: a node and an image, start-up, proof of stability."""
+    """Maximum seconds until the next new pod is available: a node and an image, start-up, minReadySeconds."""
     return release.environment.provision_seconds + _replacement_seconds(release)
 
 
 def _rollout_seconds(release: Release) -> int:
-    """Most seconds until an update is complete: its pods are replaced one after another."""
+    """Maximum seconds until an update is complete, because pods are replaced one after another."""
     return release.environment.provision_seconds + _replacement_seconds(release) * release.replicas[1]
 
 

@@ -1,4 +1,4 @@
-"""Identity: who the model is (nobody to the cluster, somebody to the cloud), and who of its team may look at it."""
+"""Identity: the model has no rights in the cluster and one identity in the cloud; its team may read its objects."""
 
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
@@ -8,10 +8,10 @@ READ = ["get", "list", "watch"]
 
 
 def identity(release: Release) -> list[Resource]:
-    """The model's ServiceAccount, which may do nothing, and a read-only Role for the team if it is known here."""
+    """The model's ServiceAccount without rights, and a read-only Role for its team if the environment has the team."""
     name, team = release.model.name, release.environment.teams.get(release.model.owner)
-    # No token is mounted and nothing is bound to it: the model cannot speak to the cluster at all.
-    # The clouds' webhooks project a token of their own for the cloud, whatever automountServiceAccountToken says.
+    # No token is mounted and no role is bound, so the model cannot use the Kubernetes API.
+    # The clouds' webhooks mount their own token for the cloud, regardless of automountServiceAccountToken.
     account = manifest(release, "v1", "ServiceAccount", name, automountServiceAccountToken=False)
     account["metadata"]["annotations"] |= _cloud_annotations(release)
     if team is None:
@@ -38,7 +38,7 @@ def identity(release: Release) -> list[Resource]:
 
 
 def identity_labels(release: Release) -> dict[str, str]:
-    """Labels of a pod by which the cloud's webhook finds it."""
+    """Labels with which the cloud's webhook finds a pod."""
     return {**release.identity.kind.pod_labels} if release.identity else {}
 
 

@@ -1,4 +1,4 @@
-"""Isolation: a namespace of its own, what may run in it and how much it may use."""
+"""Isolation: the model's own namespace, what may run in it and how much it may use."""
 
 from homeport.manifests.names import Manifest, manifest
 from homeport.manifests.placement import gpu_requests
@@ -30,11 +30,11 @@ def _namespace(release: Release) -> Manifest:
 
 
 def _quota(release: Release) -> Manifest:
-    # A rolling update at full scale runs one pod more, while the one it replaced still drains and still counts:
-    # without that room the update stops half-way with two versions live (seen by Seldon's users, issue 916).
-    # An update in place runs none more.
-    # Where a canary may come, its room is always there: whoever makes room for one must not wait for a quota, and
-    # when one is promoted its pods still run while the stable ones are replaced.
+    # A rolling update at full scale runs one extra pod while the replaced pod still drains and still counts. Without room
+    # for both, the update stops half-way with two versions live (Seldon's users saw this, issue 916). An update in place
+    # runs no pod beyond the one that drains.
+    # If a canary is possible, the quota always has room for it. A canary then need not wait for a larger quota, and
+    # while it is promoted its pods still run as the stable ones are replaced.
     most = release.replicas[1] + (1 if release.updates_in_place else 2)
     pods = most * (1 if release.environment.host_of(release.model.name) is None else 2)
     cpu = cpu_quantity(millicores(release.cpu) * pods)
@@ -53,14 +53,14 @@ def _quota(release: Release) -> Manifest:
         "services.nodeports": "0",
     }
     if release.relax.cpu_limits:
-        del hard["limits.cpu"]  # a quota of limits would refuse the pods that have none
+        del hard["limits.cpu"]  # a quota of limits would refuse pods without limits
     hard |= {f"requests.{resource}": count for resource, count in gpu_requests(release, pods).items()}
     return manifest(release, "v1", "ResourceQuota", release.model.name, spec={"hard": hard})
 
 
 def _limit_range(release: Release) -> Manifest:
     size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
-    # A pod without a limit would be given the default, and refused for it by a maximum.
+    # With a default or a maximum for cpu, a pod without a cpu limit would get the default or be refused.
     bounded = [name for name in size if name != "cpu" or not release.relax.cpu_limits]
     most = {name: size[name] for name in bounded}
     limit = {"type": "Container", "default": most, "defaultRequest": size, "max": most}

@@ -1,6 +1,6 @@
-"""Names, labels and annotations: what every object is called and how it tells what it belongs to.
+"""Names, labels and annotations of every object.
 
-Labels are those that Kubernetes recommends
+The labels are those that Kubernetes recommends
 (https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/).
 """
 
@@ -9,21 +9,21 @@ from typing import Any
 from homeport.release import Release
 
 Manifest = dict[str, Any]
-"""A Kubernetes object in the shape of its API. A leaf may be a Pulumi Output: it is placed, never looked into."""
+"""A Kubernetes object in the form of its API. A leaf may be a Pulumi Output, whose value is never read."""
 
 MODEL_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 VERSION_LABEL = "app.kubernetes.io/version"
 
 FIELD_MANAGER = {"pulumi.com/patchFieldManager": "homeport"}
-"""Whose fields Kubernetes takes an object's to be. The provider would invent a name for each creation: one that is begun
-again after an interruption would leave the fields with two owners, and the next change would be a conflict of both."""
+"""The owner of an object's fields. By default, the provider makes up a name for each creation. A creation that is repeated
+after an interruption would then leave the fields with two owners, and the next change would be a conflict."""
 
 
 def manifest(
     release: Release, api_version: str, kind: str, name: str, *, namespaced: bool = True, **content: Any
 ) -> Manifest:
-    """An object with the metadata that every object of a release carries."""
+    """An object with the metadata of every object of a release."""
     place = {"namespace": release.namespace} if namespaced else {}
     notes = FIELD_MANAGER | annotations(release)
     metadata = {"name": name, **place, "labels": labels(release), "annotations": notes}
@@ -40,17 +40,17 @@ def labels(release: Release) -> dict[str, str]:
 
 
 def selector(release: Release) -> dict[str, str]:
-    """Labels that tell stable pods or those of a canary, whatever their version: a Deployment's selector cannot change."""
+    """Labels that select the stable pods or the canary's, without the version, because a selector cannot change."""
     return model_selector(release) | {INSTANCE_LABEL: release.instance}
 
 
 def model_selector(release: Release) -> dict[str, str]:
-    """Labels that tell the pods of a model, the canary's among them."""
+    """Labels that select the pods of a model, including the canary's."""
     return {MODEL_LABEL: release.model.name}
 
 
 def annotations(release: Release) -> dict[str, str]:
-    """Audit annotations of every object: who answers for it, which text it was made from, what was let go."""
+    """Audit annotations of every object: its owner, its source and the relaxed controls."""
     relaxed = ", ".join(release.relax.reasons)
     weights = {"homeport/weights-version": release.weights.version} if release.weights else {}
     return (

@@ -1,4 +1,4 @@
-"""Placement: on which nodes the pods of a model may stand, which they prefer, and how they spread over them."""
+"""Placement: on which nodes the pods of a model may run, which they prefer, and how they spread over them."""
 
 from homeport.catalogue.gpus import Labels, Taint
 from homeport.manifests.names import Manifest, selector
@@ -6,10 +6,10 @@ from homeport.nodes import Nodes, capacity
 from homeport.release import Release
 
 NODE_LOSS_SECONDS = 30
-"""How long a pod stays on a node that no longer answers, before another is started elsewhere.
+"""Seconds that a pod stays on a node that no longer responds, before another is started elsewhere.
 
-Kubernetes' default is 300. By then the node has been silent for the 50 seconds after which it counts as lost and its
-pods get no requests, so this is patience with what comes back: a kubelet or a switch that starts again.
+Kubernetes' default is 300. The time begins when the node has been silent for 50 seconds: then it counts as lost and its
+pods get no requests. So this only leaves time for what recovers by itself: a kubelet or a switch that restarts.
 https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
 """
 
@@ -19,7 +19,7 @@ def placement(release: Release) -> Manifest:
     fields: Manifest = {"topologySpreadConstraints": _spread(release)}
     fields["affinity"] = {"podAntiAffinity": _apart(release)}
     kinds, purchase = list(release.gpu_nodes.values()), capacity(release.environment)
-    # Terms are alternatives; within one, all expressions must hold.
+    # Terms are alternatives. Within a term, all expressions must match.
     terms = [_all(_expressions(nodes) + _expressions(purchase)) for nodes in kinds or [Nodes({}, {}, ())]]
     if terms[0]["matchExpressions"]:
         affinity: Manifest = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
@@ -34,7 +34,7 @@ def placement(release: Release) -> Manifest:
 
 
 def gpu_requests(release: Release, replicas: int = 1) -> dict[str, str]:
-    """The extended resource that stands for the GPUs of replicas, and how many: one name for all acceptable kinds."""
+    """The extended resource for the GPUs of replicas and its amount: one name for all acceptable kinds."""
     if release.gpu is None:
         return {}
     resource = next(iter(release.gpu_nodes.values())).resource
@@ -59,7 +59,7 @@ def _all(expressions: list[Manifest]) -> Manifest:
 
 
 def _preferred(kinds: list[Nodes]) -> list[Manifest]:
-    """The first kinds rather than the later ones; the last needs no preference. Weights are 1 to 100."""
+    """Preferences for earlier kinds over later ones; the last needs no preference. Weights are 1 to 100."""
     lower = len(kinds) - 1
     return [
         {"weight": max(1, 100 * (lower - index) // lower), "preference": _all(_in(nodes.labels))}
@@ -68,7 +68,7 @@ def _preferred(kinds: list[Nodes]) -> list[Manifest]:
 
 
 def _spread(release: Release) -> list[Manifest]:
-    # Spread as evenly as can be, but rather run unevenly than not at all.
+    # Spread as evenly as possible, but running unevenly is better than not running.
     return [
         {
             "maxSkew": 1,
@@ -82,7 +82,7 @@ def _spread(release: Release) -> list[Manifest]:
 
 
 def _apart(release: Release) -> Manifest:
-    # Beside the spread, which balances numbers: no two on a node that could be on two, whatever their version.
+    # The spread only balances numbers per version. This keeps two pods of any version apart if there are two nodes.
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": selector(release)}}
     return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}
 

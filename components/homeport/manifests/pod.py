@@ -1,4 +1,4 @@
-"""The pod that serves a model: hardened, and withdrawn without losing a request, whatever kind of object makes it."""
+"""The pod that serves a model: hardened, and removed without losing a request, for any kind of workload."""
 
 from math import ceil
 from typing import Any
@@ -18,10 +18,10 @@ _NOBODY: Manifest = {
     "runAsGroup": UID,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-"""Stated for the pod and again for its container, where some admission policies look and a pod's words do not count."""
+"""Stated for the pod and again for its container, because some admission policies only read the container."""
 
 LOG_BYTES = 256 * 2**20
-"""Room for a container's log, which counts as ephemeral storage like /tmp does."""
+"""Space for a container's log, which counts as ephemeral storage, as /tmp does."""
 
 STARTUP_PERIOD_SECONDS = 2
 
@@ -29,28 +29,28 @@ _SHM: Manifest = {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108
 
 
 def pod_template(release: Release) -> Manifest:
-    """Metadata and spec of a pod, for the object that makes pods of it."""
+    """Metadata and spec of a pod, for the workload that creates it."""
     return {"metadata": _metadata(release), "spec": _spec(release)}
 
 
 def grace_seconds(release: Release) -> int:
-    """Most seconds from the withdrawal of a replica until it has finished its last request."""
+    """Maximum seconds from the removal of a replica's endpoint until it has finished its last request."""
     return release.environment.endpoint_seconds + release.model.drain_seconds + 5
 
 
 def ephemeral_storage(release: Release) -> str:
-    """Disk that one replica may fill: /tmp and its log."""
+    """Disk space that one replica may use: /tmp and its log."""
     return memory_quantity(byte_count(release.model.resources.tmp) + LOG_BYTES)
 
 
 def _metadata(release: Release) -> Manifest:
-    # Whatever stands here restarts every pod when it changes: the commit, which changes without the model, stays out.
+    # A change here restarts every pod. The commit changes without the model, so it is left out.
     audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
     return {"labels": labels(release) | identity_labels(release), "annotations": audit | secret_annotations(release)}
 
 
 def _spec(release: Release) -> Manifest:
-    # Where a node has AppArmor the runtime confines every container anyway; asking for it makes other nodes refuse them.
+    # On a node with AppArmor, the runtime confines every container anyway. Other nodes refuse pods that request it.
     apparmor = {} if release.relax.apparmor else {"appArmorProfile": {"type": "RuntimeDefault"}}
     return {
         "serviceAccountName": release.model.name,
@@ -72,7 +72,7 @@ def _spec(release: Release) -> Manifest:
 def _volumes(release: Release) -> list[Manifest]:
     resources = release.model.resources
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": resources.tmp}}]
-    if resources.shm:  # counts as memory of whoever writes to it
+    if resources.shm:  # counts as memory of the container that writes to it
         volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": resources.shm}})
     return volumes
 
@@ -88,7 +88,8 @@ def _container(release: Release) -> Manifest:
         "name": "model",
         "image": release.image,
         **({"args": model.args} if model.args else {}),
-        # Whoever starts the image proves that it may: a node that has it would else give it to anyone who names it.
+        # The registry checks the pull credentials at each start. Otherwise a node would run an image that it already has
+        # for any pod that names it.
         "imagePullPolicy": "IfNotPresent" if relax.image_pull else "Always",
         "ports": ports,
         "resources": _resources(release),
@@ -105,7 +106,7 @@ def _container(release: Release) -> Manifest:
             *weights_mounts(release),
             *secret_mounts(release),
         ],
-        # Endpoints are withdrawn while the replica still serves; only then is it asked to stop and drain.
+        # The endpoint is removed while the replica still serves. Only then does it get the signal to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],

@@ -1,4 +1,4 @@
-"""When an object is created, and under which name: what is to be known of it besides itself."""
+"""When an object is created, and its name in Pulumi."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,34 +7,34 @@ from homeport.manifests.names import Manifest
 
 
 class Stage(IntEnum):
-    """When an object is created: after all objects of the stages before its own."""
+    """When an object is created: after all objects of earlier stages."""
 
     NAMESPACE = 0
     WALLS = 1
-    """What bounds, guards and finds the pods: it stands before anyone moves in."""
+    """What limits, protects and finds the pods. It exists before the pods do."""
     WORKLOAD = 2
-    """What makes the pods. Versions come up side by side."""
+    """What creates the pods. Versions start side by side."""
     SERVING = 3
-    """What is of use once all versions serve, one after another: a replica that is not there is not scaled, and gets
-    no requests."""
+    """What is useful only when all versions serve, created one after another: a replica must exist before it is scaled
+    or gets requests."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """An object with its place among the objects of a release."""
+    """An object with its place in the order of creation."""
 
     manifest: Manifest
     stage: Stage = Stage.WALLS
     suffix: str = ""
-    """What tells it from others of its kind: it begins with `-`. Part of its URN, so it never changes."""
+    """Distinguishes it from others of its kind; begins with `-`. Part of its URN, so it must never change."""
     seconds: int | None = None
-    """Most seconds until it is as it should be, where that is known."""
+    """Maximum seconds until it is ready, or None for Pulumi's default."""
 
     @property
     def name(self) -> str:
-        """Its name among the objects of the release: its kind, and what tells it from others."""
+        """Its name among the objects of the release: its kind and its suffix."""
         return f"{self.manifest['kind'].lower()}{self.suffix}"
 
     def waits_for(self, earlier: "Resource") -> bool:
-        """Whether it is created after one that stands before it in the order of creation."""
+        """Whether its creation waits for a resource that is earlier in the order."""
         return earlier.stage < self.stage or self.stage is Stage.SERVING

@@ -1,4 +1,4 @@
-"""Routing: the addresses under which a model is reached, and which version answers there."""
+"""Routing: the addresses of a model, and which version answers there."""
 
 from homeport.manifests.names import Manifest, manifest, selector
 from homeport.manifests.resource import Resource, Stage
@@ -14,9 +14,9 @@ def routing(release: Release) -> list[Resource]:
 
 
 def routes(release: Release) -> list[Resource]:
-    """The HTTPRoute that divides requests from outside among versions, where the environment names a Gateway.
+    """The HTTPRoute that splits requests from outside among versions, if the environment has a Gateway.
 
-    Last of all objects: a version gets requests when it is ready to take them, and none before.
+    It is the last object, so that a version gets no requests before it is ready.
     """
     gateway, host = release.environment.gateway, release.environment.host_of(release.model.name)
     if gateway is None or host is None:
@@ -42,13 +42,13 @@ def routes(release: Release) -> list[Resource]:
 
 
 def url(release: Release) -> str:
-    """Address of the model: that of the gateway if one is named, else that for other models in the cluster."""
+    """URL of the model: at the Gateway if the environment has one, otherwise inside the cluster."""
     gateway, host = release.environment.gateway, release.environment.host_of(release.model.name)
     return f"{gateway.scheme}://{host}" if gateway and host else internal_url(release)
 
 
 def internal_url(release: Release) -> str:
-    """Address of the stable version for other models in the cluster."""
+    """URL of the stable version for other models in the cluster."""
     return f"http://{release.model.name}.{release.namespace}.svc.cluster.local"
 
 
@@ -56,6 +56,6 @@ def _service(release: Release) -> Manifest:
     port = {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
     spec = {"type": "ClusterIP", "selector": selector(release), "ports": [port]}
     service = manifest(release, "v1", "Service", release.instance, spec=spec)
-    # Pulumi waits 10 s for a Service to settle; the Deployment, which is awaited, tells all that this would.
+    # Pulumi would wait 10 s for the Service. It already waits for the Deployment, which shows the same.
     service["metadata"]["annotations"]["pulumi.com/skipAwait"] = "true"
     return service

@@ -1,4 +1,4 @@
-"""Scaling: how many replicas run, and how few may run while nodes are drained."""
+"""Scaling: how many replicas run, and how many must run while nodes are drained."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from homeport.release import Release
 from homeport.specs.environment import Trigger
 
 HPA_ANNOTATION = "validations.keda.sh/hpa-ownership"
-"""KEDA's webhook refuses a ScaledObject beside a HorizontalPodAutoscaler that lacks it; for a moment there are both,
-when a model goes from one to the other."""
+"""KEDA's webhook refuses a ScaledObject beside a HorizontalPodAutoscaler without this annotation. Both exist for a moment
+when a model changes from one to the other."""
 
 POLLING_SECONDS = 15
-"""How often KEDA looks whether a replica is needed when there is none: as often as Kubernetes' own autoscaler looks."""
+"""Seconds between KEDA's checks whether a replica is needed, as for Kubernetes' own autoscaler."""
 
 
 def scaling(release: Release) -> list[Resource]:
@@ -24,10 +24,10 @@ def scaling(release: Release) -> list[Resource]:
 
 
 def scaled_objects(release: Release) -> list[Resource]:
-    """The autoscaler of each version in an environment with KEDA, where the model states what only that can watch.
+    """The ScaledObject of each version, if the model has a target that only KEDA can watch.
 
-    After the Deployment, without which KEDA refuses it; and the first replica has started then, so that a version is
-    tried before there may be none.
+    It is created after the Deployment, because KEDA refuses it without one. The first replica has started by then, so a
+    version is tested before it may be scaled to zero.
     """
     if _fixed(release) or not release.triggers:
         return []
@@ -40,7 +40,7 @@ def _fixed(release: Release) -> bool:
 
 
 def _budget(release: Release) -> Manifest:
-    # One at a time, and never in the way of a drain: pods that are not ready anyway may always go.
+    # One pod at a time. Pods that are not ready may always be evicted, so that they never block a drain.
     spec = {
         "maxUnavailable": 1,
         "selector": {"matchLabels": selector(release)},
@@ -77,7 +77,7 @@ def _scaled_object(release: Release) -> Manifest:
         "minReplicaCount": least,
         "maxReplicaCount": most,
         "pollingInterval": POLLING_SECONDS,
-        # The last replica goes by these; the window of the behavior is for those before.
+        # These apply to the last replica; the window in `behavior` applies to the others.
         "cooldownPeriod": release.model.scale.down_seconds,
         "initialCooldownPeriod": release.model.scale.down_seconds,
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behavior(release)}},
@@ -91,7 +91,7 @@ def _deployment(release: Release) -> Manifest:
 
 
 def _behavior(release: Release) -> Manifest:
-    """How fast: up to the double at a time, for the load is there; down to the half, for a model takes long to start."""
+    """How fast to scale: up to double at a time, because the load is there; down to half, because starting is slow."""
     return {
         "scaleUp": {
             "stabilizationWindowSeconds": release.model.scale.up_seconds,
@@ -119,7 +119,7 @@ def _triggers(release: Release) -> Iterator[Manifest]:
 
 
 def _filled(setting: str, release: Release, target: int) -> str:
-    # Not str.format: queries have braces of their own.
+    # Not str.format, because queries contain braces.
     words = {
         "{target}": str(target),
         "{model}": release.model.name,

@@ -1,6 +1,6 @@
-"""Secrets: each an object of its own in the model's namespace, and a file that the model can read and not write.
+"""Secrets: each is an object in the model's namespace, and a file that the model can read but not write.
 
-A value is never looked at here: it is a Pulumi Output, or nobody knows it and the object has no data.
+This module never reads a value: it is a Pulumi Output, or it is unknown and the object has no data.
 """
 
 from homeport.catalogue.container import SECRETS, SECRETS_VARIABLE
@@ -12,7 +12,7 @@ from homeport.specs.environment import ExternalSecret
 VOLUME = "secrets"
 
 MODE = 0o440
-"""For the user and the group of the pod, and for nobody to write."""
+"""Readable for the user and the group of the pod, and not writable."""
 
 
 def secrets(release: Release) -> list[Resource]:
@@ -21,7 +21,7 @@ def secrets(release: Release) -> list[Resource]:
 
 
 def secret_volumes(release: Release) -> list[Manifest]:
-    """The volume of a pod that has all of them. Without `subPath`, so that the kubelet brings a new value in place."""
+    """The volume of a pod with all secrets. Without `subPath`, so that the kubelet updates a value in place."""
     sources = [
         {"secret": {"name": _object_name(release, secret.name), "items": [{"key": secret.name, "path": secret.name}]}}
         for secret in release.model.secrets
@@ -35,12 +35,12 @@ def secret_mounts(release: Release) -> list[Manifest]:
 
 
 def secret_variables(release: Release) -> dict[str, str]:
-    """The folder; never a value."""
+    """The variable with the folder; never a value."""
     return {SECRETS_VARIABLE: SECRETS} if release.model.secrets else {}
 
 
 def secret_annotations(release: Release) -> dict[str, str]:
-    """Annotation of a pod by which another version of a secret replaces it. Versions are said, for a hash would tell."""
+    """Annotation of a pod that changes with a secret's version, not with a hash, which would reveal its value."""
     versions = {secret.name: release.secret_sources[secret.name].version for secret in release.model.secrets}
     told = ", ".join(f"{name}={version}" for name, version in versions.items() if version)
     return {"homeport/secret-versions": told} if told else {}

@@ -1,4 +1,4 @@
-"""Weights: large files of a model, mounted read-only from an image of their own or from a volume of the platform."""
+"""Weights: large files of a model, mounted read-only from their own image or from a volume of the platform."""
 
 from homeport.manifests.names import Manifest, manifest
 from homeport.manifests.resource import Resource
@@ -8,13 +8,13 @@ VOLUME = "weights"
 
 
 def weights(release: Release) -> list[Resource]:
-    """The PersistentVolumeClaim by which a volume of the platform comes into the model's namespace, if there is one."""
+    """The PersistentVolumeClaim for a volume of the platform in the model's namespace, if the model has a claim."""
     if release.model.weights is None or release.model.weights.claim is None:
         return []
     spec = {
         "accessModes": ["ReadOnlyMany"],
-        # Bound to this very volume, whose size is what it is: without a class nobody makes another, and a claim must
-        # ask for something.
+        # Bound to exactly this volume. Without a class, no other volume is provisioned. A claim must request a size, but
+        # the volume's own size applies.
         "storageClassName": "",
         "volumeName": release.claims[release.model.weights.claim].volume,
         "resources": {"requests": {"storage": "1Mi"}},
@@ -29,7 +29,7 @@ def weights_volumes(release: Release) -> list[Manifest]:
     if release.model.weights.claim:
         claim = {"claimName": release.model.weights.claim, "readOnly": True}
         return [{"name": VOLUME, "persistentVolumeClaim": claim}]
-    # As for the image of the code: whoever uses it proves that it may.
+    # As for the image of the code, the registry checks the pull credentials at each start.
     policy = "IfNotPresent" if release.relax.image_pull else "Always"
     return [{"name": VOLUME, "image": {"reference": weights_reference(release), "pullPolicy": policy}}]
 
@@ -41,7 +41,7 @@ def weights_mounts(release: Release) -> list[Manifest]:
 
 
 def weights_reference(release: Release) -> str | None:
-    """Full reference of the image that has the weights, if one has."""
+    """Full reference of the image with the weights, or None."""
     found, live = release.model.weights, release.weights
     if found is None or found.image is None or live is None:
         return None

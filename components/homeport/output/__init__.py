@@ -1,1 +1,1 @@
-"""Output: formats for people and programs, which know nothing of what is written in them."""
+"""Output: formats for people and programs, independent of the content."""

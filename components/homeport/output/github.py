@@ -1,4 +1,4 @@
-"""Workflow commands of GitHub Actions, by which a run shows errors at their lines.
+"""Workflow commands of GitHub Actions, with which a run shows errors at their lines.
 
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message
 """
@@ -20,7 +20,7 @@ def notice(message: str) -> str:
 
 
 def _in_workspace(path: Path) -> str:
-    """The path from the root of the repository, by which GitHub finds the line."""
+    """The path relative to the root of the repository, which GitHub needs to find the line."""
     root = os.environ.get("GITHUB_WORKSPACE")
     return os.path.relpath(path.resolve(), root) if root else str(path)
 

@@ -1,4 +1,4 @@
-"""Text for people at a terminal: lines with their color, tables, numbers of things."""
+"""Text for people at a terminal: lines with colors, tables, counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Line:
-    """What is told at a time."""
+    """One line of output."""
 
     text: str
     color: Literal["red", "yellow", "green"] | None = None
     error: bool = False
-    """It goes to standard error, because it is no result."""
+    """Whether it goes to standard error, because it is not a result."""
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table, of which the first row is the head."""
+    """Lines of a table. The first row is the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -1,9 +1,9 @@
-r"""Writes plain data as YAML that people read: block style, and quotes only where a reader would not see text.
+r"""Writes plain data as YAML that people read: block style, and quotes only where text would not be read as text.
 
-An emitter of our own, for two reasons. For the objects of a thousand models PyYAML takes 11 seconds and ruamel.yaml 26,
-this takes 0.3. And text must be read as text by every reader: YAML 1.1 (PyYAML, kubectl) and 1.2 (ruamel)
-disagree about `yes`, `012`, `1e3` and `12:30`, so what either takes for something else is quoted. That is possible in so
-few lines because data here is what JSON can say: no anchors, no tags, no flow style.
+homeport has its own emitter for two reasons. It writes the objects of a thousand models in 0.3 seconds; PyYAML takes 11
+and ruamel.yaml 26. And every reader must read text as text: YAML 1.1 (PyYAML, kubectl) and 1.2 (ruamel) disagree about
+`yes`, `012`, `1e3` and `12:30`, so text that either of them reads as something else is quoted. A few lines are enough
+because the data is what JSON can express: no anchors, no tags, no flow style.
 https://yaml.org/type/ and https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
@@ -15,12 +15,12 @@ from functools import lru_cache
 from typing import Any
 
 UNKNOWN = "<known only to Pulumi>"
-"""Stands for a leaf that is no plain data: a Pulumi Output, which may be a secret, has no value here."""
+"""Placeholder for a leaf that is not plain data: a Pulumi Output, which may be a secret and has no value here."""
 
 _PLAIN = re.compile(
-    # No indicator first. `\w` adds the letters of all languages and none of the characters that YAML calls special.
+    # The first character is not an indicator. `\w` adds the letters of all languages, which are not special in YAML.
     r"(?:[\w$()+./;<=^~\\]|-(?=\w)|-(?=-\w))"
-    # A colon ends a key where a space follows, a hash begins a comment where a space precedes.
+    # A colon before a space ends a key; a hash after a space begins a comment.
     r"(?:[\w!\"$-9;-~]|:(?=\S)|(?<=\S)#| +(?=[^\s#]))*"
 )
 _NOT_TEXT = re.compile(
@@ -37,15 +37,15 @@ _NOT_TEXT = re.compile(
     """,
     re.VERBOSE,
 )
-"""What YAML 1.1 or 1.2 reads as null, boolean, number, date, merge key or end of a document."""
+"""Text that YAML 1.1 or 1.2 reads as null, boolean, number, date, merge key or end of a document."""
 
 _SPECIAL = re.compile("[^ -~\u00a1-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _LINE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
-"""A line that a literal block shows as it is: printable, without a space at either end."""
+"""A line that a literal block can contain unchanged: printable, without a space at either end."""
 
 
 def dump(data: Any) -> str:
-    """One document. Keys stay in their order; those of mappings must be text of at most 1,000 characters."""
+    """One document. Keys keep their order and must be text of at most 1,000 characters."""
     written: list[str] = []
     _node(data, "", "", written.append)
     return "".join(written)
@@ -57,7 +57,7 @@ def dump_all(documents: Iterable[Any]) -> str:
 
 
 def _node(node: Any, lead: str, pad: str, write: Callable[[str], object]) -> None:
-    """Write a node that begins after `lead` and goes on in lines that begin with `pad`."""
+    """Write a node that begins after `lead` and continues in lines that begin with `pad`."""
     if isinstance(node, Mapping) and node:
         deeper = pad + "  "
         for key, value in node.items():
@@ -74,13 +74,13 @@ def _node(node: Any, lead: str, pad: str, write: Callable[[str], object]) -> Non
 
 
 def _entry(lead: str, value: Any, deeper: str, pad: str, write: Callable[[str], object]) -> None:
-    if type(value) is str and "\n" not in value:  # most of what there is
+    if type(value) is str and "\n" not in value:  # the most frequent case
         write(f"{lead} {text(value)}\n")
     elif isinstance(value, Mapping) and value:
         write(f"{lead}\n")
         _node(value, deeper, deeper, write)
     elif isinstance(value, list | tuple) and value:
-        # As kubectl writes it: the dashes stand under the key.
+        # Like kubectl, with the dashes below the key.
         write(f"{lead}\n")
         _node(value, pad, pad, write)
     else:
@@ -109,10 +109,10 @@ def _leaf(value: Any, pad: str) -> str:
 
 @lru_cache(maxsize=8192)
 def text(value: str) -> str:
-    """A scalar that every reader takes for this text."""
+    """A scalar that every reader reads as this text."""
     if _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value):
         return value
-    # JSON's escapes are YAML's too; what YAML does not print, or folds as the end of a line, is escaped besides.
+    # JSON's escapes are valid in YAML. Characters that YAML does not allow, or reads as line breaks, are escaped too.
     return _SPECIAL.sub(_escape, json.dumps(value, ensure_ascii=False))
 
 
@@ -121,7 +121,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _block(value: str, pad: str) -> str | None:
-    """The lines as they are, or None where a reader could not tell the spaces at their ends."""
+    """A literal block, or None if a line has spaces at its ends that a reader could not see."""
     lines = value.split("\n")
     ended = lines[-1] == ""
     if ended:
@@ -137,5 +137,5 @@ def _float(value: float) -> str:
     if math.isnan(value):
         return ".nan"
     mantissa, exponent, power = repr(value).partition("e")
-    # Without a point YAML 1.1 reads text.
+    # Without a point, YAML 1.1 reads it as text.
     return mantissa + (".0" if exponent and "." not in mantissa else "") + exponent + power

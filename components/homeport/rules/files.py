@@ -1,4 +1,4 @@
-"""What a folder must have, the files that a `build` names, and must not have: what git takes for a repository."""
+"""Rules about a model's folder: it has the files that `build` names, and no folder that git takes for a repository."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from homeport.specs.problems import Location, Problem
 
 
 def missing_files(build: Build, folder: Path) -> Iterator[Violation]:
-    """What a build needs of the folder and does not find."""
+    """Files that a build needs and that the folder does not have."""
     named: list[tuple[Location, str | None]] = [(("requirements",), build.requirements)]
     named += [(("files", index), file) for index, file in enumerate(build.files)]
     named.append((("dockerfile",), build.dockerfile))

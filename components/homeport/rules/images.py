@@ -1,4 +1,4 @@
-"""What an environment refuses of a release's images: where they come from, how they are named and how one is built."""
+"""Rules about a release's images: where they come from, how they are named and how they are built."""
 
 from homeport.release import Release, is_built, repository
 from homeport.rules.violation import Violation, listed
@@ -6,17 +6,17 @@ from homeport.specs.problems import Location
 
 
 def image_violations(release: Release) -> list[Violation]:
-    """Images from elsewhere or without the digest that the environment requires, and what cannot be built."""
+    """Images from other registries or without a required digest, and images that cannot be built."""
     return [*_image(release), *build_violations(release), *_weights(release)]
 
 
 def build_violations(release: Release) -> list[Violation]:
-    """What the environment does not allow of building the image from the model's folder."""
+    """What the environment does not allow when the image is built from the model's folder."""
     build, images, built = release.model.build, release.environment.images, release.built
     if build is None:
         return []
     if images is None:
-        message = "found it, accepted: `image`, for the environment builds no images and keeps none (images)"
+        message = "needs `images` in the environment, which has none: add it there, or use `image` instead of `build`"
         return [Violation(("build",), message)]
     if built is None:
         return []
@@ -24,13 +24,13 @@ def build_violations(release: Release) -> list[Violation]:
     if release.canary and all(map(is_built, release.tracks)):
         message = (
             f'found "{release.version}" without a digest beside canary "{release.canary.version}", accepted: sha256:... '
-            "of its image, for the model's folder has one content, and the canary is it"
+            "of its image, because only the canary is built from the model's folder"
         )
         found.append(Violation(("stable", "digest"), message, source="live"))
     if not images.bases:
         message = (
-            f'found "{built.version}" without a digest, accepted: sha256:... of an image, for none is built here '
-            "(images.bases)"
+            f'found "{built.version}" without a digest, accepted: sha256:... of an image, because this environment '
+            "builds none (images.bases)"
         )
         return [*found, Violation((_entry(built), "digest"), message, source="live")]
     if not build.dockerfile and images.base(build.base) is None:
@@ -67,10 +67,12 @@ def _weights(release: Release) -> list[Violation]:
     for track in release.tracks:
         place: Location = ("canary" if track.suffix else "stable", "weights")
         if image and track.weights is None:
-            message = f"found nothing, accepted: the version of {image}, which the model takes its weights from"
+            message = f"missing: state the version of {image}, the image of the model's weights"
             found.append(Violation(place, message, source="live"))
         elif track.weights and not image:
-            message = f'found version "{track.weights.version}", accepted: none, for the model has no `weights.image`'
+            message = (
+                f'found version "{track.weights.version}", accepted: none, because the model has no `weights.image`'
+            )
             found.append(Violation(place, message, source="live"))
         elif track.weights and release.environment.require.digest and not track.weights.digest:
             message = f'found version "{track.weights.version}" without a digest, accepted: sha256:... of the image'

@@ -1,4 +1,4 @@
-"""What an environment refuses of one release: bounds exceeded, requirements not met, needs that it cannot serve."""
+"""Rules about one release: limits exceeded, requirements not met, needs that the environment cannot serve."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from homeport.specs.quantities import byte_count, millicores
 
 
 def violations(release: Release) -> list[Violation]:
-    """What the environment does not allow: bounds exceeded, requirements not met, needs that it cannot serve."""
+    """What the environment does not allow: limits exceeded, requirements not met, needs that it cannot serve."""
     return [violation for rule in _RULES for violation in rule(release)]
 
 
@@ -24,12 +24,14 @@ def _names(release: Release) -> list[Violation]:
     found: list[Violation] = []
     if length > 63:
         message = (
-            f'found "{release.model.name}", accepted: at most 63 characters as namespace {release.namespace} ({length})'
+            f'found "{release.model.name}", whose namespace {release.namespace} has {length} characters, '
+            "accepted: at most 63"
         )
         found.append(Violation(("name",), message))
     if host and (len(host) > 253 or not re.fullmatch(HOST_NAME, host)):
         message = (
-            f'found "{release.model.name}", accepted: at most 63 characters in each part of host {host}, 253 in all'
+            f'found "{release.model.name}", whose host name is {host}, accepted: at most 63 characters in each part '
+            "of the host name, 253 in total"
         )
         found.append(Violation(("name",), message))
     return found
@@ -54,25 +56,25 @@ def _ceilings(release: Release) -> list[Violation]:
     if limits.gpus is not None and gpus * most > limits.gpus:
         found.append(Violation(("resources", "gpu", "count"), _at_most(gpus, most, limits.gpus, "gpus")))
     if shm and byte_count(shm) >= byte_count(memory):
-        message = f"found {shm}, accepted: less than the {memory} of memory that it is a part of"
+        message = f"found {shm}, accepted: less than {memory}, the memory that it is part of"
         found.append(Violation(("resources", "shm"), message))
     return found
 
 
 def _scale(release: Release) -> list[Violation]:
     counted = release.environment.keda.triggers if release.environment.keda else {}
-    hint = " (keda.triggers)" if counted else ": only KEDA can watch others, and the environment names none (keda)"
+    hint = " (keda.triggers)" if counted else "; other targets need KEDA, which the environment does not have (keda)"
     found = [
         Violation(
             ("scale", "target", target),
-            f"found {number}, accepted: targets {listed(['cpu', 'memory', *counted])}{hint}",
+            f"found {number}, accepted: the targets {listed(['cpu', 'memory', *counted])}{hint}",
         )
         for target, number in release.model.scale.target.demand.items()
         if target not in counted
     ]
     if release.replicas[0] == 0 and not found and not any(each.from_zero for each in release.triggers.values()):
         waking = listed(target for target, each in counted.items() if each.from_zero)
-        other = f"0 with a target that is counted while none runs, here {waking} (keda.triggers, from_zero)"
+        other = f"0 needs a target that is counted while no replica runs: {waking} (keda.triggers, from_zero)"
         found.append(Violation(("scale", "min"), f"found 0 replicas, accepted: 1 or more; {other}"))
     return found
 
@@ -84,7 +86,7 @@ def _gpus(release: Release) -> list[Violation]:
     unknown = [
         Violation(
             ("resources", "gpu", "kinds", index),
-            f'found "{kind}", which no cloud and no environment knows, accepted: {listed(sorted(known))}',
+            f'found "{kind}", which is not a known kind of GPU, accepted: {listed(sorted(known))}',
         )
         for index, kind in enumerate(release.gpu.kinds)
         if kind not in known
@@ -97,13 +99,17 @@ def _gpus(release: Release) -> list[Violation]:
     if not set(release.gpu.kinds) & set(nodes):
         part = _part(release.gpu)
         hint = f" (as whole GPUs: {listed(offered(release.environment))})" if part else ""
-        message = f"found {found}{part}, which no node here is known to have, accepted: {listed(nodes)}{hint}"
+        message = (
+            f"found {found}{part}, which no node of this environment is known to have, accepted: {listed(nodes)}{hint}"
+        )
         return [Violation(place, message)]
     if not release.gpu_nodes:
         return [Violation(place, f"found {found}, accepted: {listed(allowed or [])} (limits.gpu_kinds)")]
     resources = dict.fromkeys(each.resource for each in release.gpu_nodes.values())
     if len(resources) > 1:
-        message = f"found kinds of {listed(resources)}, accepted: kinds of one of them, as a pod requests just one"
+        message = (
+            f"found kinds of {listed(resources)}, accepted: kinds of one resource, because a pod requests only one"
+        )
         return [Violation(place, message)]
     return []
 
@@ -131,7 +137,7 @@ def _calls(release: Release) -> list[Violation]:
 def _hosts(release: Release) -> list[Violation]:
     if release.environment.network.plugin:
         return []
-    reason = "a `cidr`: NetworkPolicy knows no names, only a plugin that the environment names (network.plugin) does"
+    reason = "a `cidr`, because NetworkPolicy has no host names; `host` needs `network.plugin` in the environment"
     return [
         Violation(("egress", index, "host"), f'found "{egress.host}", accepted: {reason}')
         for index, egress in enumerate(release.model.egress)
@@ -142,18 +148,18 @@ def _hosts(release: Release) -> list[Violation]:
 def _canary(release: Release) -> list[Violation]:
     found: list[Violation] = []
     if release.canary and release.environment.host_of(release.model.name) is None:
-        reason = "a Gateway divides the requests, and the environment names none (gateway.name, gateway.host)"
-        message = f'found version "{release.canary.version}", accepted: no canary, for {reason}'
+        reason = "the environment has no Gateway to split the requests (gateway.name, gateway.host)"
+        message = f'found version "{release.canary.version}", accepted: no canary, because {reason}'
         found.append(Violation(("canary",), message, source="live"))
     if release.canary and (release.canary.version, release.canary.weights) == (release.version, release.weights):
-        message = f'found "{release.version}", accepted: another version than the stable one'
+        message = f'found "{release.version}", accepted: a version other than the stable one'
         message += ", or other weights" if release.weights else ""
         found.append(Violation(("canary", "version"), message, source="live"))
     return found
 
 
 def _at_most(each: str | int, replicas: int, limit: str | int, name: str) -> str:
-    return f"found {each} for each of {replicas} replicas, accepted: {limit} or less in all (limits.{name})"
+    return f"found {each} for each of {replicas} replicas, accepted: {limit} or less in total (limits.{name})"
 
 
 def _part(gpu: Gpu) -> str:
@@ -171,4 +177,4 @@ _RULES: Sequence[Callable[[Release], list[Violation]]] = (
     _hosts,
     _canary,
 )
-"""Each asks one question; problems are told in this order."""
+"""The rules, in the order in which their problems are reported."""

@@ -1,4 +1,4 @@
-"""Places: where a reader finds what a violation is about, in a file of a stack or in an argument of a program."""
+"""Places: where a violation is, in a file of a stack or in an argument of a program."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from homeport.specs.problems import Location, Problem, dotted
 
 @dataclass(frozen=True)
 class Files:
-    """The files in which a stack is written."""
+    """The files of a stack."""
 
     environment: Document
     live: Document
@@ -20,15 +20,15 @@ class Files:
 
     @property
     def paths(self) -> list[Path]:
-        """All of them, each once."""
+        """Paths of all files, each once."""
         return list(dict.fromkeys(each.path for each in (self.environment, self.live, *self.models.values())))
 
     def folder(self, model: str) -> Path:
-        """The folder of a model, with what its image is built from."""
+        """The folder of a model, from which its image is built."""
         return self.models[model].path.parent
 
     def problem(self, violation: Violation, model: str = "") -> Problem:
-        """The file, line and field of a violation by a model, or by all of them together."""
+        """The file, line and field of a violation by one model, or by all models together."""
         match violation.source:
             case "environment":
                 return self.environment.problem(violation.field, violation.message)
@@ -39,9 +39,9 @@ class Files:
 
 
 def in_model_file(document: Document, violation: Violation, model: str = "") -> Problem:
-    """The line and field of a `model.yaml`; the model's name goes before the field if it is given.
+    """The line and field in a `model.yaml`. If the model's name is given, the field begins with it.
 
-    A stack's reader needs it: the path of a file need not say which model it is of.
+    A stack needs the name, because the path of a `model.yaml` may not show which model it describes.
     """
     field = dotted((model, *violation.field) if model else violation.field)
     return Problem(violation.message, document.path, document.line(violation.field), field)
@@ -52,16 +52,16 @@ class Arguments:
     """The arguments of a component in a program."""
 
     component: str
-    """Name of the component, with which every field begins: a program may have many."""
+    """Name of the component. Every field begins with it, because a program may have several components."""
     live: Mapping[Location, Location]
-    """Arguments by the field of a live model that they stand for, where the names differ."""
+    """Arguments by the corresponding field of a live model, where the names differ."""
 
     def name(self, *argument: str | int) -> str:
-        """An argument as a problem names it: `iris.model`."""
+        """The name of an argument in a problem: `iris.model`."""
         return dotted((self.component, *argument))
 
     def problem(self, violation: Violation) -> Problem:
-        """The argument that a violation is about."""
+        """A problem that names the argument of a violation."""
         if violation.source == "live":
             place = self.live.get(violation.field, violation.field)
         else:

@@ -1,4 +1,4 @@
-"""Totals: whether all models of an environment together, each at its most replicas, stay within its ceilings."""
+"""Totals: whether all models of an environment together, each at its maximum replicas, stay within the limits."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -10,18 +10,18 @@ from homeport.specs.problems import Location
 from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores
 
 SHOWN = 5
-"""Models that a violation names one by one: those that use most."""
+"""Number of models that a violation names: those that use most."""
 
 
 class Use(NamedTuple):
-    """What one model uses of one thing at its most replicas."""
+    """How much of one resource a model uses at its maximum replicas."""
 
     amount: int
     shown: str
 
 
 def total_violations(limits: TotalLimits, releases: Sequence[Release]) -> list[Violation]:
-    """Totals that are exceeded, each at its field of the environment, because no single model is at fault."""
+    """Exceeded totals, each at its field of the environment, because no single model causes the problem."""
     return list(_violations(limits, releases))
 
 
@@ -52,7 +52,7 @@ def _sum(uses: Sequence[Use]) -> int:
 def _violation(name: str, asked: str, found: str, limit: str, uses: Sequence[Use]) -> Violation:
     largest = sorted(uses, key=lambda use: -use.amount)
     models = ", ".join(use.shown for use in largest[:SHOWN])
-    rest = f", and {len(largest) - SHOWN} models more" if len(largest) > SHOWN else ""
+    rest = f", and {len(largest) - SHOWN} more models" if len(largest) > SHOWN else ""
     place: Location = ("limits", "total", name)
     message = f"found {found} for all models together ({asked}: {models}{rest}), accepted: {limit} or less"
     return Violation(place, message, source="environment")

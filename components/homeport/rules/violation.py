@@ -1,4 +1,4 @@
-"""A violation: what an environment refuses, and which field asks for it."""
+"""A violation: what an environment refuses, and the field that requests it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from homeport.specs.problems import Location
 
 @dataclass(frozen=True)
 class Violation:
-    """Something that is asked for and the environment does not allow."""
+    """A request that the environment does not allow."""
 
     field: Location
     message: str
     source: Literal["model", "live", "environment"] = "model"
-    """What has the field: the model, its entry among the live models (as `stable.digest`), or the environment."""
+    """Where the field is: in the model, in its entry of the live models (such as `stable.digest`), or in the environment."""
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as a message shows them."""
+    """Names as messages show them."""
     return ", ".join(names) or "none"

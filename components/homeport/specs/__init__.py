@@ -1,1 +1,1 @@
-"""Specs: what people write, and how a mistake in it is told."""
+"""Specs: the files that people write, and the errors that describe mistakes in them."""

@@ -1,4 +1,4 @@
-"""Reads a YAML file into a spec, and says of each problem: file, line, field, what was found, what is accepted."""
+"""Reads a YAML file into a spec. Each problem names the file, line, field, what was found and what is accepted."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ _ACCEPTED = {
     "string_type": "text",
     "too_short": "at least {min_length}",
 }
-"""What is accepted, by pydantic's own type of error
+"""What is accepted, by pydantic's type of error
 (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
@@ -69,7 +69,7 @@ class Document:
         """Turn the document into a spec.
 
         Raises:
-            SpecError: With every problem of the document.
+            SpecError: The document is not valid; the error has every problem.
         """
         try:
             return spec.model_validate(self.content)
@@ -77,11 +77,11 @@ class Document:
             raise SpecError(self._problems(spec, error)) from None
 
     def problem(self, location: Location, message: str) -> Problem:
-        """A problem at a place in this document."""
+        """A problem at a location in this document."""
         return Problem(message, self.path, self.line(location), dotted(location))
 
     def line(self, location: Location) -> int | None:
-        """The line of a field, counted from 1; of the nearest field around it if it is not there."""
+        """The line of a field, counted from 1. If the field is missing, the line of the nearest field around it."""
         node: Any = self.content
         line: int | None = None
         for step in location:
@@ -94,7 +94,7 @@ class Document:
         return line
 
     def lines(self, location: Location) -> tuple[int, int] | None:
-        """First and last line of a field: down to the field after it, or to the end of the file."""
+        """First and last line of a field, up to the next field or the end of the file."""
         first = self.line(location)
         if first is None:
             return None
@@ -113,10 +113,10 @@ class Document:
 
 
 def parse(spec: type[S], content: object, name: str) -> S:
-    """Validate plain data that has no file, such as arguments of a program; `name` says what they are of.
+    """Validate plain data that has no file, such as arguments of a program. `name` is the prefix of every field.
 
     Raises:
-        SpecError: With every problem.
+        SpecError: The data is not valid; the error has every problem.
     """
     try:
         return spec.model_validate(content)
@@ -132,7 +132,7 @@ def _line(error: MarkedYAMLError) -> int | None:
 
 
 def _place(location: Location) -> Location:
-    """The location without pydantic's own mark for the key of a mapping."""
+    """The location without pydantic's mark for the key of a mapping."""
     return tuple(step for step in location if step != "[key]")
 
 
@@ -141,10 +141,10 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
         case "extra_forbidden":
             fields = _fields(spec, location[:-1])
             near = _near(str(location[-1]), fields)
-            meant = f", did you mean `{near}`?" if near else ","
-            return f"unknown field{meant} accepted: {', '.join(fields)}"
+            meant = f", perhaps `{near}` is meant" if near else ""
+            return f"unknown field{meant}, accepted: {', '.join(fields)}"
         case "missing":
-            return f"missing, accepted: {_fields(spec, location[:-1])[str(location[-1])].description}"
+            return f"missing, required: {_fields(spec, location[:-1])[str(location[-1])].description}"
         case "value_error":
             accepted = str(detail["ctx"]["error"])
         case "string_pattern_mismatch":
@@ -158,7 +158,7 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
 
 
 def _near(word: str, fields: Mapping[str, FieldInfo]) -> str | None:
-    """The field that somebody means who writes another word."""
+    """The field that an author probably meant by another word."""
     called = (name for name, field in fields.items() if AlsoCalled(word) in field.metadata)
     return next(called, None) or next(iter(difflib.get_close_matches(word, fields, 1)), None)
 
@@ -182,7 +182,7 @@ def _shown(found: Any) -> str:
 
 
 def _fields(spec: type[BaseModel], location: Location) -> dict[str, FieldInfo]:
-    """The fields that are accepted at a place, found by following the annotations there."""
+    """The fields that are accepted at a location, found by following the annotations."""
     here: Any = spec
     for step in location:
         here = here.model_fields[step].annotation if _is_spec(here) else get_args(here)[-1]

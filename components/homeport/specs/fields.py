@@ -1,4 +1,4 @@
-"""The field types that the specs share: quantities, names, paths; each says what it accepts when it refuses."""
+"""The field types that the specs share: quantities, names, paths. Each has words for what it accepts."""
 
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -24,7 +24,7 @@ BASE_IMAGE = (
 )
 DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
-# Not `..`, and nothing that a Dockerfile or a shell would read otherwise than as a name.
+# No `..`, and nothing that a Dockerfile or a shell would interpret as anything but a name.
 FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
@@ -33,16 +33,16 @@ HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0
 PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
     LABEL_VALUE: "at most 63 letters, digits, `_`, `.` and `-`, a letter or digit first and last",
-    HTTP_PATH: "the path of a URL from its `/` on, such as /healthz",
-    MOUNT_PATH: "the path of a folder from its `/` on, such as /weights, in letters, digits, `_`, `-` and `.`",
+    HTTP_PATH: "the path of a URL that starts with `/`, such as /healthz",
+    MOUNT_PATH: "the absolute path of a folder, such as /weights, in letters, digits, `_`, `-` and `.`",
     CONFIG_KEY: "a key of Pulumi's configuration in letters, digits, `_` and `-`",
     DIGEST: "sha256: and 64 hexadecimal digits",
     REPOSITORY: "a repository with its registry and without tag or digest, such as registry.example.com/team/model",
     REGISTRY: "a registry, or a folder in it, such as registry.example.com/models",
     BASE_IMAGE: "an image with its registry or {registry}, and a tag or digest, such as {registry}/base/python-3.11:1",
-    DEBIAN_PACKAGE: "name of a Debian package, such as libgomp1",
+    DEBIAN_PACKAGE: "the name of a Debian package, such as libgomp1",
     ENTRY_POINT: "module:Class or module:function, such as model:predict",
-    FILE_IN_FOLDER: "path of a file or folder in the model's folder, such as model.py, without .. or spaces",
+    FILE_IN_FOLDER: "the path of a file or folder in the model's folder, such as model.py, without .. or spaces",
     ENV_NAME: "letters, digits and `_`, no digit first",
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
     HOST_NAME: "the full name of one host in lower-case letters, such as features.example.com",
@@ -51,14 +51,14 @@ PATTERNS = {
 
 
 class Spec(BaseModel):
-    """Base of everything that people write: unknown fields are errors and a read spec never changes."""
+    """Base of all specs. Unknown fields are errors, and a spec never changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
 class AlsoCalled:
-    """Beside a field's type: another word that people write for the field, so that the error names the field."""
+    """Metadata of a field: another word that people write for it, so that the error can name the field."""
 
     word: str
 
@@ -79,7 +79,7 @@ def _cidr(text: str) -> str:
 
 
 Demand = Literal["concurrency", "requests_per_second", "queue_length"]
-"""What can be asked of a model: requests under way, requests a second, messages that wait for it."""
+"""Kinds of demand for a model: requests in flight, requests per second, messages that wait for it."""
 
 Cidr = Annotated[str, AfterValidator(_cidr)]
 """A network: `203.0.113.0/24`."""
@@ -115,7 +115,7 @@ Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 """A TCP or UDP port, 1 to 65535."""
 
 HttpPath = Annotated[str, Field(pattern=HTTP_PATH)]
-"""The path of a URL, from its slash on, without a query."""
+"""The path of a URL that starts with a slash, without a query."""
 
 Version = Annotated[
     str,
@@ -123,7 +123,7 @@ Version = Annotated[
     Field(pattern=LABEL_VALUE),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
 ]
-"""The version of a model: at once an image tag and the value of a label, so up to 63 letters, digits, `_`, `.`, `-`."""
+"""The version of a model. It is an image tag and a label's value, so at most 63 letters, digits, `_`, `.`, `-`."""
 
 Digest = Annotated[str, Field(pattern=DIGEST)]
 """The digest of an image, `sha256:` and 64 hexadecimal digits."""

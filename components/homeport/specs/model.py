@@ -1,4 +1,4 @@
-"""What a data scientist writes: the needs of a model, and nothing about where it runs."""
+"""What a data scientist writes: what a model needs, and nothing about where it runs."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ from homeport.specs.fields import (
 T = TypeVar("T")
 
 CANARY_SUFFIX = "-canary"
-"""The longest suffix that a derived name carries; a model's name leaves room for it within 63 characters."""
+"""The longest suffix of a derived name. A model's name leaves room for it within 63 characters."""
 
 _SECRET_WORDS = {"PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS", "APIKEY"}
 _SECRET_ENDINGS = ("API_KEY", "ACCESS_KEY", "PRIVATE_KEY")
@@ -50,7 +50,9 @@ def _promises_secret(name: str) -> bool:
 
 def _no_secret(name: str) -> str:
     if _promises_secret(name):
-        raise ValueError("a name that does not promise a secret: values in `env` are stored and shown in plain text")
+        raise ValueError(
+            "a name that does not suggest a secret, because values in `env` are stored and shown in plain text"
+        )
     return name
 
 
@@ -62,10 +64,10 @@ def _is_in(path: str, folder: str) -> bool:
 
 
 class Gpu(Spec):
-    """The GPUs that one replica needs."""
+    """GPUs that one replica needs."""
 
     kinds: list[DnsLabel] = Field(
-        min_length=1, description="Acceptable kinds of GPU, the best first, such as [l4, a10g]; any of them will do."
+        min_length=1, description="Acceptable kinds of GPU, the preferred one first, such as [l4, a10g]."
     )
     count: int = Field(
         default=1, ge=1, le=16, strict=True, description="GPUs (or slices of them) per replica, 1 to 16. Default 1."
@@ -73,11 +75,11 @@ class Gpu(Spec):
     mig: str | None = Field(
         default=None,
         pattern=MIG_PROFILE,
-        description="Slice of a GPU, by its MIG profile: compute slices and memory, such as 1g.10gb. Default: whole.",
+        description="MIG profile of a GPU slice: compute slices and memory, such as 1g.10gb. Default: a whole GPU.",
     )
     shared: bool = Field(
         default=False,
-        description="A time-sliced share of a GPU is enough: other pods use it too, its memory among it. Default false.",
+        description="A time-sliced share of a GPU is enough. Other pods use the same GPU and its memory. Default false.",
     )
 
     @field_validator("kinds")
@@ -92,13 +94,13 @@ class Gpu(Spec):
         if self.mig and self.shared:
             raise ValueError("`mig` or `shared`, not both")
         if self.shared and self.count > 1:
-            # More than one share is not more of the GPU: NVIDIA's device plugin and GKE both advise to refuse it.
-            raise ValueError("a `count` of 1 with `shared`: another share gives no more of the GPU")
+            # Two shares are not more of the GPU than one. NVIDIA's device plugin and GKE both advise refusing this.
+            raise ValueError("a `count` of 1 with `shared`, because another share gives no more of the GPU")
         return self
 
 
 class Resources(Spec):
-    """What one replica needs. Requests equal limits, so a replica gets just this and keeps it."""
+    """What one replica needs. Requests equal limits, so a replica gets exactly this and keeps it."""
 
     cpu: Cpu | None = Field(
         default=None, description='Cores per replica, such as 2, 0.5 or "500m". Default: the environment\'s.'
@@ -106,25 +108,24 @@ class Resources(Spec):
     memory: Memory | None = Field(
         default=None, description="Memory per replica with a unit, such as 4Gi. Default: the environment's."
     )
-    tmp: Memory = Field(
-        default="256Mi", description="Size of /tmp, the only directory that can be written. Default 256Mi."
-    )
+    tmp: Memory = Field(default="256Mi", description="Size of /tmp, the only writable directory. Default 256Mi.")
     shm: Memory | None = Field(
         default=None,
-        description="Size of /dev/shm, a part of `memory`, such as 1Gi. Default: the server's; else the node's, 64Mi.",
+        description="Size of /dev/shm, such as 1Gi; it counts as part of `memory`. Default: the server's value, or the "
+        "node's 64Mi.",
     )
     gpu: Gpu | None = Field(default=None, description="GPUs per replica. Default: none.")
 
 
 class ScaleTarget(Spec):
-    """The load at which another replica is started. Of several targets the one that asks for most replicas decides."""
+    """The load at which another replica is started. With several targets, the one that needs the most replicas decides."""
 
     cpu: int | None = Field(
         default=None,
         ge=1,
         le=100,
         strict=True,
-        description="Mean cpu use in percent of the request, 1 to 100. Default: 70 where no target is stated, else not "
+        description="Mean cpu use in percent of the request, 1 to 100. Default: 70 if no target is stated, otherwise not "
         "watched.",
     )
     memory: int | None = Field(
@@ -138,21 +139,21 @@ class ScaleTarget(Spec):
         default=None,
         ge=1,
         strict=True,
-        description="Requests under way per replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        description="Requests in flight per replica, 1 or more, if KEDA counts them in the environment. Default: not "
         "watched.",
     )
     requests_per_second: int | None = Field(
         default=None,
         ge=1,
         strict=True,
-        description="Requests per second and replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        description="Requests per second per replica, 1 or more, if KEDA counts them in the environment. Default: not "
         "watched.",
     )
     queue_length: int | None = Field(
         default=None,
         ge=1,
         strict=True,
-        description="Messages that wait per replica, 1 or more, where the environment's KEDA counts them. Default: not "
+        description="Waiting messages per replica, 1 or more, if KEDA counts them in the environment. Default: not "
         "watched.",
     )
 
@@ -164,7 +165,7 @@ class ScaleTarget(Spec):
 
     @property
     def demand(self) -> dict[Demand, int]:
-        """Targets that are counted before a replica takes them, by name: only KEDA can watch these."""
+        """Targets by name that are counted before a replica takes them. Only KEDA can watch these."""
         return _stated({name: getattr(self, name) for name in get_args(Demand)})
 
 
@@ -173,22 +174,22 @@ def _stated(targets: Mapping[T, int | None]) -> dict[T, int]:
 
 
 class Scale(Spec):
-    """How many replicas run, and when one is added."""
+    """How many replicas run, and when one is added or removed."""
 
     min: int | None = Field(
         default=None,
         ge=0,
         le=1000,
         strict=True,
-        description="Fewest replicas, 0 to 1000; 0 with a target that is counted while none runs. Default: the "
-        "environment's.",
+        description="Minimum number of replicas, 0 to 1000. 0 needs a target that is counted while no replica runs. "
+        "Default: the environment's.",
     )
     max: int | None = Field(
         default=None,
         ge=1,
         le=1000,
         strict=True,
-        description="Most replicas, 1 to 1000; equal to `min` for a fixed number. Default: the environment's.",
+        description="Maximum number of replicas, 1 to 1000; equal to `min` for a fixed number. Default: the environment's.",
     )
     target: ScaleTarget = Field(default=ScaleTarget(), description="The load at which another replica is started.")
     up_seconds: int = Field(
@@ -196,16 +197,16 @@ class Scale(Spec):
         ge=0,
         le=3600,
         strict=True,
-        description="Seconds for which a higher load must last before replicas are added, 0 to 3600. Default 0: requests "
-        "wait already, and a replica takes time to start.",
+        description="Seconds that a higher load must last before replicas are added, 0 to 3600. Default 0, because "
+        "requests are already waiting and a replica takes time to start.",
     )
     down_seconds: int = Field(
         default=300,
         ge=0,
         le=3600,
         strict=True,
-        description="Seconds for which a lower load must last before replicas are taken away, 0 to 3600. Default 300: "
-        "load comes back, and a replica too many costs less than one that must start again.",
+        description="Seconds that a lower load must last before replicas are removed, 0 to 3600. Default 300, because "
+        "load often returns, and an extra replica costs less than starting one again.",
     )
 
     @field_validator("max")
@@ -218,12 +219,14 @@ class Scale(Spec):
 
 
 class Health(Spec):
-    """HTTP paths that answer 200 when all is well."""
+    """HTTP paths that answer 200 when the server is healthy."""
 
     live: HttpPath = Field(
-        description="Answers 200 while the server runs; a replica that stops answering is restarted."
+        description="Path that answers 200 while the server runs; Kubernetes restarts a replica that stops answering."
     )
-    ready: HttpPath = Field(description="Answers 200 while the model can take requests; only then does it get any.")
+    ready: HttpPath = Field(
+        description="Path that answers 200 while the model can take requests; it gets none otherwise."
+    )
 
 
 class Metrics(Spec):
@@ -234,21 +237,21 @@ class Metrics(Spec):
 
 
 class Egress(Spec):
-    """One destination outside the cluster that the model may reach: a network, or a host by its name."""
+    """One destination outside the cluster that the model may reach: a network or a host name."""
 
     cidr: Cidr | None = Field(
         default=None,
-        description="Network in CIDR form, such as 203.0.113.0/24. Of one that has private networks in it, such as "
-        "0.0.0.0/0, only the public addresses.",
+        description="Network in CIDR form, such as 203.0.113.0/24. If it contains private networks, as 0.0.0.0/0 does, "
+        "only its public addresses are allowed.",
     )
     host: HostName | None = Field(
         default=None,
-        description="Name of a host in place of its network, such as features.example.com, where the environment's "
-        "network plugin knows names.",
+        description="Host name instead of a network, such as features.example.com, if the environment's network plugin "
+        "supports host names.",
     )
     port: Port = Field(description="Port, 1 to 65535.")
     protocol: Literal["TCP", "UDP"] = Field(default="TCP", description="TCP or UDP. Default TCP.")
-    reason: str = Field(min_length=1, description="Why the model needs it; shown to whoever reviews it.")
+    reason: str = Field(min_length=1, description="Why the model needs it, for reviewers.")
 
     @field_validator("cidr")
     @classmethod
@@ -260,8 +263,8 @@ class Egress(Spec):
             )
         if found and (network := metadata_around(found)):
             raise ValueError(
-                f"a network outside {network}, where nodes get their credentials; what a model's cloud identity "
-                "needs is opened by the environment's `identities`"
+                f"a network outside {network}, where nodes get their credentials; the environment's `identities` "
+                "allow what a model's cloud identity needs"
             )
         return found
 
@@ -269,69 +272,69 @@ class Egress(Spec):
     @classmethod
     def _outside(cls, found: str | None) -> str | None:
         if found and (found in METADATA_NAMES or found.endswith((".svc", ".local"))):
-            raise ValueError("the name of a host outside the cluster; other models are reached by `calls`")
+            raise ValueError("the name of a host outside the cluster; use `calls` to reach other models")
         return found
 
     @model_validator(mode="after")
     def _cidr_or_host(self) -> Self:
         if (self.cidr is None) == (self.host is None):
-            raise ValueError("`cidr` or `host`, just one of them")
+            raise ValueError("exactly one of `cidr` and `host`")
         return self
 
 
 class Build(Spec):
-    """How the model's image is built from its folder: the one in which its `model.yaml` is."""
+    """How the model's image is built from its folder, which contains its `model.yaml`."""
 
     base: LabelValue | None = Field(
         default=None,
-        description="Name of one of the environment's base images, such as python-3.11, which decides the version of "
-        "Python. Default: the environment's only one.",
+        description="Name of one of the environment's base images, such as python-3.11; it decides the version of "
+        "Python. Default: the only base image, if there is just one.",
     )
     requirements: FileInFolder | None = Field(
         default=None,
-        description="Requirements or lock file of Python packages, such as requirements.txt; with hashes in it, nothing "
-        "without one is installed. Default: only the server and what it needs.",
+        description="Requirements or lock file of Python packages, such as requirements.txt. If it has hashes, every "
+        "package in it needs one. Default: only the server and its dependencies.",
     )
     packages: list[DebianPackage] = Field(
-        default=[], description="Debian packages, each of those that the environment allows. Default: none."
+        default=[], description="Debian packages, which the environment must allow. Default: none."
     )
     serve: str | None = Field(
         default=None,
         pattern=ENTRY_POINT,
-        description="What answers requests, as module:Class or module:function, such as model:predict. Default: the "
-        "model files decide, or model-settings.json.",
+        description="Class or function that answers requests, as module:Class or module:function, such as model:predict. "
+        "Default: decided by the model files or by model-settings.json.",
     )
     files: list[FileInFolder] = Field(
         default=[],
-        description="Files and folders of the model's folder that go into the image. Default: all but what its "
-        ".dockerignore names, and what begins with a dot.",
+        description="Files and folders of the model's folder that are copied into the image. Default: all, except hidden "
+        "files and those that its .dockerignore excludes.",
     )
     dockerfile: FileInFolder | None = Field(
-        default=None, description="A Dockerfile of one's own, in place of all of the above. Default: homeport's."
+        default=None, description="Your own Dockerfile, instead of all fields above. Default: homeport writes one."
     )
 
     @model_validator(mode="after")
     def _own_dockerfile_alone(self) -> Self:
         if self.dockerfile and len(self.model_fields_set) > 1:
             others = ", ".join(f"`{name}`" for name in type(self).model_fields if name in self.model_fields_set)
-            raise ValueError(f"`dockerfile` alone, which decides all the rest itself (found {others})")
+            raise ValueError(f"`dockerfile` without other fields, because it decides them itself (found {others})")
         return self
 
 
 class Weights(Spec):
-    """Files that are too large for the image of the code: in an image of their own, or on a volume. Never written."""
+    """Files that are too large for the image of the code: in their own image, or on a volume. Always read-only."""
 
     image: Repository | None = Field(
         default=None,
-        description="Repository of an image that has only the files in it, without tag or digest: version and digest "
-        "stand in the environment's models.yaml.",
+        description="Repository of an image that contains only these files, without tag or digest. The environment's "
+        "models.yaml states version and digest.",
     )
     claim: DnsLabel | None = Field(
         default=None,
-        description="Name of a volume in place of an image; the environment's `claims` say which volume that is.",
+        description="Name of a claim on a volume, instead of an image; the environment's `claims` decide which volume.",
     )
     path: Annotated[str, Field(pattern=MOUNT_PATH)] = Field(
-        default="/weights", description="Folder in which the model finds them. Default /weights."
+        default="/weights", description="Folder of the container in which they are mounted. Default /weights."
     )
 
     @field_validator("path")
@@ -339,24 +342,24 @@ class Weights(Spec):
     def _beside_others(cls, found: str) -> str:
         for taken in TAKEN:
             if _is_in(found, taken) or _is_in(taken, found):
-                raise ValueError(f"a folder neither in nor around {taken}, such as /weights")
+                raise ValueError(f"a folder that is not {taken}, inside it or around it, such as /weights")
         return found
 
     @model_validator(mode="after")
     def _image_or_claim(self) -> Self:
         if (self.image is None) == (self.claim is None):
-            raise ValueError("`image` or `claim`, just one of them")
+            raise ValueError("exactly one of `image` and `claim`")
         return self
 
 
 class Secret(Spec):
-    """One secret that the model needs, as a file that it can read; where it comes from is the environment's to say."""
+    """One secret that the model reads as a file. The environment decides where it comes from."""
 
     name: DnsLabel = Field(
-        description="Name of the secret and of its file in the folder /run/secrets/homeport, which the variable "
-        "HOMEPORT_SECRETS names."
+        description="Name of the secret and of its file in the folder /run/secrets/homeport. The variable "
+        "HOMEPORT_SECRETS has the path of this folder."
     )
-    reason: str = Field(min_length=1, description="Why the model needs it; shown to whoever reviews it.")
+    reason: str = Field(min_length=1, description="Why the model needs it, for reviewers.")
 
 
 class Model(Spec):
@@ -365,37 +368,36 @@ class Model(Spec):
     name: Annotated[str, Field(pattern=DNS_LABEL, max_length=63 - len(CANARY_SUFFIX))] = Field(
         description="Name of the model: lower-case letters, digits and `-`, at most 56 characters."
     )
-    owner: LabelValue = Field(description="Team that answers for the model; the environment knows its group.")
+    owner: LabelValue = Field(description="Team that is responsible for the model; the environment maps it to a group.")
     image: Repository | None = Field(
         default=None,
-        description="Image repository without tag or digest: version and digest stand in the environment's models.yaml. "
-        "In place of `build`.",
+        description="Image repository without tag or digest; the environment's models.yaml states version and digest. "
+        "Instead of `build`.",
     )
     build: Build | None = Field(
-        default=None, description="How the image is built from the model's folder. In place of `image`."
+        default=None, description="How the image is built from the model's folder. Instead of `image`."
     )
     server: Literal["kserve", "ray-serve", "tgi", "triton", "vllm"] | None = Field(
         default=None,
-        description="Server that the image brings, in place of `protocol`: fixes port, health, metrics, /dev/shm, /tmp, "
-        "`startup_seconds` and the folders of caches. Default: homeport-server, or another that speaks `protocol`.",
+        description="Server that the image contains, instead of `protocol`. Sets the defaults of port, health, metrics, "
+        "/dev/shm, /tmp, `startup_seconds` and cache folders. Default: homeport-server, or another that speaks `protocol`.",
     )
     protocol: Literal["open-inference", "http"] = Field(
         default="open-inference",
-        description="`open-inference` fixes port, health and metrics; `http` states them. Default open-inference.",
+        description="`open-inference` has defaults for port, health and metrics; with `http`, state port and health. "
+        "Default open-inference.",
     )
-    args: list[str] = Field(
-        default=[], description="Arguments of the server, never secrets. Default: those of the image."
-    )
+    args: list[str] = Field(default=[], description="Arguments of the server, never secrets. Default: the image's.")
     port: Port | None = Field(
-        default=None, description="TCP port of the server. Default: the server's; for open-inference 8080."
+        default=None, description="TCP port of the server. Default: the server's; 8080 for open-inference."
     )
     health: Health | None = Field(
         default=None,
-        description="Health paths. Default: the server's; for open-inference /v2/health/live and /v2/health/ready.",
+        description="Health paths. Default: the server's; /v2/health/live and /v2/health/ready for open-inference.",
     )
     metrics: Metrics | None = Field(
         default=None,
-        description="Prometheus metrics. Default: the server's; for open-inference /metrics on 8082; for http none.",
+        description="Prometheus metrics. Default: the server's; /metrics on 8082 for open-inference; none for http.",
     )
     resources: Resources = Field(default=Resources(), description="What one replica needs.")
     scale: Scale = Field(default=Scale(), description="How many replicas run.")
@@ -404,21 +406,21 @@ class Model(Spec):
         ge=1,
         le=3600,
         strict=True,
-        description="Most seconds from the start of the server until the model is ready, 1 to 3600. Default: the "
-        "server's, else 60.",
+        description="Maximum seconds from the start of the server until the model is ready, 1 to 3600. Default: the "
+        "server's value, or 60.",
     )
     drain_seconds: int = Field(
         default=30,
         ge=1,
         le=3600,
         strict=True,
-        description="Most seconds that a request takes; a replica that stops finishes them. 1 to 3600. Default 30.",
+        description="Maximum seconds that a request takes, 1 to 3600; a stopping replica finishes its requests. Default 30.",
     )
     calls: list[DnsLabel] = Field(default=[], description="Names of the models that this model calls. Default: none.")
     egress: list[Egress] = Field(default=[], description="Destinations outside the cluster. Default: none.")
     env: dict[EnvName, str] = Field(default={}, description="Variables of the container, never secrets. Default: none.")
     weights: Weights | None = Field(
-        default=None, description="Large files of the model, apart from its code. Default: none, or in the image."
+        default=None, description="Large files of the model, separate from its code. Default: none, or in the image."
     )
     secrets: list[Secret] = Field(default=[], description="Secrets that the model reads as files. Default: none.")
 
@@ -432,7 +434,7 @@ class Model(Spec):
     @classmethod
     def _calls_others_once(cls, found: list[str], info: ValidationInfo) -> list[str]:
         if info.data.get("name") in found:
-            raise ValueError("names of other models: a model does not call itself")
+            raise ValueError("names of other models, because a model does not call itself")
         if len(set(found)) < len(found):
             raise ValueError("each name once")
         return found
@@ -451,36 +453,36 @@ class Model(Spec):
         if found and build and not build.dockerfile:
             for folder in (CODE, LIBRARIES):
                 if _is_in(folder, found.path):
-                    raise ValueError(
-                        f"another `path` than {found.path}, which hides {folder} of the image that is built"
-                    )
+                    raise ValueError(f"a `path` other than {found.path}, which hides {folder} of the built image")
             if _is_in(found.path, LIBRARIES):
-                raise ValueError(f"a `path` outside {LIBRARIES}, which has the libraries of the image that is built")
+                raise ValueError(f"a `path` outside {LIBRARIES}, which has the libraries of the built image")
         return found
 
     @model_validator(mode="after")
     def _no_secret_arguments(self) -> Self:
-        # Said of the whole model, as an error of the field would show what it found.
+        # A check of the whole model, because an error at the field would show the secret.
         for option in (argument.partition("=")[0] for argument in self.args if argument.startswith("-")):
             if _promises_secret(option.strip("-").replace("-", "_")):
-                raise ValueError(f"`args` without {option}, which promises a secret: they are shown in plain text")
+                raise ValueError(
+                    f"`args` without {option}, which suggests a secret: `args` are stored and shown in plain text"
+                )
         return self
 
     @model_validator(mode="after")
     def _image_or_build(self) -> Self:
         if (self.image is None) == (self.build is None):
-            raise ValueError("`image` (one that is there) or `build` (from the model's folder), just one of them")
+            raise ValueError("exactly one of `image` (an existing one) and `build` (from the model's folder)")
         return self
 
     @model_validator(mode="after")
     def _protocol_is_complete(self) -> Self:
         if self.server and "protocol" in self.model_fields_set:
             raise ValueError(
-                "`server` or `protocol`, not both: a server that is named says all that its protocol would"
+                "`server` or `protocol`, not both, because a `server` decides everything that `protocol` does"
             )
         if self.protocol == "http" and (self.port is None or self.health is None):
             missing = "port" if self.port is None else "health"
-            raise ValueError(f"protocol `http` with `{missing}`: only open-inference has a default for it")
+            raise ValueError(f"protocol `http` with `{missing}`, for which only open-inference has a default")
         return self
 
     @property
@@ -490,32 +492,32 @@ class Model(Spec):
 
     @property
     def health_paths(self) -> Health:
-        """Paths of liveness and readiness; those of the Open Inference Protocol unless stated."""
+        """Paths of liveness and readiness. Default: those of the Open Inference Protocol."""
         return self.health or Health(live="/v2/health/live", ready="/v2/health/ready")
 
     @property
     def metrics_endpoint(self) -> Metrics | None:
-        """Where Prometheus metrics are, or None."""
+        """Where Prometheus metrics are served, or None."""
         return self.metrics or (Metrics(port=METRICS_PORT) if self.as_mlserver else None)
 
     @property
     def as_mlserver(self) -> bool:
-        """Whether the image serves as MLServer does, the protocol's reference server, of which homeport-server is one."""
+        """Whether the image serves like MLServer, the protocol's reference server, as homeport-server does."""
         return self.server is None and self.protocol == "open-inference"
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` digest of what the spec means, however it is written: equal in every environment.
+        """`sha256:` digest of what the spec means, independent of how it is written and equal in every environment.
 
-        A default counts as left out, so a field that a later homeport adds changes no digest. Lists count in their order,
-        mappings do not.
+        A field with its default value counts as left out, so a field that a later homeport adds changes no digest. The
+        order counts in lists, not in mappings.
         """
         meaning = self._canonical.model_dump(mode="json", exclude_defaults=True)
         return "sha256:" + hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     @property
     def _canonical(self) -> Self:
-        """The same model, with what follows from the protocol filled in, and without a target that is the usual one."""
+        """The same model with the protocol's values filled in, and without a target that equals the default."""
         target, usual = self.scale.target, ScaleTarget()
         scale = {"target": usual} if target == usual.model_copy(update=usual.resources) else {}
         filled = {"port": self.serving_port, "health": self.health_paths, "metrics": self.metrics_endpoint}
@@ -526,13 +528,13 @@ class Model(Spec):
         """Read a `model.yaml`.
 
         Raises:
-            SpecError: The file is missing, is not YAML or is not a model; names each problem's line and field.
+            SpecError: The file is missing, is not YAML or is not a valid model. The error names each problem's line and field.
         """
         return Document.read(Path(path)).validate(cls)
 
 
 def _with_server(found: Mapping[str, Any], server: Server) -> dict[str, Any]:
-    """What a model states, over what its server needs."""
+    """What the server needs, overridden by what the model states."""
     spec = _over(server.spec, found)
     if isinstance(spec["metrics"], Mapping):
         spec["metrics"] = {"port": spec["port"], **spec["metrics"]}
@@ -542,7 +544,7 @@ def _with_server(found: Mapping[str, Any], server: Server) -> dict[str, Any]:
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**below, **above}
     for key in below.keys() & above.keys():
-        if above[key] is None:  # a field that was left empty says nothing
+        if above[key] is None:  # an empty field counts as left out
             merged[key] = below[key]
         if isinstance(below[key], Mapping) and isinstance(above[key], Mapping):
             merged[key] = _over(below[key], above[key])

@@ -1,4 +1,4 @@
-"""Overrides: fields of an environment that variables of the process set in place of its file."""
+"""Overrides: fields of an environment that environment variables set instead of its file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from homeport.specs.problems import Problem, SpecError
 S = TypeVar("S", bound=Spec)
 
 CONTEXT_VARIABLE = "HOMEPORT_CONTEXT"
-"""Variable that names another cluster than the file does: its context in the kubeconfig."""
+"""Variable that overrides the file's cluster: a context in the kubeconfig."""
 
 REGISTRY_VARIABLE = "HOMEPORT_REGISTRY"
-"""Variable that names another registry for built images than the file does."""
+"""Variable that overrides the file's registry for built images."""
 
 _FIELDS: Sequence[tuple[str, str, str]] = (
     (CONTEXT_VARIABLE, "cluster", "context"),
-    # Another cluster, so that Pulumi must not take its objects for those of the first one.
+    # It is another cluster, so Pulumi must not confuse its objects with those of the first one.
     (CONTEXT_VARIABLE, "cluster", "identifier"),
     (REGISTRY_VARIABLE, "images", "registry"),
 )
-"""Variables, each with a part of the environment and the field there."""
+"""Each variable with a part of the environment and the field in that part."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,18 @@ class Override:
 
     variable: str
     field: str
-    """Such as `images.registry`."""
+    """Full name of the field, such as `images.registry`."""
     value: str
 
 
 def overridden(environment: S, variables: Mapping[str, str]) -> tuple[S, tuple[Override, ...]]:
-    """The environment with the fields that the variables set, and which these are.
+    """The environment with the overrides of the variables, and a list of the overrides.
 
-    An empty variable sets nothing, nor does one whose part the environment does not have: without `images` no registry.
+    An empty variable has no effect. A variable also has no effect if the environment lacks its part: without `images`,
+    there is no registry to override.
 
     Raises:
-        SpecError: A field does not accept the value of its variable, which is named.
+        SpecError: A field does not accept the value of its variable. The error names the variable.
     """
     made: list[Override] = []
     problems: list[Problem] = []

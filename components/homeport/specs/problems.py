@@ -1,4 +1,4 @@
-"""Problems: what is wrong in what people wrote, and where."""
+"""Problems: what is wrong in a file or an argument, and where."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from pathlib import Path
 from homeport.errors import HomeportError
 
 Location = tuple[str | int, ...]
-"""Where in a document: keys of mappings, indexes of lists."""
+"""A place in a document: keys of mappings and indexes of lists."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in one place."""
+    """One mistake in one place."""
 
     message: str
     file: Path | None = None
     line: int | None = None
-    """Counted from 1; None where the file itself is the problem."""
+    """Counted from 1; None if the file itself is the problem."""
     field: str = ""
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Problem:
 
 
 class SpecError(HomeportError):
-    """What people wrote cannot be used; `problems` has all of it, not only the first."""
+    """Files or arguments are not valid. `problems` has every problem, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

@@ -1,6 +1,6 @@
 """Quantities of cpu and memory, in the form in which the Kubernetes API server stores them.
 
-`1000m` becomes `1`, `2048Mi` becomes `2Gi`: so what a manifest says is what the cluster answers.
+`1000m` becomes `1` and `2048Mi` becomes `2Gi`, so that a manifest states the same text as the cluster returns.
 Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 """
 
@@ -21,7 +21,7 @@ def millicores(cpu: str) -> int:
 
 
 def cpu_quantity(thousandths: int) -> str:
-    """The canonical quantity for thousandths of a core."""
+    """The canonical quantity of thousandths of a core."""
     return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
 
 
@@ -33,7 +33,7 @@ def byte_count(memory: str) -> int:
 
 
 def memory_quantity(count: int) -> str:
-    """The canonical quantity for a number of bytes: the largest unit that leaves a whole number."""
+    """The canonical quantity of a number of bytes, in the largest unit that gives a whole number."""
     for units in (BINARY, DECIMAL):
         for unit, size in reversed(units.items()):
             if count % size == 0:
@@ -42,10 +42,10 @@ def memory_quantity(count: int) -> str:
 
 
 def cpu(found: Any) -> str:
-    """The canonical quantity of cpu that people mean.
+    """The canonical form of a cpu quantity.
 
     Raises:
-        ValueError: It is none; says what would be.
+        ValueError: It is not a cpu quantity. The text says what is accepted.
     """
     match = CPU.fullmatch(str(found)) if isinstance(found, int | float | str) and not isinstance(found, bool) else None
     thousandths = Decimal(match[1]) * (1 if match[2] else 1000) if match else Decimal(0)
@@ -55,10 +55,10 @@ def cpu(found: Any) -> str:
 
 
 def memory(found: Any) -> str:
-    """The canonical quantity of memory that people mean.
+    """The canonical form of a memory quantity.
 
     Raises:
-        ValueError: It is none; says what would be.
+        ValueError: It is not a memory quantity. The text says what is accepted.
     """
     match = MEMORY.fullmatch(found) if isinstance(found, str) else None
     count = Decimal(match[1]) * (BINARY | DECIMAL)[match[2]] if match else Decimal(0)

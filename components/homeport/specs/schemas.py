@@ -1,6 +1,6 @@
-"""JSON Schemas of the files that people write, by which editors complete fields and flag mistakes.
+"""JSON Schemas of the spec files, with which editors complete fields and mark mistakes.
 
-A schema knows fields, types and bounds. What depends on several fields or several files only `homeport check` knows.
+A schema covers fields, types and bounds. Only `homeport check` covers rules about several fields or several files.
 """
 
 import json
@@ -22,7 +22,7 @@ def schema(name: str) -> str:
     found = _closed(SPECS[name].model_json_schema())
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        # A name, not an address: it is nowhere to be fetched.
+        # A name, not an address: it cannot be downloaded.
         "$id": f"urn:homeport:schema:{name}",
         "title": f"{name}.yaml",
     }
@@ -30,7 +30,7 @@ def schema(name: str) -> str:
 
 
 def _closed(node: Any) -> Any:
-    """The schema with mappings by name closed: keys that do not match the pattern of names are mistakes there."""
+    """The schema with closed mappings by name: keys that do not match the pattern of names are mistakes."""
     if isinstance(node, dict):
         closed = {"additionalProperties": False} if "patternProperties" in node else {}
         return {key: _closed(value) for key, value in node.items()} | closed

@@ -23,7 +23,7 @@ __all__ = [
     "XgboostModel",
 ]
 
-# Each is imported when it is asked for: an image has the library of its own model only.
+# Each is imported on first use, because an image has only the library of its own model.
 _MODULES = {
     "FunctionModel": "function_model",
     "LightgbmModel": "lightgbm_model",

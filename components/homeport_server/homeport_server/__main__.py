@@ -1,4 +1,4 @@
-"""What the container runs: ``homeport-server FOLDER``."""
+"""The program that the container runs: ``homeport-server FOLDER``."""
 
 import argparse
 import asyncio
@@ -17,18 +17,20 @@ from homeport_server.settings import Bounds
 def main() -> None:
     """Serve the models below a folder."""
     parser = argparse.ArgumentParser(prog="homeport-server", description="Serve the model in a folder.")
-    parser.add_argument("folder", type=Path, help="holds what to serve: model-settings.json, a model's file, or code")
+    parser.add_argument(
+        "folder", type=Path, help="folder with what to serve: model-settings.json, a model's file, or code"
+    )
     parser.add_argument(
         "--serve",
         metavar="MODULE:NAME",
         default=os.environ.get("HOMEPORT_SERVE"),
-        help="the function or class to serve, where there is no model-settings.json; default: $HOMEPORT_SERVE",
+        help="function or class to serve if there is no model-settings.json; default: $HOMEPORT_SERVE",
     )
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
-    os.chdir(folder)  # code finds its files as it does in the image, wherever the server was started
+    os.chdir(folder)  # so that code finds its files as in the image, wherever the server was started
     logs.configure()
-    # One process a container, Kubernetes adds replicas: worker processes need writable folders and hide their crashes.
+    # One process per container, because worker processes need writable folders and hide their crashes.
     settings = Settings(debug=False, parallel_workers=0, model_repository_root=str(folder))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(serve(folder, arguments.serve, settings, Bounds())))

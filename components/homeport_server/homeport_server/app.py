@@ -1,10 +1,10 @@
-"""Which paths does the server answer? Those of the Open Inference Protocol, every error as ``{"error": reason}``.
+"""The server's paths: those of the Open Inference Protocol. Every error is ``{"error": reason}``.
 
-The routes are ours, over MLServer's data plane, instead of MLServer's application:
+The routes are homeport's own, on MLServer's data plane. MLServer's application is not used because
 - its ``/v2/repository/models/.../unload`` lets any sender take the model down,
-- its request class holds the whole body and unpacks gzip without a bound,
-- it counts unknown model names as new metrics, without a bound,
-- errors of its framework carry ``detail``, not the protocol's ``error``.
+- its request class holds the whole body and unpacks gzip without a limit,
+- it counts unknown model names as new metrics, without a limit,
+- errors of its framework have ``detail``, not the protocol's ``error``.
 """
 
 import asyncio
@@ -41,46 +41,46 @@ class Endpoints:
         self._bounds = bounds
         self._held = Held(bounds)
         self._bodies = Bodies(bounds, self._held)
-        # A body takes many times its size once it is parsed: one at a time, the others wait as bytes.
+        # A parsed body takes many times its size, so bodies are parsed one at a time and the others wait as bytes.
         self._turn = asyncio.Semaphore(1)
 
     async def live(self, _: Request) -> Response:
-        """Whether the process answers at all."""
+        """Answer that the process is live."""
         return Response({"live": await self._plane.live()})
 
     async def ready(self, _: Request) -> Response:
-        """Whether all models are there and answer; MLServer counts no model at all as ready."""
+        """Whether all models are loaded and ready. MLServer itself would count zero models as ready."""
         ready = self._loaded.is_set() and all(model.ready for model in await self._registry.get_models())
         return Response({"ready": ready}, status_code=200 if ready else 503)
 
     async def server(self, _: Request) -> Response:
-        """What this server is."""
+        """The server's metadata."""
         metadata = await self._plane.metadata()
         return Response(metadata.model_dump())
 
     async def model(self, request: Request) -> Response:
-        """What the model accepts and returns."""
+        """The model's inputs and outputs."""
         metadata = await self._plane.model_metadata(*await self._known(request))
         return Response(metadata.model_dump(mode="json", exclude_none=True))
 
     async def model_ready(self, request: Request) -> Response:
-        """Whether this model answers."""
+        """Whether this model is ready."""
         name, version = await self._known(request)
         ready = await self._plane.model_ready(name, version)
         return Response({"name": name, "ready": ready}, status_code=200 if ready else 503)
 
     async def infer(self, request: Request) -> Response:
-        """Let the model answer."""
+        """Let the model answer the request."""
         name, version = await self._known(request)
         if not await self._plane.model_ready(name, version):
             raise RefusedError(f"model {shown(name)} is not ready yet", "the same request later", 503)
         async with self._bodies.reading(request) as body, self._turn:
             result = await self._plane.infer(read(body), name, version)
-            extract_headers(result)  # takes CloudEvents headers out of the answer's parameters
+            extract_headers(result)  # removes CloudEvents headers from the answer's parameters
             return HeldResponse(result.model_dump(exclude_none=True), self._held, self._bounds)
 
     async def _known(self, request: Request) -> tuple[str, str | None]:
-        """The model that the path names, if it is served here; asked first, as MLServer would count an unknown one."""
+        """Name and version from the path. Unknown models are refused here, because MLServer would count them as metrics."""
         name, version = request.path_params["name"], request.path_params.get("version")
         try:
             await self._registry.get_model(name, version)
@@ -93,7 +93,7 @@ class Endpoints:
 
 
 def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, loaded: asyncio.Event) -> ASGIApp:
-    """The application of the protocol's port; ``loaded`` is set once all models are there."""
+    """The application of the protocol's port; ``loaded`` is set when all models are loaded."""
     endpoints = Endpoints(plane, registry, bounds, loaded)
     routes = [
         Route("/v2", endpoints.server),
@@ -126,13 +126,13 @@ def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, l
 
 
 class KnownMethods:
-    """Lets only known HTTP methods through: the metrics would count each invented one as a new series, without end."""
+    """Lets only known HTTP methods through, because the metrics would count each unknown one as a new series."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] == "http" and scope["method"] not in _METHODS:
             answer = Response(
                 {"error": f"method {shown(scope['method'])} is unknown; accepted: {', '.join(sorted(_METHODS))}"}, 405
@@ -154,14 +154,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     path = shown(request.url.path)
     reason = {
         404: f"path {path} is unknown; accepted: /v2/models/NAME/infer and other paths of the Open Inference Protocol",
-        405: f"{request.method} is not for path {path}; accepted: {(headers or {}).get('Allow', 'another method')}",
+        405: f"{request.method} is not allowed for path {path}; accepted: {(headers or {}).get('Allow', 'another method')}",
     }.get(status, str(getattr(error, "detail", "")))
     return Response({"error": reason}, status_code=status, headers=headers)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return Response({"error": "the sender went away"}, status_code=400)
+    return Response({"error": "the sender closed the connection"}, status_code=400)
 
 
 async def _unforeseen(_: Request, error: Exception) -> Response:
-    return Response({"error": f"the server failed with {type(error).__name__}; its log tells more"}, status_code=500)
+    return Response({"error": f"the server failed with {type(error).__name__}; see its log"}, status_code=500)

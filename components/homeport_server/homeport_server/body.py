@@ -1,4 +1,4 @@
-"""How is a body of unknown length taken in? In pieces, with a bound on its size, its time, and all that is held."""
+"""Reads bodies of unknown length in pieces, with limits on size, on time and on all bytes that are held."""
 
 import asyncio
 import zlib
@@ -23,7 +23,7 @@ class Bodies:
 
     @asynccontextmanager
     async def reading(self, request: Request) -> AsyncIterator[bytearray]:
-        """The request's body, decompressed; counted as held until the block ends."""
+        """The decompressed body of the request, counted as held until the block ends."""
         body = bytearray()
         try:
             try:
@@ -47,7 +47,7 @@ class Bodies:
         if encodings not in {"", "identity", "gzip"}:
             raise RefusedError(f"the body's Content-Encoding is {shown(encodings)}", "gzip, or none", 415)
 
-        # A few kilobytes of gzip can unfold to gigabytes: the bound holds for what comes out.
+        # A few kilobytes of gzip can expand to gigabytes, so the limit applies to the decompressed bytes.
         unfold = zlib.decompressobj(_GZIP) if encodings == "gzip" else None
         size = 0
         async for chunk in request.stream():

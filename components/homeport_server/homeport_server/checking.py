@@ -1,4 +1,4 @@
-"""Does a request fit what the model declares? Its tensors become arrays of exactly the declared kind, or a reason."""
+"""Checks whether a request fits the declared inputs: its tensors become arrays of exactly these kinds, or an error."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 _ANY = -1
 _WHOLE = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
 
-# Datatype of the protocol -> numpy's type, and the types that JSON values of it have.
+# The protocol's datatype -> numpy's type, and the Python types of its JSON values.
 KINDS: dict[str, tuple[Any, frozenset[type]]] = {
     "BOOL": (np.bool_, frozenset({bool})),
     "BYTES": (object, frozenset({str})),
@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[Any, frozenset[type]]] = {
 
 
 def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]) -> dict[str, Array]:
-    """One array for each input that is given, by name and in the declared order; optional ones may be absent."""
+    """One array for each given input, by name and in the declared order; optional inputs may be missing."""
     names = [tensor.name for tensor in declared]
     given: dict[str, RequestInput] = {}
     for tensor in request.inputs:
@@ -54,7 +54,7 @@ def optional(declared: MetadataTensor) -> bool:
 
 
 def checked_outputs(request: InferenceRequest, known: Sequence[str]) -> list[str]:
-    """The names of the outputs that the request asks for, or none. A model that knows none by name gives what it has."""
+    """The names of the requested outputs; empty for the defaults. If the known names are empty, every name is accepted."""
     if not request.outputs:
         return []
     wanted = [output.name for output in request.outputs]
@@ -62,13 +62,13 @@ def checked_outputs(request: InferenceRequest, known: Sequence[str]) -> list[str
         if known and name not in known:
             raise RefusedError(f"output {shown(name)} is unknown", f"any of the outputs {listed(known)}")
     if len(set(wanted)) < len(wanted):
-        # Each is computed anew: one small request could keep the server busy for hours.
-        raise RefusedError("an output is asked for twice", f"each of the outputs {listed(known)} at most once")
+        # Each one is computed separately, so one small request could keep the server busy for hours.
+        raise RefusedError("an output is requested twice", f"each of the outputs {listed(known)} at most once")
     return wanted
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as they stand in a message."""
+    """Names as they appear in a message."""
     return ", ".join(map(shown, names))
 
 
@@ -87,14 +87,14 @@ def _array(given: RequestInput, declared: MetadataTensor) -> Array:
     values = _flat(given.data.root, given.shape, what)
     if len(values) != prod(given.shape):
         raise RefusedError(
-            f"{what} has {len(values)} values, its shape {shown(given.shape)} says {prod(given.shape)}",
+            f"{what} has {len(values)} values, but its shape {shown(given.shape)} says {prod(given.shape)}",
             "as many values as the shape says",
         )
     return _typed(values, declared, what).reshape(given.shape)
 
 
 def _flat(data: list[Any], shape: list[int], what: str) -> list[Any]:
-    """The values in row-major order. The protocol allows flat data, and data nested exactly as the shape says."""
+    """The values in row-major order. The protocol allows flat data and data nested exactly as the shape says."""
     if not any(isinstance(value, list) for value in data):
         return data
     level = [data]
@@ -122,10 +122,10 @@ def _typed(values: list[Any], declared: MetadataTensor, what: str) -> Array:
 
 
 def limits(declared: MetadataTensor) -> tuple[Any, Any]:
-    """The least and the greatest number accepted: what the type can hold, within the declared minimum and maximum.
+    """The smallest and the largest accepted number: the range of the type, within the declared minimum and maximum.
 
-    The two are named as in JSON Schema, and stand in the input's ``parameters``. Where a number far outside of what the
-    model was trained on makes it fail, as one of 1e308 does after scaling, they keep it away from the model.
+    ``minimum`` and ``maximum`` are in the input's ``parameters`` and mean the same as in JSON Schema. They keep numbers
+    away from the model that are far outside its training data and make it fail, such as 1e308 after scaling.
     """
     kind = KINDS[declared.datatype][0]
     least, greatest = (getattr(declared.parameters, name, None) for name in ("minimum", "maximum"))
@@ -141,12 +141,12 @@ def limits(declared: MetadataTensor) -> tuple[Any, Any]:
 
 
 def _outside(values: list[Any], kind: Any, least: Any, greatest: Any) -> int | None:
-    """The place of the first number that is not accepted."""
+    """The position of the first number that is not accepted."""
     if issubclass(kind, np.integer):
         if least <= min(values) and max(values) <= greatest:  # fast, for the usual case
             return None
         return next(place for place, value in enumerate(values) if not least <= value <= greatest)
-    with np.errstate(over="ignore"):  # a number too large for the type becomes infinite
+    with np.errstate(over="ignore"):  # a number that is too large for the type becomes infinite
         array = np.array(values, dtype=kind)
     wrong = np.flatnonzero(~((least <= array) & (array <= greatest)))
     return int(wrong[0]) if wrong.size else None
@@ -163,7 +163,7 @@ def _values(declared: MetadataTensor) -> str:
 
 
 def _check_batch(arrays: dict[str, Array], declared: Sequence[MetadataTensor]) -> None:
-    """Where the first dimension is free it counts the rows, and all inputs describe the same rows."""
+    """If the first dimension is free, it counts the rows, and all inputs must have the same number of rows."""
     rows = {
         tensor.name: len(arrays[tensor.name])
         for tensor in declared

@@ -1,4 +1,4 @@
-"""What is served? What model-settings.json says; else a function or class by name; else a model's file by its name."""
+"""Finds what to serve: model-settings.json decides, otherwise a function or class, otherwise a model's file name."""
 
 import logging
 from pathlib import Path
@@ -18,7 +18,7 @@ FILES = {
     "model.xgb.json": "homeport_server.XgboostModel",
     "model.lgb.txt": "homeport_server.LightgbmModel",
 }
-"""Files that are served with no code at all; to open one of them runs none either."""
+"""Files that are served without any code. Opening one of them runs no code either."""
 
 
 class NothingToServeError(Exception):
@@ -32,7 +32,7 @@ async def find(folder: Path, serve: str | None) -> list[ModelSettings]:
         if not models:
             raise NothingToServeError(f"no usable {SETTINGS} below {folder}")
         if serve:
-            logger.warning("%s decides, so %s is not looked at", SETTINGS, serve)
+            logger.warning("%s decides what is served, so %s is ignored", SETTINGS, serve)
         return models
     if serve:
         parameters = ModelParameters(uri=str(folder), extra={"serve": serve})
@@ -49,6 +49,6 @@ async def find(folder: Path, serve: str | None) -> list[ModelSettings]:
 
 def _settings(folder: Path, implementation: str, parameters: ModelParameters) -> ModelSettings:
     settings = ModelSettings(implementation=implementation, parameters=parameters)
-    # MLServer's own variable, MLSERVER_MODEL_NAME, has named it by now, if it is set.
+    # If MLSERVER_MODEL_NAME is set, MLServer has already taken the name from it.
     settings.name = settings.name or folder.name
     return settings

@@ -1,4 +1,4 @@
-"""How does a function or a class of a data scientist answer? As it is: with checked values, row by row or all at once."""
+"""Serves a data scientist's function or class as it is, with checked values, row by row or all rows at once."""
 
 import dataclasses
 import inspect
@@ -25,14 +25,14 @@ _LONGEST = 500
 
 
 class FunctionModel(CheckedModel):
-    """A function, or the ``predict`` of a class that is made once at the start.
+    """A function, or the ``predict`` of a class that is instantiated once at the start.
 
-    A ``ValueError`` that it raises says that the data are faulty: the sender gets its text, with status 422. Any other
+    A ``ValueError`` that it raises means that the data is faulty: the sender gets its text with status 422. Any other
     exception is a fault of the code.
     """
 
     def open_model(self, path: Path) -> None:
-        """Import the code, and read what it accepts from its annotations."""
+        """Import the code and read its inputs and outputs from the annotations."""
         extra = (self.settings.parameters and self.settings.parameters.extra) or {}
         self._function = _function(str(extra.get("serve", "")), path)
         self._signature = signature.read(self._function)
@@ -41,16 +41,16 @@ class FunctionModel(CheckedModel):
 
     @property
     def output_names(self) -> list[str]:
-        """The outputs that the annotation tells; none where it tells none."""
+        """The outputs in the annotation; empty if it has none."""
         return [output.name for output in self.outputs]
 
     @property
     def default_outputs(self) -> list[str]:
-        """All of them, as one call makes them all."""
+        """All outputs, because one call computes them all."""
         return self.output_names
 
     def run(self, inputs: dict[str, Array], outputs: list[str]) -> dict[str, Array]:
-        """Call the function: once for each row, or once for all rows if it takes arrays or a table."""
+        """Call the function once for each row, or once for all rows if it takes arrays or a table."""
         given = {name: self._checked(name, array) for name, array in inputs.items()}
         results = self._by_row(given) if self._signature.by_row else _columns(self._call(given), self._name)
         unknown = [name for name in outputs if name not in results]
@@ -60,7 +60,7 @@ class FunctionModel(CheckedModel):
         return {name: _conform(values, datatypes.get(name)) for name, values in results.items()}
 
     def _checked(self, name: str, array: Array) -> Any:
-        """The values, after pydantic's check of them; it may turn them into others, such as text into a date."""
+        """The values after pydantic's check, which may convert them, such as text into a date."""
         values = self._signature.inputs[name].values
         if values is None:
             return array
@@ -111,14 +111,14 @@ def _function(serve: str, folder: Path) -> Callable[..., Any]:
 
 
 def _made(kind: Any, folder: Path) -> Any:
-    """The object of a class; one that has a parameter wants to know where its files are."""
+    """An instance of a class. If its constructor has a parameter, it gets the folder with its files."""
     parameters = inspect.signature(kind).parameters.values()
     wanted = any(each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
     return kind(folder) if wanted else kind()
 
 
 def _columns(result: Any, name: str) -> dict[str, Any]:
-    """What a function returns, as outputs by name."""
+    """The result of a function, as outputs by name."""
     if isinstance(result, pd.DataFrame):
         return {str(column): result[column].to_numpy() for column in result}
     if isinstance(result, Mapping):
@@ -136,7 +136,7 @@ def _conform(values: Any, datatype: str | None) -> Array:
     array = np.asarray(values)
     if datatype is None or datatype == "BYTES":
         return array
-    # Whole numbers may become floating ones, never the other way round; nothing is no number.
+    # Integers may become floats, but floats never become integers, and None never becomes a number.
     return array.astype(KINDS[datatype][0], casting="same_kind")
 
 

@@ -1,7 +1,7 @@
-"""How much do senders make the server hold at once? Bodies that wait and answers on their way out, within one bound.
+"""Limits the bytes that the server holds at once: waiting bodies and unsent answers count together.
 
-Each body is bounded, many at once are not, and an answer may be ten times as long as its request: a burst of large
-requests, or a few senders that read slowly, would exhaust the container's memory.
+The size of each body is limited, but not their number, and an answer may be ten times as long as its request. A burst of
+large requests, or a few senders that read slowly, would exhaust the container's memory.
 """
 
 import asyncio
@@ -16,27 +16,29 @@ _PIECE = 64 * 1024
 
 
 class Held:
-    """The number of bytes that are held."""
+    """The number of held bytes."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bound = bounds.max_held_bytes
         self._bytes = 0
 
     def add(self, size: int) -> None:
-        """Count these bytes, or refuse them."""
+        """Count these bytes, or refuse them if the limit is exceeded."""
         if size > self._bound:
-            raise RefusedError(f"the answer has {size} bytes", f"fewer rows, for an answer of {self._bound} bytes", 413)
+            raise RefusedError(
+                f"the answer has {size} bytes", f"fewer rows, so that the answer has at most {self._bound} bytes", 413
+            )
         if self._bytes + size > self._bound:
-            raise RefusedError("the server holds as much as it has memory for", "the same request later", 503)
+            raise RefusedError("the server has no memory for another request now", "the same request later", 503)
         self._bytes += size
 
     def remove(self, size: int) -> None:
-        """Count these bytes no more."""
+        """Stop counting these bytes."""
         self._bytes -= size
 
 
 class HeldResponse(Response):  # type: ignore[misc]  # MLServer carries no type information
-    """An answer that is counted until it is sent, and sent in pieces: all at once would leave it in the socket's queue."""
+    """An answer that is counted until it is sent. It is sent in pieces, because otherwise it would wait in the socket."""
 
     def __init__(self, content: object, held: Held, bounds: Bounds) -> None:
         super().__init__(content)
@@ -45,7 +47,7 @@ class HeldResponse(Response):  # type: ignore[misc]  # MLServer carries no type 
         held.add(len(self.body))
 
     async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
-        """Send it; a reader that takes too long is left."""
+        """Send the answer, and give up if the reader takes too long."""
         try:
             async with asyncio.timeout(self._bounds.transfer_seconds):
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -1,4 +1,4 @@
-"""How does a LightGBM model answer? With the booster's own prediction, from a file of plain text."""
+"""Serves a LightGBM model with the booster's own prediction, from a plain text file."""
 
 import os
 import re
@@ -13,20 +13,22 @@ from homeport_server.model import CheckedModel
 
 
 class LightgbmModel(CheckedModel):
-    """A booster: the output ``predict`` is what its objective makes, such as a probability or a number."""
+    """A booster. Its output ``predict`` depends on its objective, such as a probability or a number."""
 
     file_names = ("model.lgb.txt",)
 
     def open_model(self, path: Path) -> None:
         """Read the booster."""
         text = path.read_text()
-        if "end of trees" not in text.splitlines():  # LightGBM opens half a file as a model of fewer trees
-            raise ValueError(f"{path.name} is no complete LightGBM model: its line 'end of trees' is missing")
+        if "end of trees" not in text.splitlines():  # LightGBM opens a truncated file as a model with fewer trees
+            raise ValueError(f"{path.name} is not a complete LightGBM model: its line 'end of trees' is missing")
         self._booster = lightgbm.Booster(model_str=text)
         if self._booster.pandas_categorical:
-            raise ValueError("the model has features of categories; accepted: numbers, or a function that serves it")
+            raise ValueError(
+                "the model has categorical features; accepted: numeric features, or a function that serves the model"
+            )
         names = self._booster.feature_name()
-        # What LightGBM calls columns that had no name.
+        # LightGBM's names of columns without names.
         named = not all(re.fullmatch(r"Column_\d+", name) for name in names)
         answer = self._predict_rows(np.zeros((1, len(names))))
         self.declare(tables.columns(names if named else None, len(names)), [tables.output("predict", answer)])

@@ -1,4 +1,4 @@
-"""What does a line of the log look like? One JSON object, also for a traceback; none for a request that went well."""
+"""The log format: each line is one JSON object, including its traceback. Successful requests are not logged."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class JsonLines(logging.Formatter):
-    """MLServer's own structured format breaks on a quotation mark in the message."""
+    """Formats records as JSON. MLServer's own structured format breaks on a quotation mark in the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as one line."""

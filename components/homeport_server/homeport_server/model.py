@@ -1,4 +1,4 @@
-"""What stands between a request and the model's own code? The check before it, and the net below it."""
+"""Runs between a request and the model's own code: checks the request first, and catches the code's errors."""
 
 import asyncio
 import logging
@@ -19,65 +19,65 @@ logger = logging.getLogger(__name__)
 
 
 class ModelFailedError(MLServerError):  # type: ignore[misc]  # MLServer carries no type information
-    """The model's fault, not the request's: a request that fits the declared inputs made its code fail."""
+    """The model's code failed on a request that fits the declared inputs, so the fault is the model's."""
 
     def __init__(self, cause: BaseException, request_id: str | None) -> None:
-        # Only the kind of the error: its text may hold what the sender must not see. The log has all of it.
+        # Only the error's type, because its text may contain what the sender must not see. The log has all of it.
         super().__init__(
             f"the model failed with {type(cause).__name__} on a request that fits its declared inputs; "
-            f"its log tells more, under request {request_id}",
+            f"see its log for request {request_id}",
             500,
         )
 
 
 class CheckedModel(MLModel):  # type: ignore[misc]
-    """A model behind the check of its declared inputs. What inherits says how to open the file and how to compute."""
+    """A model behind the check of its declared inputs. A subclass opens the file and computes the outputs."""
 
     file_names: tuple[str, ...] = ()
-    """Where the model's file is looked for when the settings name only a folder."""
+    """Names of the model's file if the settings name only a folder."""
 
     inputs: list[MetadataTensor]
     outputs: list[MetadataTensor]
-    """Properties of MLServer's class: what the settings say, until the file is read."""
+    """Properties of MLServer's class: the values of the settings, until the file is read."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
         if settings.max_batch_size:
             raise ValueError("max_batch_size is not supported: it would mix requests before they are checked")
-        # One thread: the model is never asked two things at once, and health is answered while it computes.
+        # One thread, so that the model never runs twice at once, and the server can report its health meanwhile.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=settings.name)
 
     def open_model(self, path: Path) -> None:
-        """Read the model's file, and ``declare`` what it says of itself.
+        """Read the model's file, and ``declare`` its inputs and outputs.
 
         An exception ends the server, so that the new version never becomes ready.
         """
         raise NotImplementedError
 
     def run(self, inputs: dict[str, Array], outputs: list[str]) -> dict[str, Array]:
-        """Compute the outputs asked for. The inputs fit what is declared.
+        """Compute the requested outputs. The inputs fit the declaration.
 
         Raises:
-            RefusedError: The data are at fault in a way that no declaration tells. Any other exception is the model's.
+            RefusedError: The data is faulty in a way that no declaration covers. Any other exception is the model's fault.
         """
         raise NotImplementedError
 
     def declare(self, inputs: list[MetadataTensor], outputs: list[MetadataTensor]) -> None:
-        """What the file accepts and returns, where the settings do not say it."""
+        """Set the file's inputs and outputs, unless the settings already state them."""
         self.inputs = self.inputs or inputs
         for output in outputs:
-            if len(output.shape) == 1:  # MLServer writes a column with a second dimension of one
+            if len(output.shape) == 1:  # MLServer writes a column with a second dimension of 1
                 output.shape = [*output.shape, 1]
         self.outputs = self.outputs or outputs
 
     @property
     def output_names(self) -> list[str]:
-        """The outputs that may be asked for."""
+        """The outputs that a request may name."""
         return [output.name for output in self.outputs] or ["predict"]
 
     @property
     def default_outputs(self) -> list[str]:
-        """The outputs of a request that asks for none by name: one, as each may be a computation of its own."""
+        """The outputs of a request that names none: only the first, because each may be a separate computation."""
         return self.output_names[:1]
 
     async def load(self) -> bool:
@@ -87,7 +87,7 @@ class CheckedModel(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Called by MLServer for each request, whatever port it came through."""
+        """Called by MLServer for each request on any port."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._predict, payload)
 
     def _open(self, path: Path) -> None:
@@ -95,7 +95,7 @@ class CheckedModel(MLModel):  # type: ignore[misc]
         if not self.inputs:
             raise ValueError("model-settings.json declares no inputs: without them no request can be checked")
         for tensor in self.inputs:
-            limits(tensor)  # a wrong limit shows now, not at the first request
+            limits(tensor)  # a wrong limit fails now, not at the first request
 
     def _predict(self, payload: InferenceRequest) -> InferenceResponse:
         inputs = checked_inputs(payload, self.inputs)
@@ -105,7 +105,7 @@ class CheckedModel(MLModel):  # type: ignore[misc]
             outputs = [_encoded(name, np.asarray(results[name])) for name in names or results]
         except RefusedError:
             raise
-        except BaseException as error:  # also SystemExit: a model that calls sys.exit() must not end the server
+        except BaseException as error:  # includes SystemExit: a model that calls sys.exit() must not end the server
             logger.exception("model %s failed on request %s", self.name, payload.id)
             raise ModelFailedError(error, payload.id) from None
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)

@@ -1,4 +1,4 @@
-"""How does an ONNX model answer? With onnxruntime; its file says the names, types and shapes of inputs and outputs."""
+"""Serves an ONNX model with onnxruntime. The file has the names, types and shapes of inputs and outputs."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from homeport_server.checking import Array, listed
 from homeport_server.model import CheckedModel
 from homeport_server.refusal import RefusedError, shown
 
-# https://onnxruntime.ai/docs/reference/operators/add-custom-op.html lists them; ONNX' own are in onnx.proto.
+# Listed in https://onnxruntime.ai/docs/reference/operators/add-custom-op.html; ONNX' own types are in onnx.proto.
 _DATATYPES = {
     "tensor(bool)": "BOOL",
     "tensor(double)": "FP64",
@@ -34,7 +34,7 @@ class OnnxModel(CheckedModel):
     def open_model(self, path: Path) -> None:
         """Read the graph."""
         options = onnxruntime.SessionOptions()
-        # Else it starts as many threads as the node has cores, for a container with a fraction of one.
+        # By default it starts one thread for each core of the node, although the container may have a fraction of one.
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
         self._session = onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -44,11 +44,11 @@ class OnnxModel(CheckedModel):
             names = {each.name for each in found}
             unknown = [each.name for each in declared if each.name not in names]
             if unknown:
-                raise ValueError(f"{kind} {unknown[0]!r} is declared; accepted: those of the file, {listed(names)}")
+                raise ValueError(f"{kind} {unknown[0]!r} is declared, but not in the file; accepted: {listed(names)}")
 
     @property
     def default_outputs(self) -> list[str]:
-        """All of them, as one run makes them all."""
+        """All outputs, because one run computes them all."""
         return self.output_names
 
     def run(self, inputs: dict[str, Array], outputs: list[str]) -> dict[str, Array]:
@@ -56,11 +56,11 @@ class OnnxModel(CheckedModel):
         self._check_sizes(inputs)
         try:
             return dict(zip(outputs, self._session.run(outputs, inputs), strict=True))
-        except InvalidArgument as error:  # values that the graph cannot work with, such as an index that is not there
+        except InvalidArgument as error:  # values that the graph cannot process, such as an index out of range
             raise RefusedError(f"the model refuses the data: {str(error)[:_LONGEST]}", None, 422) from None
 
     def _check_sizes(self, inputs: dict[str, Array]) -> None:
-        """Dimensions of one name have one size: the length of a text and that of its mask."""
+        """Check that dimensions with the same name have the same size, such as the length of a text and of its mask."""
         sizes: dict[str, int] = {}
         for name, array in inputs.items():
             for dimension, size in zip(self._sizes[name], array.shape, strict=True):

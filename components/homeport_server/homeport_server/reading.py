@@ -1,7 +1,7 @@
-"""What does a body say? Bytes become an inference request, or a reason why they are none.
+"""Parses a body: bytes become an inference request, or an error with the reason.
 
-MLServer leaves this to pydantic, which collects every fault: a body of 5 MiB such as ``{"inputs": [{}, {}, ...]}``
-costs it gigabytes of error objects, and the container its life. Reading by hand stops at the first fault.
+MLServer leaves this to pydantic, which collects every fault. A body of 5 MiB such as ``{"inputs": [{}, {}, ...]}`` would
+cost gigabytes of error objects, and the container would run out of memory. This parser stops at the first fault.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _LONGEST_ID = 256
 
 
 def read(body: bytes | bytearray) -> InferenceRequest:
-    """The inference request in a body, with every part of the right kind; the values are checked later."""
+    """The inference request in a body. Every part has the right type; the values are checked later."""
     if not body.strip():
         raise RefusedError("the body is empty", _EXAMPLE)
     try:
@@ -96,7 +96,7 @@ def _objects(document: dict[str, Any], field: str, *, required: bool) -> list[di
 
 
 def _kind(value: object) -> str:
-    """What JSON calls the kind of a value."""
+    """The JSON name of a value's type."""
     if value is None:
         return "missing or null"
     kinds = {bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list"}

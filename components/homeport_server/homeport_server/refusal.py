@@ -1,4 +1,4 @@
-"""How is a faulty request refused? With a status below 500, what was found, and what would be accepted."""
+"""The refusal of a faulty request: a status below 500, what was found and what is accepted."""
 
 from mlserver.errors import MLServerError
 
@@ -6,17 +6,17 @@ _LONGEST = 80
 
 
 class RefusedError(MLServerError):  # type: ignore[misc]  # MLServer carries no type information
-    """The request's own fault; MLServer's error type, so that every port of MLServer translates it."""
+    """The request is faulty. It is MLServer's type of error, so that every port of MLServer translates it."""
 
     def __init__(self, found: str, accepted: str | None, status_code: int = 400) -> None:
-        """``accepted`` is None where only the model's code knows it, whose own words ``found`` then holds."""
+        """``accepted`` is None if only the model's code knows it; then ``found`` has the code's own text."""
         super().__init__(found if accepted is None else f"{found}; accepted: {accepted}", status_code)
 
 
 def shown(value: object) -> str:
-    """A value as it may stand in a message: short, because the sender chose it and it may be megabytes long."""
+    """A value in a form for messages: short, because it comes from the sender and may be megabytes long."""
     if isinstance(value, list):
-        # Never the repr of the whole: cut before rendering, not after.
+        # Never the repr of the whole value: it is cut before rendering, not after.
         inner = ", ".join(shown(item) for item in value[:8])
         return f"[{inner}{', ...' if len(value) > 8 else ''}]"
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""How does the server live and end? Ports first, then the models; after SIGTERM what is in flight is answered, exit 0.
+"""Starts and stops the server: first the ports, then the models. After SIGTERM it answers requests in flight; exit code 0.
 
-MLServer's own server class is not used, only its parts. It ends with exit code 0 when a model cannot be loaded, which
-hides the failure. With a current uvicorn its stop runs several times over, as each port catches and raises the signal
-anew. And it always opens a gRPC port, past the bounds on size, number and memory that hold here; gRPC is left out until
+Only parts of MLServer are used, not its server class. That class exits with code 0 when a model cannot be loaded, which
+hides the failure. With a current uvicorn, it stops several times, because each port catches the signal and raises it
+again. And it always opens a gRPC port, which bypasses the limits on size, number and memory. There is no gRPC here until
 a caller needs it.
 """
 
@@ -39,7 +39,7 @@ class Port(uvicorn.Server):
 
 
 async def serve(folder: Path, target: str | None, settings: Settings, bounds: Bounds) -> int:
-    """Serve the models of a folder, or a function or class in it, until SIGTERM; the exit code."""
+    """Serve the models of a folder, or a function or class in it, until SIGTERM; returns the exit code."""
     registry = MultiModelRegistry()
     plane, all_loaded = DataPlane(settings, registry), asyncio.Event()
     protocol = _port(create_app(plane, registry, bounds, all_loaded), settings.host, settings.http_port, bounds)
@@ -62,7 +62,7 @@ async def serve(folder: Path, target: str | None, settings: Settings, bounds: Bo
     logger.info("stopping: no new connections, requests in flight are answered")
     protocol.should_exit = True
     await protocol_runs
-    metrics.should_exit = True  # last, so that the end can be watched
+    metrics.should_exit = True  # last, so that the shutdown can be observed
     await metrics_runs
     loading.cancel()
     stopping.cancel()
@@ -74,7 +74,7 @@ async def _load(folder: Path, target: str | None, registry: MultiModelRegistry) 
     try:
         models = await find(folder, target)
     except NothingToServeError as error:
-        logger.error("%s", error)  # it says all; a traceback would hide it
+        logger.error("%s", error)  # the text is complete; a traceback would hide it
         return False
     for model in models:
         try:

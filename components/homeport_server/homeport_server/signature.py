@@ -1,7 +1,7 @@
-"""What does a function accept and return? Read from its annotations: each parameter is an input that is checked.
+"""Reads a function's inputs and outputs from its annotations. Each parameter is an input that is checked.
 
-The rules of a value (``Field(ge=0)``, ``Literal["NL", "BE"]``, a pattern) are pydantic's; they are told to callers, as the
-input's ``parameters``, in the words of JSON Schema.
+The rules of a value (``Field(ge=0)``, ``Literal["NL", "BE"]``, a pattern) are pydantic's. Callers see them in the input's
+``parameters``, in the terms of JSON Schema.
 """
 
 import dataclasses
@@ -19,22 +19,22 @@ from pydantic.fields import FieldInfo
 
 from homeport_server.checking import KINDS
 
-ACCEPTED = """each parameter annotated, and all of them of one kind:
-  a value, the function is called once for each row: float, int, bool, str, Literal, Enum, or Annotated with pydantic's Field;
-  or one dataclass, NamedTuple, TypedDict or pydantic model of such values;
-  or arrays, the function is called once for all rows: Annotated[np.ndarray, (-1, 4)], -1 for any number;
-  or one table, likewise: Annotated[pd.DataFrame, Row], Row a dataclass, NamedTuple, TypedDict or pydantic model of values"""
+ACCEPTED = """each parameter annotated, and all parameters of one of these kinds.
+  Values: float, int, bool, str, Literal, Enum, or Annotated with pydantic's Field. The function is called once for each row.
+  One record: a dataclass, NamedTuple, TypedDict or pydantic model of such values. The function is called once for each row.
+  Arrays: Annotated[np.ndarray, (-1, 4)], where -1 is any number. The function is called once for all rows.
+  One table: Annotated[pd.DataFrame, Row], where Row is a record of values. The function is called once for all rows."""
 
 _DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
 _DATATYPE_OF = {kind: name for name, (kind, _) in KINDS.items()}
 _PYTHON = {"f": float, "i": int, "u": int, "b": bool, "U": str}
-# Of a JSON Schema: what the datatype says already, and what is for people or for another place.
+# Keys of a JSON Schema that the datatype already covers, or that are not rules.
 _NOT_RULES = {"type", "title", "default", "$defs"}
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input, with pydantic's check of its values where they have rules that the server's own check does not know."""
+    """One input, with pydantic's check of its values if they have rules that the server's own check does not cover."""
 
     tensor: MetadataTensor
     values: TypeAdapter[list[Any]] | None
@@ -42,14 +42,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a function accepts and returns."""
+    """The inputs and outputs of a function."""
 
     inputs: Mapping[str, Input]
     record: tuple[str, Callable[..., Any]] | None
-    """The parameter that takes all inputs as one object, and what makes that object."""
+    """The parameter that takes all inputs as one object, and the callable that makes that object."""
     by_row: bool
     outputs: list[MetadataTensor]
-    """None where the annotation does not tell: then they are as the function returns them."""
+    """Empty if the annotation does not state them; then they are what the function returns."""
 
 
 class _Part(NamedTuple):
@@ -60,10 +60,10 @@ class _Part(NamedTuple):
 
 
 def read(function: Callable[..., Any]) -> Signature:
-    """What a function accepts and returns.
+    """Read the inputs and outputs of a function.
 
     Raises:
-        ValueError: The annotations do not say it; the text names the parameter and what is accepted.
+        ValueError: The annotations are not sufficient. The text names the parameter and what is accepted.
     """
     name = getattr(function, "__name__", "predict")
     parts = dict(_parameters(function, name))
@@ -93,7 +93,7 @@ def _parameters(function: Callable[..., Any], name: str) -> Iterator[tuple[str, 
     for parameter in inspect.signature(function).parameters.values():
         what = f"parameter {parameter.name!r} of {name}"
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
-            raise ValueError(f"{what} has no name that a request could give it; accepted: {ACCEPTED}")
+            raise ValueError(f"{what} has no name that a request can use; accepted: {ACCEPTED}")
         if parameter.name not in hints:
             raise ValueError(f"{what} has no annotation; accepted: {ACCEPTED}")
         annotation, required = hints[parameter.name], parameter.default is parameter.empty
@@ -110,7 +110,7 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
 
 
 def _split(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """``Annotated[X, a, b]`` is X with (a, b)."""
+    """Split ``Annotated[X, a, b]`` into X and (a, b)."""
     if get_origin(annotation) is Annotated:
         base, *further = get_args(annotation)
         return base, tuple(further)
@@ -156,7 +156,7 @@ def _array(function: str, name: str, part: _Part) -> Input:
     shape = next((each for each in further if isinstance(each, tuple)), None)
     if not shape or not all(type(size) is int and (size == -1 or size > 0) for size in shape):
         raise ValueError(
-            f"parameter {name!r} of {function} is an array of no stated shape; "
+            f"parameter {name!r} of {function} is an array without a stated shape; "
             "accepted: Annotated[np.ndarray, (-1, 4)], -1 for any number"
         )
     rules = [each for each in further if each is not shape]
@@ -165,7 +165,7 @@ def _array(function: str, name: str, part: _Part) -> Input:
 
 
 def _scalar_of(array: Any) -> Any:
-    """The type of an array's values: ``NDArray[np.float32]`` says it, ``np.ndarray`` alone means float64."""
+    """The type of an array's values, as in ``NDArray[np.float32]``; for ``np.ndarray`` alone, float64."""
     kinds = [each for outer in get_args(array) for each in get_args(outer)]
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, np.generic)), np.float64)
 
@@ -186,13 +186,13 @@ def _input(function: str, name: str, part: _Part, shape: list[int]) -> Input:
     tensor = MetadataTensor(
         name=name, datatype=datatype or kind, shape=shape, parameters=Parameters(**told) if told else None
     )
-    # Rules that the server's own check of the tensor keeps by itself need no second look at each value.
+    # Rules that the server's own check of the tensor covers need no second check of each value.
     known = annotation in {float, int, bool, str} or rules.keys() <= {"minimum", "maximum", "description"}
     return Input(tensor, None if known else TypeAdapter(list[annotation]))
 
 
 def _number_of(base: Any) -> tuple[str | None, Any]:
-    """The datatype of a numpy type, with Python's type for the same; None for other types."""
+    """The datatype of a numpy type and the corresponding Python type; None and the type itself for other types."""
     if isinstance(base, type) and issubclass(base, np.generic):
         dtype = np.dtype(base)
         if dtype.kind in _PYTHON:
@@ -201,7 +201,7 @@ def _number_of(base: Any) -> tuple[str | None, Any]:
 
 
 def _outputs(function: str, returned: Any) -> list[MetadataTensor]:
-    """The outputs, in the order of the annotation; none where it does not tell."""
+    """The outputs in the order of the annotation; empty if it does not state all of them."""
     base, further = _split(returned)
     row = next((each for each in further if _is_record(each)), base)
     if _is_record(row):

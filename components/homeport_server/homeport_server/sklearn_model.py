@@ -1,4 +1,4 @@
-"""How does a scikit-learn model answer? With the estimator's own methods, from a file that cannot run code."""
+"""Serves a scikit-learn model with the estimator's own methods, from a file that cannot run code."""
 
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from homeport_server.model import CheckedModel
 
 
 class SklearnModel(CheckedModel):
-    """A scikit-learn estimator or pipeline. Each output is the estimator's method of that name.
+    """A scikit-learn estimator or pipeline. Each output is the estimator's method with that name.
 
-    The file is skops', not joblib's: a joblib file is a pickle, and opening it runs whatever code its author put there.
-    skops opens only known types; further ones are named in ``parameters.extra.trusted`` of the settings, where a review
-    sees them.
+    The file is in the format of skops, not of joblib, because a joblib file is a pickle, and opening it runs any code that
+    its author put there. skops opens only known types. ``parameters.extra.trusted`` in the settings names further types,
+    so that a reviewer sees them.
     """
 
     file_names = ("model.skops",)
@@ -32,16 +32,18 @@ class SklearnModel(CheckedModel):
         self.declare([], _outputs(self._estimator))
         missing = [name for name in self.output_names if not hasattr(self._estimator, name)]
         if missing:
-            raise ValueError(f"{type(self._estimator).__name__} has no {', '.join(missing)}, declared as output")
+            raise ValueError(
+                f"{type(self._estimator).__name__} has no {', '.join(missing)}, which is declared as output"
+            )
 
     def run(self, inputs: dict[str, Array], outputs: list[str]) -> dict[str, Array]:
-        """One input is the matrix of features; several are the named columns of a table."""
+        """Run the estimator. One input is the matrix of features; several are the named columns of a table."""
         features = tables.features(inputs)
         return {name: np.asarray(getattr(self._estimator, name)(features)) for name in outputs}
 
 
 def _outputs(estimator: Any) -> list[MetadataTensor]:
-    """What a classifier of one label returns, for it knows its classes; other estimators do not say it."""
+    """The outputs of a single-label classifier, because it has its classes; other estimators do not state them."""
     classes = getattr(estimator, "classes_", None)
     if not isinstance(classes, np.ndarray):
         return []

@@ -1,4 +1,4 @@
-"""How does an XGBoost model answer? With the booster's own prediction, from a file of plain data."""
+"""Serves an XGBoost model with the booster's own prediction, from a file of plain data."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from homeport_server.model import CheckedModel
 
 
 class XgboostModel(CheckedModel):
-    """A booster: the output ``predict`` is what its objective makes, such as a probability or a number."""
+    """A booster. Its output ``predict`` depends on its objective, such as a probability or a number."""
 
     file_names = ("model.ubj", "model.xgb.json")
 
@@ -20,7 +20,9 @@ class XgboostModel(CheckedModel):
         """Read the booster."""
         self._booster = xgboost.Booster({"nthread": int(os.environ.get("OMP_NUM_THREADS", "0"))}, model_file=path)
         if "c" in (self._booster.feature_types or []):
-            raise ValueError("the model has features of categories; accepted: numbers, or a function that serves it")
+            raise ValueError(
+                "the model has categorical features; accepted: numeric features, or a function that serves the model"
+            )
         count = self._booster.num_features()
         inputs = tables.columns(self._booster.feature_names, count)
         answer = self._predict_rows(np.zeros((1, count)))

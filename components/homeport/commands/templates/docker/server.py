@@ -1,6 +1,6 @@
-"""A server of your own, here with nothing but Python: it answers POST /predict and says whether it is well.
+"""Your own server, here with only Python's standard library: it answers POST /predict and reports its health.
 
-Faulty input is answered with 4xx and a reason. After SIGTERM it answers what it has begun, and ends.
+It answers faulty input with 4xx and a reason. After SIGTERM, it finishes the requests that it has begun and exits.
 """
 
 import json
@@ -15,7 +15,7 @@ LARGEST = 10**12
 
 
 class FaultyInputError(Exception):
-    """What is wrong with a request, for whoever sent it."""
+    """The request is faulty; the text tells its sender why."""
 
 
 def predict(amount: float, items: int, country: str) -> float:
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection; the end waits for all of them."""
+    """One thread for each connection. The server waits for all of them before it exits."""
 
     daemon_threads = False
 
