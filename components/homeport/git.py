@@ -62,7 +62,7 @@ class GitError(HomeportError):
 
 
 class NoWorkingTreeError(GitError):
-    """There is nothing that it could tell of."""
+    """A folder is in no working tree."""
 
 
 @dataclass(frozen=True, order=True)
@@ -278,7 +278,7 @@ def _is_as_committed(root: Path, file: Path, mode: str, name: str) -> bool:
 
 
 def _is_at(submodule: Path, name: str) -> bool:
-    """Whether a submodule is at the commit that is asked for, and unchanged; or not there at all."""
+    """Whether a submodule is unchanged at a commit, or is not checked out."""
     if not (submodule / ".git").exists():
         return not any(submodule.iterdir())
     head = ask(submodule, "rev-parse", "--verify", "HEAD").decode().strip()

@@ -73,7 +73,7 @@ def content_at(file: Path, commit: str) -> bytes | None:
     """
     try:
         root = git.working_tree(file.parent)
-        # Of what somebody else recorded: `HEAD~3`, or an option, is no commit.
+        # The text was recorded by someone else: `HEAD~3` or an option is not a commit.
         if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
             raise UnknownCommitError(commit)
         git.ask(root, "cat-file", "-e", f"{commit}^{{commit}}")
@@ -86,7 +86,7 @@ def content_at(file: Path, commit: str) -> bytes | None:
 
 
 class Commits:
-    """What git tells of some files, asked once for all of them: a process of git for each question takes longest."""
+    """The commits behind some files, read once for all of them, because a git process for each file takes longest."""
 
     why_unknown: str | None = None
     """Why commits are unknown, if any are, and there is a working tree that could tell."""

@@ -111,8 +111,8 @@ def test_what_was_live_from_a_commit_that_is_not_here_is_unknown_and_never_gone(
     assert [(each.version, each.commit) for each in found] == [("1", "a"), ("unknown", "0ff-dirty"), ("1", "a")]
     *_, hint = text(found)
     assert hint == (
-        "found no commit 0ff in this clone, so what was live from it on is unknown, accepted: a clone with it "
-        "(git fetch --unshallow, or git fetch origin 0ff)"
+        "commit 0ff is not in this clone, so the versions that were live since then are unknown: "
+        "run git fetch --unshallow, or git fetch origin 0ff"
     )
 
 
@@ -122,7 +122,7 @@ def test_a_destroyed_stack_has_nothing_live_whatever_its_commit() -> None:
 
 
 def test_a_model_of_no_commit_that_is_here_is_not_told_as_unknown() -> None:
-    with pytest.raises(HistoryError, match=r"accepted: iris, rose .*\nfound no commit 0ff in this clone"):
+    with pytest.raises(HistoryError, match=r"accepted: iris, rose .*\ncommit 0ff is not in this clone"):
         events("lily", [update("a", 1), update("0ff", 2)][::-1], gone)
 
 

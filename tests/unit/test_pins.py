@@ -76,7 +76,7 @@ def test_the_oldest_pulumi() -> None:
     oldest = ".".join(map(str, own_pulumi.OLDEST_USABLE))
     lowest = [each.version for each in specifier("pulumi", PROJECT["project"]["dependencies"]) if each.operator == ">="]
     assert lowest == [oldest]
-    assert f"A release of {oldest} or newer" in (ROOT / "docs" / "sandbox.md").read_text()
+    assert f"A Pulumi of version {oldest} or newer" in (ROOT / "docs" / "sandbox.md").read_text()
 
 
 def test_the_oldest_go() -> None:

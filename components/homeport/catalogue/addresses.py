@@ -1,4 +1,4 @@
-"""Addresses: which networks are nobody's public ones, and which the clouds keep for their machines' metadata."""
+"""Addresses: networks that are not public, and those of the clouds' metadata services."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -22,7 +22,7 @@ METADATA_NETWORKS = {
     "fd00:42::42/128": "https://docs.cloud-init.io/en/latest/reference/datasources/scaleway.html",
     "fd00:a9fe:a9fe::1/128": "https://docs.cloud-init.io/en/latest/reference/datasources/akamai.html",
 }
-"""Where a node's credentials are handed to whoever asks, and where that is written."""
+"""A network at which a node's credentials are given to every caller, and the source for it."""
 
 PRIVATE_NETWORKS = {
     "10.0.0.0/8": "https://www.rfc-editor.org/rfc/rfc1918",
@@ -86,7 +86,7 @@ _WRAPPED_AT = {
 _NO_WAY_IN = {
     # IPv4-mapped, -compatible and -translated addresses and NAT64 of local use, but not the prefix of NAT64 above.
     "::/8": _SPACE_6,
-    # Teredo: two addresses of IPv4 in one, which nobody sees through.
+    # Teredo contains two IPv4 addresses, so all of it is refused.
     "2001::/32": "https://www.rfc-editor.org/rfc/rfc4380",
 }
 """Networks of IPv6 that stand for addresses of IPv4 in ways that programs do not agree on."""

@@ -1,8 +1,8 @@
-"""History of a model: which version was live when, by whom and from which commit, as stack and repository tell it.
+"""History of a model: the versions that were live, with time, author and commit, from the stack and the repository.
 
-The stack's own history (`pulumi stack history`) knows every update and the commit it was run from; the repository knows
-what `models.yaml` said at that commit. Nothing else is kept anywhere, so nothing can disagree. What no file says, the
-digest of an image that was built, the stack's outputs tell of what is live.
+The stack's own history (`pulumi stack history`) has every update and its commit. The repository has `models.yaml` at that
+commit. homeport stores nothing else, so nothing can disagree. The digest of an image that was built is in no file. The
+stack's outputs have it for the version that is live.
 """
 
 import json
@@ -55,7 +55,7 @@ class Event:
 
 
 def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
-    """What became of a model in a stack (None: the selected one), the newest first.
+    """The history of a model in a stack (None: the selected one), the newest event first.
 
     Raises:
         PulumiError: There is no pulumi, or it knows no such stack.
@@ -88,7 +88,7 @@ def outputs(stack: str) -> dict[str, Any]:
 
 
 def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
-    """What became of a model, the newest first: updates that changed what is live of it, and those that failed to.
+    """The history of a model, the newest event first: updates that changed its live versions, and updates that failed.
 
     Raises:
         HistoryError: It was never live.
@@ -122,7 +122,7 @@ def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
 
 
 def with_built(model: str, found: Sequence[Event], outputs: Mapping[str, Any]) -> list[Event]:
-    """The events, the newest with the digest of an image that was built: only the stack knows it, and only of now."""
+    """The events. The newest has the digest of an image that was built, which only the stack's outputs have."""
     newest, live = found[0], outputs.get(model)
     if newest.digest or newest.result != "succeeded" or not isinstance(live, Mapping):
         return [*found]
@@ -144,7 +144,7 @@ def text(found: Sequence[Event]) -> list[str]:
 
 def _missing(commit: str) -> str:
     fetch = f"git fetch --unshallow, or git fetch origin {commit}"
-    return f"found no commit {commit} in this clone, so what was live from it on is unknown, accepted: a clone with it ({fetch})"
+    return f"commit {commit} is not in this clone, so the versions that were live since then are unknown: run {fetch}"
 
 
 def _row(event: Event) -> tuple[str, ...]:

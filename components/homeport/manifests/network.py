@@ -10,7 +10,7 @@ from homeport.release import Release
 from homeport.specs.model import Model
 
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
-"""Set by the API server on every namespace, so nobody can claim another's name."""
+"""Set by the API server on every namespace, so no namespace can claim another's name."""
 
 DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the cluster's name servers in kube-system, whatever program they are."""
@@ -96,7 +96,7 @@ def _hosts(release: Release) -> list[Resource]:
             ),
         ],
     }
-    # Whoever owns a name may let it point to any address; a denial wins over everything that is allowed.
+    # The owner of a name may let it point to any address. A denial has priority over everything that is allowed.
     denied = [each for network in METADATA_NETWORKS for each in (network, *wrapped(network))]
     spec["egressDeny"] = [
         {"toCIDRSet": [_without(network, [cidr for cidr, _ in _agents(release)]) for network in denied]}
