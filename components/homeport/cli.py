@@ -264,7 +264,7 @@ def recover(
     is running, Pulumi failed or you declined, 2 the command line is wrong.
     """
     if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("required when standard input is not a terminal", param_hint="--yes")
+        raise typer.BadParameter("--yes is required when standard input is not a terminal")
     with _exit_codes():
         recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
 

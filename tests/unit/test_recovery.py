@@ -118,4 +118,4 @@ def test_lock_of_another_machine_is_never_known_to_be_stale() -> None:
 def test_without_a_terminal_it_wants_to_be_told() -> None:
     done = CliRunner().invoke(app, ["recover", "--stack", "dev"], env={"TERM": "dumb", "NO_COLOR": "1"})
     assert done.exit_code == 2
-    assert "Invalid value for --yes: required when standard input is not a terminal" in done.stderr
+    assert "Invalid value: --yes is required when standard input is not a terminal" in done.stderr
