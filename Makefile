@@ -9,7 +9,7 @@ PYTEST := $(RUN) pytest
 # Generated files must not depend on the shell: these variables override the files.
 BY_FILES_ALONE := env -u HOMEPORT_CONTEXT -u HOMEPORT_REGISTRY
 # Tests beside each other, those of a module on one worker, in the order of tests/conftest.py.
-BESIDE := --dist=loadgroup --no-loadscope-reorder
+BESIDE := --dist=loadscope --no-loadscope-reorder
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -4,10 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.heartbeat import Heartbeat
 
 ENGINE = Path(__file__).parent / "engine"
+IMAGES = {f"tests/cluster/test_{name}.py" for name in ("demo", "images", "iris")}
+"""Modules that share a builder and the images that it made, so they run on one worker."""
 FIRST = [ENGINE / f"test_{name}.py" for name in ("interruption", "scheduling", "examples", "host_names")]
 """So that three workers end together: each takes a module, and a next one before it has ended."""
 
@@ -21,13 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Heartbeat(lambda line: os.write(out, line.encode())))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist=loadgroup`, a module's tests are on one worker: they share what is costly to make.
-
-    A module may name a group, with whose other modules it shares more.
-    """
+    """The longest modules come first."""
     items.sort(key=lambda item: FIRST.index(item.path) if item.path in FIRST else len(FIRST))
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """The tests of a module run on one worker, because they share fixtures that are slow to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "images" if module in IMAGES else module
+
+
+# Not pytest-xdist's own `loadgroup`: 3.8 adds the group to an attribute that pytest 9.2 does not read.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
+    """The scheduler of every run with several workers."""
+    return ByModule(config, log)

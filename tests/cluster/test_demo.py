@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import ROOT, Cluster
 
-pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)
 
 NAMESPACE = "namespace/iris"
 

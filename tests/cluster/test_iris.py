@@ -12,7 +12,7 @@ from tests.cluster.conftest import Ask
 from tests.support import EXAMPLES, Cluster, Program
 
 # The first build of all, with nothing in the builder's cache, takes minutes.
-pytestmark = [pytest.mark.xdist_group("images"), pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)
 
 INFER = "/v2/models/iris/infer"
 GOOD = (EXAMPLES / "iris" / "request.json").read_bytes()
