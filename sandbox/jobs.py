@@ -120,4 +120,9 @@ def end_in_order() -> None:
     """Lets a request to end be an exception, as Ctrl-C is one: what runs beside us ends too, and is cleared away."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one
-            signal.signal(number, lambda number, _: sys.exit(128 + number))
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> None:
+    sys.stderr.write(f"ended by {signal.Signals(number).name}\n")
+    sys.exit(128 + number)
