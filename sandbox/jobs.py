@@ -101,4 +101,9 @@ def end_in_order() -> None:
     """Turn a termination signal into an exception, like Ctrl-C, so that other work ends too and is cleaned up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores one of them
-            signal.signal(number, lambda number, _: sys.exit(128 + number))
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> None:
+    sys.stderr.write(f"ended by {signal.Signals(number).name}\n")
+    sys.exit(128 + number)

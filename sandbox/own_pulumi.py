@@ -108,7 +108,11 @@ def settle(progress: Progress, ask: Ask | None) -> None:
         return
     if _decided() is None and not found.unfit and ask:
         cost = sum(part.cost.seconds for part in build.missing(ENGINE) if part.cost)
-        instead = f"building one, which takes {estimate.roughly(cost / estimate.processors())}" if cost else "ours"
+        instead = (
+            f"building one, which takes {estimate.roughly(cost / estimate.processors())}"
+            if cost
+            else "the one built here"
+        )
         yes = ask(
             f"Use your own Pulumi ({found.path}, {found.version}; it downloads its providers) instead of {instead}?"
         )

@@ -116,6 +116,17 @@ def test_what_an_interrupted_build_compiled_counts(tmp_path: Path, go: Path, pro
     assert build._Build(one, progress).state().done == 1.0
 
 
+@pytest.mark.parametrize(("packages", "cost"), [(11, 100.0), (12, None)])
+def test_a_part_that_compiles_more_than_is_known_has_no_known_cost(
+    tmp_path: Path, go: Path, progress: Progress, packages: int, cost: float | None
+) -> None:
+    go.write_text(GO + "\n".join(f"echo package{number}" for number in range(packages)) + "\nexit 1")
+    one = part(tmp_path, "one", Cost(100, 10))
+    with pytest.raises(SandboxError):
+        build.ensure([one], progress)
+    assert build._Build(one, progress).state().cost == cost
+
+
 def test_without_a_go_that_can_build_it_nothing_begins(tmp_path: Path, go: Path, progress: Progress) -> None:
     go.write_text("#!/bin/sh\necho go version go1.20 linux/amd64\n")
     with pytest.raises(SandboxError, match="or newer is needed to build the sandbox"):

@@ -96,7 +96,8 @@ def test_an_interrupted_program_leaves_nobody_behind(tmp_path: Path, number: sig
         [sys.executable, "-c", INTERRUPTED % SLEEP],
         cwd=tmp_path,
         env=environment,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     ) as program:
         child = tmp_path / "child"
@@ -104,7 +105,9 @@ def test_an_interrupted_program_leaves_nobody_behind(tmp_path: Path, number: sig
             assert program.poll() is None
             time.sleep(0.05)
         program.send_signal(number)
-        assert program.wait(60) != 0
+        _, said = program.communicate(timeout=60)
+        assert program.returncode != 0
+        assert ("KeyboardInterrupt" if number == signal.SIGINT else f"ended by {number.name}") in said
     assert ended(int(child.read_text()))
 
 
