@@ -32,7 +32,9 @@ from tests.cluster.probes import (
     releases,
 )
 
-FEATURES, ELSEWHERE = "203.0.113.10", "198.51.100.10"
+# Public addresses, because a wide network opens no special-purpose ones. They are of the namespace at the other end of the
+# sandbox's cable, and no packet leaves it. 7.0.0.0/8 is not in use on the internet.
+FEATURES, ELSEWHERE = "7.0.113.10", "7.51.100.10"
 """Addresses of the internet, which the world outside the sandbox's node plays."""
 
 MODELS = [
@@ -40,8 +42,8 @@ MODELS = [
         "alpha",
         calls=["beta"],
         egress=[
-            {"cidr": "203.0.113.0/24", "port": 443, "reason": "features"},
-            {"cidr": "203.0.113.10/32", "port": 5353, "protocol": "UDP", "reason": "names"},
+            {"cidr": "7.0.113.0/24", "port": 443, "reason": "features"},
+            {"cidr": "7.0.113.10/32", "port": 5353, "protocol": "UDP", "reason": "names"},
         ],
     ),
     model("beta", egress=[{"cidr": "0.0.0.0/0", "port": 80, "reason": "everyone"}]),
@@ -290,7 +292,7 @@ ADDED: dict[str, tuple[str, str, Any, set[Connection]]] = {
     "UDP beside TCP": (
         "alpha-egress",
         "egress",
-        {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [{"port": 443, "protocol": "UDP"}]},
+        {"to": [{"ipBlock": {"cidr": "7.0.113.0/24"}}], "ports": [{"port": 443, "protocol": "UDP"}]},
         {("alpha", "features", "udp 443")},
     ),
     "a stranger": (
