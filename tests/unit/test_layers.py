@@ -15,7 +15,7 @@ LAYERS: tuple[set[str], ...] = (
     {"git"},
     {"provenance"},
     {"specs"},
-    {"nodes"},
+    {"nodes", "project"},
     {"release"},
     {"rules"},
     {"stack", "manifests", "images"},

@@ -1,16 +1,15 @@
 """ModelService: a thin Pulumi component on the manifests. Each object becomes the typed resource of its kind."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NotRequired, Self, TypedDict
 
 import pulumi
-from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking, policy, rbac
 from pydantic import Field
 
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
+from homeport.components.objects import typed
 from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Manifest, Resource, Stage, resources
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
@@ -28,22 +27,6 @@ from homeport.specs.problems import Location, SpecError
 
 TYPE = "homeport:index:ModelService"
 """Part of the URN of every deployed resource, so it must never change."""
-
-RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
-    ("v1", "Namespace"): core.v1.Namespace,
-    ("v1", "ResourceQuota"): core.v1.ResourceQuota,
-    ("v1", "LimitRange"): core.v1.LimitRange,
-    ("v1", "ServiceAccount"): core.v1.ServiceAccount,
-    ("v1", "Service"): core.v1.Service,
-    ("v1", "Secret"): core.v1.Secret,
-    ("v1", "PersistentVolumeClaim"): core.v1.PersistentVolumeClaim,
-    ("rbac.authorization.k8s.io/v1", "Role"): rbac.v1.Role,
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"): rbac.v1.RoleBinding,
-    ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
-    ("apps/v1", "Deployment"): apps.v1.Deployment,
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.v2.HorizontalPodAutoscaler,
-    ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
-}
 
 _ARGUMENTS: Mapping[Location, Location] = {
     ("stable", "digest"): ("image",),
@@ -108,7 +91,8 @@ class ModelService(pulumi.ComponentResource):
         return service
 
     def _declare(self, name: str, release: Release, opts: pulumi.ResourceOptions | None) -> None:
-        release = replace(release, secret_values=secret_values(release))
+        stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+        release = replace(release, deployed_by=stack, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
         made = self._children(name, release)
         children = {resource.name: child for resource, child in made}
@@ -136,7 +120,7 @@ class ModelService(pulumi.ComponentResource):
             if resource.seconds is not None:
                 limit = f"{resource.seconds}s"
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
-            made.append((resource, _typed(f"{name}-{resource.name}", resource.manifest, options)))
+            made.append((resource, typed(f"{name}-{resource.name}", resource.manifest, options)))
         return made
 
     def _on_failure(self, name: str, command: str) -> pulumi.ResourceHookBinding:
@@ -193,15 +177,3 @@ def _unbuilt(release: Release) -> list[Violation]:
         return []
     message = f'missing for "{release.built.version}": build it with a ModelImage and pass its `ref`'
     return [Violation(("canary" if release.built.suffix else "stable", "digest"), message, source="live")]
-
-
-def _typed(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    content = {_snake_case(key): value for key, value in manifest.items()}
-    if typed := RESOURCES.get((manifest["apiVersion"], manifest["kind"])):
-        del content["api_version"], content["kind"]
-        return typed(name, **content, opts=options)
-    return apiextensions.CustomResource(name, **content, opts=options)
-
-
-def _snake_case(text: str) -> str:
-    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", text)

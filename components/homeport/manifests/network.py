@@ -16,15 +16,23 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the cluster's name servers in kube-system, whatever program they are."""
 
 
+DENY = "default-deny"
+DENY_ALL: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+POLICIES = (DENY, "ingress", "egress")
+"""The NetworkPolicies of a model by what follows its name in theirs."""
+HOSTS = "egress-hosts"
+"""What follows the name of a model in the name of its CiliumNetworkPolicy."""
+
+
 def network(release: Release) -> list[Resource]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
     pods = {"matchLabels": model_selector(release)}
-    return [
-        _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
-        _policy(release, "ingress", {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
-        _policy(release, "egress", {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
-        *_hosts(release),
-    ]
+    specs: dict[str, Manifest] = {
+        DENY: DENY_ALL,
+        "ingress": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)},
+        "egress": {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)},
+    }
+    return [*(_policy(release, suffix, specs[suffix]) for suffix in POLICIES), *_hosts(release)]
 
 
 def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
@@ -101,7 +109,7 @@ def _hosts(release: Release) -> list[Resource]:
     spec["egressDeny"] = [
         {"toCIDRSet": [_without(network, [cidr for cidr, _ in _agents(release)]) for network in denied]}
     ]
-    name = f"{release.model.name}-egress-hosts"
+    name = f"{release.model.name}-{HOSTS}"
     return [Resource(manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", name, spec=spec))]
 
 

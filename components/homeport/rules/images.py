@@ -2,6 +2,7 @@
 
 from homeport.release import Release, is_built, repository
 from homeport.rules.violation import Violation, listed
+from homeport.specs.environment import Limits
 from homeport.specs.problems import Location
 
 
@@ -44,6 +45,11 @@ def build_violations(release: Release) -> list[Violation]:
     return found
 
 
+def registry_prefixes(limits: Limits) -> list[str] | None:
+    """With what the reference of an image may begin, or None if every image is allowed."""
+    return None if limits.registries is None else [f"{registry.rstrip('/')}/" for registry in limits.registries]
+
+
 def _image(release: Release) -> list[Violation]:
     found = _registry(
         release, ("build" if release.model.build else "image",), repository(release.model, release.environment)
@@ -81,10 +87,11 @@ def _weights(release: Release) -> list[Violation]:
 
 
 def _registry(release: Release, place: Location, repository: str) -> list[Violation]:
-    registries = release.environment.limits.registries
-    if registries is None or any(repository.startswith(f"{registry.rstrip('/')}/") for registry in registries):
+    prefixes = registry_prefixes(release.environment.limits)
+    if prefixes is None or repository.startswith(tuple(prefixes)):
         return []
-    message = f'found "{repository}", accepted: an image of {listed(registries)} (limits.registries)'
+    accepted = listed(release.environment.limits.registries or [])
+    message = f'found "{repository}", accepted: an image of {accepted} (limits.registries)'
     return [Violation(place, message)]
 
 
