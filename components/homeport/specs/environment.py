@@ -60,7 +60,7 @@ class Cluster(Spec):
     context: str | None = Field(
         default=None,
         description="Context in the kubeconfig. Default: the current context. HOMEPORT_CONTEXT overrides both this and "
-        "`identifier`.",
+        "`identifier`, and `version` is then unknown.",
     )
     identifier: str = Field(
         min_length=1,
