@@ -19,6 +19,7 @@ LAYERS: tuple[set[str], ...] = (
     {"release"},
     {"rules"},
     {"stack", "manifests", "images"},
+    {"ownership"},
     {"components", "commands"},
     {"cli"},
     {"homeport"},

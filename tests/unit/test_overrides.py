@@ -70,6 +70,12 @@ def test_each_overridden_field_is_told() -> None:
     )
 
 
+def test_the_version_of_the_files_cluster_is_not_that_of_the_variables() -> None:
+    here = Environment.model_validate({"cluster": {"identifier": "prod", "version": "1.36"}})
+    assert overridden(here, {"HOMEPORT_CONTEXT": "kind-kind"})[0].cluster.version is None
+    assert overridden(here, {"HOMEPORT_REGISTRY": "localhost:5001"})[0].cluster.version == "1.36"
+
+
 def test_a_variable_is_checked_as_the_file_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMEPORT_REGISTRY", "https://registry.example.com")
     with pytest.raises(SpecError) as error:
@@ -83,6 +89,7 @@ def test_a_variable_is_checked_as_the_file_is(file: Path, monkeypatch: pytest.Mo
 def test_the_provider_goes_to_the_cluster_of_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, Any]] = []
     monkeypatch.setattr("homeport.components.provider.Provider", lambda _, **arguments: made.append(arguments))
+    monkeypatch.setattr("homeport.components.provider.guard_of", lambda _: None)
     cluster_provider(Environment.load(file))
     monkeypatch.setenv("HOMEPORT_CONTEXT", "kind-kind")
     cluster_provider(Environment.load(file))

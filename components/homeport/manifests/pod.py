@@ -75,6 +75,7 @@ def _spec(release: Release) -> Manifest:
         "serviceAccountName": release.model.name,
         **pod_security(release.relax),
         "enableServiceLinks": False,
+        **({"hostUsers": False} if release.own_users else {}),
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": grace_seconds(release),
         "containers": [_container(release)],
