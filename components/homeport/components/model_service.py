@@ -119,6 +119,9 @@ class ModelService(pulumi.ComponentResource):
             options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
+            if resource.stage is Stage.DEPLOYER:
+                # It goes with the namespace. Until then the deployer must see that the others go.
+                options.deleted_with = made[0][1]
             if resource.stage is Stage.WORKLOAD:
                 command = logs_command(resource.manifest, release.environment.cluster.context)
                 hooks.on_error = self._on_failure(f"{name}-{resource.name}-logs", command)

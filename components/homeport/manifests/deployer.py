@@ -88,7 +88,8 @@ def _inside(environment: Environment) -> list[Manifest]:
     # Nobody can give a team permissions that they lack.
     for rule in team_rules(environment) if environment.teams else []:
         grants += [(group, name, rule["verbs"]) for group in rule["apiGroups"] for name in rule["resources"]]
-    return _rules(grants)
+    # Before a namespace is deleted, homeport looks for objects of others in it, of any kind.
+    return [*_rules(grants), {"apiGroups": ["*"], "resources": ["*"], "verbs": ["list"]}]
 
 
 def _everywhere(inside: str) -> list[Manifest]:

@@ -179,11 +179,13 @@ def _user(who: Deployer) -> str:
     return who.user or account
 
 
+_NAME = "request.?name.orValue('')"
 _REQUEST = (
-    "request.operation + ' of ' + request.resource.resource + "
-    "(request.subResource == '' ? '' : '/' + request.subResource) + ' ' + request.name + "
-    "' by ' + request.userInfo.username"
+    "request.operation + ' of ' + [request.resource.resource, request.?subResource.orValue('')]"
+    ".filter(each, each != '').join('/') + ' ' + [variables.about_namespace ? '' : request.?namespace.orValue(''), "
+    f"{_NAME}].filter(each, each != '').join('/') + ' by ' + request.userInfo.username"
 )
+"""What is asked, and by whom: CEL. The API server leaves out what is empty."""
 
 
 def _others(guarded: Guarded) -> dict[str, str]:
@@ -251,7 +253,7 @@ def _label(key: str, comparison: str, accepted: str) -> Check:
 
 def _setting(path: str, wanted: str, accepted: str) -> Check:
     setting = f"object.spec.?{path.replace('.', '.?')}"
-    text = f"{_text(f'{path}: ')} + string(dyn({setting}).orValue('none'))"
+    text = f"{_text(f'{path}: ')} + {setting}.optMap(each, string(each)).orValue('none')"
     return Check(f"{setting} == optional.of({wanted})", text, accepted)
 
 
@@ -276,8 +278,8 @@ def _policies(_: Guarded) -> Iterator[Check]:
     suffixes = {f"{KINDS[kind].group}/{KINDS[kind].resource}": list(found) for kind, found in known.items()}
     of_kind = f"{_value(suffixes)}[?request.resource.group + '/' + request.resource.resource].orValue([])"
     yield Check(
-        f"{of_kind}.exists(each, request.name == variables.model + '-' + each)",
-        "request.resource.resource + ' ' + request.name",
+        f"{of_kind}.exists(each, {_NAME} == variables.model + '-' + each)",
+        f"request.resource.resource + ' ' + {_NAME}",
         f"the policies that homeport makes, MODEL-{', MODEL-'.join((*POLICIES, HOSTS))}",
     )
     fields = {"ingress", "egress"} - DENY_ALL.keys()
@@ -325,7 +327,7 @@ def _fence(guarded: Guarded) -> Iterator[Check]:
     before_and_after = f"[object, oldObject].all(each, each == null || {marked})"
     yield Check(
         f"variables.about_namespace ? {before_and_after} : variables.ours",
-        f"{_REQUEST} + (request.namespace == '' ? '' : ' in namespace ' + request.namespace)",
+        _REQUEST,
         f"objects in namespaces with {MARK}: {guarded.mark}MODEL",
     )
 
