@@ -248,7 +248,8 @@ def test_pulumi_is_told_the_names_and_the_order(
     assert limited == {f"home-{name}" for name in expected[1]}
     for asked in children.values():  # a single object without them would go before another's hook refuses
         assert asked.hooks.before_create == ["homeport-before-create-default"]
-        assert asked.hooks.before_delete == ["homeport-before-delete-default"]
+        kind = "protected-" if environment.get("protect") else ""
+        assert asked.hooks.before_delete == [f"homeport-before-delete-{kind}default"]
     assert len(recorder.hooks) == len(set(recorder.hooks))
 
 
@@ -258,4 +259,5 @@ def test_hooks_are_registered_where_no_model_is_left(recorder: Recorder) -> None
         cluster_provider(Environment.model_validate(CLUSTER))
 
     deploy()
-    assert recorder.hooks == ["homeport-before-create-cluster", "homeport-before-delete-cluster"]
+    kinds = ("create", "delete", "delete-protected")
+    assert recorder.hooks == [f"homeport-before-{kind}-cluster" for kind in kinds]

@@ -75,7 +75,10 @@ def test_what_is_no_ones_is_taken_over_by_name_and_what_is_anothers_is_not() -> 
 
 
 def test_objects_from_before_the_mark_are_not_in_the_way_of_others() -> None:
-    old = {"labels": {"app.kubernetes.io/managed-by": "homeport"}, "annotations": {"homeport/model": "iris"}}
+    old: dict[str, Any] = {
+        "labels": {"app.kubernetes.io/managed-by": "homeport"},
+        "annotations": {"homeport/model": "iris"},
+    }
     deployment = live("Deployment", "iris", **old)
     canary = Name("apps", "Deployment", "iris", "iris-canary")
     assert taken([NAMESPACE, deployment], canary, IRIS, ()) == []

@@ -44,11 +44,21 @@ class Guard:
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         # The state has these names, and the engine must find them again to delete an object. So they must never change.
         self._before_create = pulumi.ResourceHook(f"homeport-before-create-{name}", self._creation, options)
-        self._before_delete = pulumi.ResourceHook(f"homeport-before-delete-{name}", self._deletion, options)
+        self._before_delete = {
+            protect: pulumi.ResourceHook(
+                f"homeport-before-delete-{'protected-' if protect else ''}{name}", hook, options
+            )
+            for protect, hook in ((False, self._deletion), (True, self._protected_deletion))
+        }
 
-    def hooks(self) -> pulumi.ResourceHookBinding:
-        """The hooks of an object."""
-        return pulumi.ResourceHookBinding(before_create=[self._before_create], before_delete=[self._before_delete])
+    def hooks(self, *, protect: bool) -> pulumi.ResourceHookBinding:
+        """The hooks of an object, whose namespace may be protected.
+
+        Pulumi itself refuses to delete a protected namespace only after it has deleted everything in it.
+        """
+        return pulumi.ResourceHookBinding(
+            before_create=[self._before_create], before_delete=[self._before_delete[protect]]
+        )
 
     def declare(self, manifests: Sequence[Manifest]) -> None:
         """Tell which objects the program declares for a model, the namespace first."""
@@ -79,6 +89,15 @@ class Guard:
 
         if refused := taken(await self._look(what, name, ask), name, mark, agreed):
             raise OwnershipError(_creation_refused(refused, mark))
+
+    async def _protected_deletion(self, args: pulumi.ResourceHookArgs) -> None:
+        name = Name.of(args.old_inputs or {})
+        if self._namespace_goes(args.urn, name):
+            raise OwnershipError(
+                f"{name} is not deleted, because its namespace is protected: set `protect: false` in the environment, run "
+                "`pulumi up`, and then take the model out"
+            )
+        await self._deletion(args)
 
     async def _deletion(self, args: pulumi.ResourceHookArgs) -> None:
         old = args.old_inputs or {}

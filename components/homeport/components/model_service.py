@@ -115,7 +115,7 @@ class ModelService(pulumi.ComponentResource):
         guard.declare([resource.manifest for resource in wanted])
         for resource in wanted:
             waits = [child for earlier, child in made if resource.waits_for(earlier)]
-            hooks = guard.hooks()
+            hooks = guard.hooks(protect=release.environment.protect)
             options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
