@@ -7,7 +7,7 @@ import pulumi
 from homeport.components.arguments import EnvironmentLike
 from homeport.components.objects import typed
 from homeport.manifests.deployer import NO_DEPLOYER
-from homeport.manifests.guard import guard
+from homeport.manifests.guard import ADMISSION, guard
 from homeport.rules.places import Arguments
 from homeport.specs.documents import parse
 from homeport.specs.environment import Environment
@@ -47,10 +47,13 @@ class Guard(pulumi.ComponentResource):
         if problems or environment.deployer is None:
             raise SpecError(problems)
         super().__init__(TYPE, name, None, opts)
-        made: list[pulumi.Resource] = []
+        rules: list[pulumi.Resource] = []
         for manifest in guard(environment, environment.deployer, args["stack"]):
-            # One after another: the permissions come last, when the rules that bound them are there.
-            options = pulumi.ResourceOptions(parent=self, depends_on=made[-1:])
             part = manifest["metadata"]["name"].rpartition(".")[2]
-            made.append(typed(f"{name}-{manifest['kind'].lower()}-{part}", manifest, options))
+            # The permissions come last, when the rules that bound them are there.
+            bounds = [] if manifest["apiVersion"] == ADMISSION else rules
+            options = pulumi.ResourceOptions(parent=self, depends_on=bounds)
+            made = typed(f"{name}-{manifest['kind'].lower()}-{part}", manifest, options)
+            if manifest["apiVersion"] == ADMISSION:
+                rules.append(made)
         self.register_outputs({})

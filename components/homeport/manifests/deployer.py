@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from homeport.manifests.identity import READ, team_rules
 from homeport.manifests.kinds import KINDS, kinds
-from homeport.manifests.names import MANAGED, Manifest, manifest
+from homeport.manifests.names import FIELD_MANAGER, MANAGED, Manifest, manifest
 from homeport.manifests.resource import Resource, Stage
 from homeport.release import Release
 from homeport.specs.environment import Deployer, Environment
@@ -27,7 +27,7 @@ _OWN = [*READ, "create", "patch", "delete"]
 """What Pulumi's provider does with an object of its own. It waits for a deletion with a list and a watch."""
 
 _WATCHED = (("", "events"), ("", "pods"), ("", "persistentvolumeclaims"), ("apps", "replicasets"))
-"""What Pulumi's provider reads to tell how a rollout gets on, by API group and resource."""
+"""What Pulumi's provider watches to tell how a rollout gets on, by API group and resource."""
 
 
 def access(release: Release) -> list[Resource]:
@@ -78,13 +78,14 @@ def platform_name(stack: str, part: str) -> str:
 
 def platform_object(api_version: str, kind: str, name: str, **content: object) -> Manifest:
     """An object of the whole cluster, which an administrator installs."""
-    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": {**MANAGED}}, **content}
+    metadata = {"name": name, "labels": {**MANAGED}, "annotations": {**FIELD_MANAGER}}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
 
 
 def _inside(environment: Environment) -> list[Manifest]:
     """What the deployer may do in a model's namespace."""
     grants = [(kind.group, kind.resource, _OWN) for kind in kinds(environment) if kind.namespaced]
-    grants += [(group, resource, READ) for group, resource in _WATCHED]
+    grants += [(group, resource, ["list", "watch"]) for group, resource in _WATCHED]
     # Nobody can give a team permissions that they lack.
     for rule in team_rules(environment) if environment.teams else []:
         grants += [(group, name, rule["verbs"]) for group in rule["apiGroups"] for name in rule["resources"]]
