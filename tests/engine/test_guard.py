@@ -285,8 +285,8 @@ class Case:
     """Arguments of kubectl."""
     message: str
     content: str = ""
-    by_the_deployer: bool = False
-    """Otherwise by an administrator."""
+    by: str = "administrator"
+    """Or `deployer`, or `controller`: one that may write, so that another rule has to refuse."""
 
 
 CREATE, APPLY = "create --filename=-", "apply --server-side --force-conflicts --filename=-"
@@ -318,58 +318,60 @@ REFUSED = {
         APPLY,
         "found networkpolicies open, accepted: the policies that homeport makes",
         policy("open", ingress=[{}]),
-        by_the_deployer=True,
+        by="deployer",
     ),
     "a default deny that lets in": Case(
         "policies",
         APPLY,
         "found another homed-default-deny",
         policy("homed-default-deny", ingress=[{}], policyTypes=["Ingress", "Egress"]),
-        by_the_deployer=True,
+        by="deployer",
     ),
     "weaker Pod Security": Case(
         "namespaces",
         f"label namespace/homed {ENFORCE}=baseline --overwrite",
         f"found {ENFORCE}: baseline, accepted: restricted",
-        by_the_deployer=True,
+        by="deployer",
     ),
     "a namespace that the guard no longer sees": Case(
         "namespaces",
         "label namespace/homed app.kubernetes.io/managed-by-",
         "found app.kubernetes.io/managed-by: none, accepted: homeport",
+        by="controller",
     ),
     "a namespace that becomes another stack's": Case(
         "namespaces",
         "annotate namespace/homed homeport/deployed-by=other/dev/homed --overwrite",
         "found homeport/deployed-by: other/dev/homed",
+        by="controller",
     ),
     "a namespace with another name": Case(
         "namespaces",
         CREATE,
         "found homeport/deployed-by: guarded/dev/homed of kube-more, accepted: guarded/dev/{model} of {model}",
         namespace("kube-more", "guarded/dev/homed"),
-        by_the_deployer=True,
+        by="deployer",
     ),
     "a namespace without the mark": Case(
         "deployer",
         "create namespace anything",
         "found CREATE of namespaces anything by system:serviceaccount:ci:deployer",
-        by_the_deployer=True,
+        by="deployer",
     ),
     "a namespace of others, taken over": Case(
         "deployer",
         "annotate namespace/bystander homeport/deployed-by=guarded/dev/bystander",
         "found UPDATE of namespaces bystander",
-        by_the_deployer=True,
+        by="deployer",
     ),
     "a namespace of others, deleted": Case(
-        "deployer", "delete namespace/bystander", "found DELETE of namespaces bystander", by_the_deployer=True
+        "deployer", "delete namespace/bystander", "found DELETE of namespaces bystander", by="deployer"
     ),
     "permissions in a namespace of others": Case(
         "deployer",
         f"create {BINDING} --namespace=bystander",
         "found CREATE of rolebindings bystander/homeport-deployer",
-        by_the_deployer=True,
+        by="deployer",
     ),
 }
 
@@ -377,8 +379,9 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(cluster: Cluster, guarded: Guarded, name: str) -> None:
     case = REFUSED[name]
-    asking = guarded.deployer if case.by_the_deployer else cluster
-    told = refused(asking, *case.command.split(), DRY, stdin=case.content)
+    asking = guarded.deployer if case.by == "deployer" else cluster
+    who = (*KUBERNETES, ADMINISTRATOR) if case.by == "controller" else ()
+    told = refused(asking, *case.command.split(), DRY, *who, stdin=case.content)
     assert f"ValidatingAdmissionPolicy 'homeport.guarded.dev.{case.rule}'" in told
     assert case.message in told
 

@@ -86,7 +86,7 @@ def _inside(environment: Environment) -> list[Manifest]:
     """What the deployer may do in a model's namespace."""
     grants = [(kind.group, kind.resource, _OWN) for kind in kinds(environment) if kind.namespaced]
     grants += [(group, resource, ["list", "watch"]) for group, resource in _WATCHED]
-    # Nobody can give a team permissions that they lack.
+    # The API server lets no one give permissions that they lack.
     for rule in team_rules(environment) if environment.teams else []:
         grants += [(group, name, rule["verbs"]) for group in rule["apiGroups"] for name in rule["resources"]]
     # Before a namespace is deleted, homeport looks for objects of others in it, of any kind.

@@ -458,7 +458,7 @@ class Team(Spec):
 
 
 class Deployer(Spec):
-    """Who runs `pulumi up`, as the API server knows it: exactly one of `user`, `group` and `service_account`."""
+    """The role that runs `pulumi up`, as the API server knows it: one of `user`, `group` and `service_account`."""
 
     user: str | None = Field(default=None, min_length=1, description="Name of a user, such as oidc:ci-prod.")
     group: str | None = Field(default=None, min_length=1, description="Name of a group, such as oidc:deployers.")
@@ -554,8 +554,8 @@ class Environment(Spec):
     teams: dict[LabelValue, Team] = Field(default={}, description="Teams by the name that models state as their owner.")
     deployer: Deployer | None = Field(
         default=None,
-        description="Who runs `pulumi up`, if it is not an administrator of the cluster. `homeport guard` writes its "
-        "permissions. Default: homeport gives nobody permissions to deploy.",
+        description="The user, group or ServiceAccount that runs `pulumi up`, if it is not an administrator of the "
+        "cluster. `homeport guard` prints its permissions. Default: homeport gives no one permissions to deploy.",
     )
     guard: Guard = Field(default=Guard(), description="What `homeport guard` lets the API server refuse.")
     accelerators: dict[DnsLabel, Accelerator] = Field(
