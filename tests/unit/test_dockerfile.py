@@ -7,7 +7,7 @@ import pytest
 
 from homeport.images.build_context import GENERATED, prepare
 from homeport.images.dockerfile import dockerfile, ignored
-from homeport.rules.files import missing_files
+from homeport.rules.files import file_violations
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
 
@@ -96,7 +96,7 @@ def test_of_a_whole_folder_the_build_does_not_see_what_is_hidden_or_named() -> N
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.py").touch()
     build = Build(requirements="requirements.txt", files=["model.py", "model.onnx"])
-    assert {each.field: each.message for each in missing_files(build, tmp_path)} == {
+    assert {each.field: each.message for each in file_violations(build, tmp_path)} == {
         ("build", "requirements"): f'found "requirements.txt", accepted: path of a file in {tmp_path} (no such file)',
         ("build", "files", 1): f'found "model.onnx", accepted: path of a file in {tmp_path} (no such file)',
     }

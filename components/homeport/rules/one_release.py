@@ -1,14 +1,14 @@
 """Rules about one release: limits exceeded, requirements not met, needs that the environment cannot serve."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from homeport.catalogue.clouds import KINDS
 from homeport.nodes import offered
 from homeport.release import Release
 from homeport.rules.images import image_violations
+from homeport.rules.names import name_violations
+from homeport.rules.teams import team_violations
 from homeport.rules.violation import Violation, listed
-from homeport.specs.fields import HOST_NAME
 from homeport.specs.model import Gpu
 from homeport.specs.problems import Location
 from homeport.specs.quantities import byte_count, millicores
@@ -17,24 +17,6 @@ from homeport.specs.quantities import byte_count, millicores
 def violations(release: Release) -> list[Violation]:
     """What the environment does not allow: limits exceeded, requirements not met, needs that it cannot serve."""
     return [violation for rule in _RULES for violation in rule(release)]
-
-
-def _names(release: Release) -> list[Violation]:
-    length, host = len(release.namespace), release.environment.host_of(release.model.name)
-    found: list[Violation] = []
-    if length > 63:
-        message = (
-            f'found "{release.model.name}", whose namespace {release.namespace} has {length} characters, '
-            "accepted: at most 63"
-        )
-        found.append(Violation(("name",), message))
-    if host and (len(host) > 253 or not re.fullmatch(HOST_NAME, host)):
-        message = (
-            f'found "{release.model.name}", whose host name is {host}, accepted: at most 63 characters in each part '
-            "of the host name, 253 in total"
-        )
-        found.append(Violation(("name",), message))
-    return found
 
 
 def _ceilings(release: Release) -> list[Violation]:
@@ -123,17 +105,6 @@ def _secrets(release: Release) -> list[Violation]:
     ]
 
 
-def _calls(release: Release) -> list[Violation]:
-    if not release.model.calls:
-        return []
-    known = sorted(peer.name for peer in release.peers)
-    return [
-        Violation(("calls", index), f'found "{name}", which is not live here, accepted: {listed(known)}')
-        for index, name in enumerate(release.model.calls)
-        if name not in known
-    ]
-
-
 def _hosts(release: Release) -> list[Violation]:
     if release.environment.network.plugin:
         return []
@@ -167,13 +138,13 @@ def _part(gpu: Gpu) -> str:
 
 
 _RULES: Sequence[Callable[[Release], list[Violation]]] = (
-    _names,
+    name_violations,
     _ceilings,
     _scale,
     _gpus,
     image_violations,
     _secrets,
-    _calls,
+    team_violations,
     _hosts,
     _canary,
 )

@@ -26,6 +26,7 @@ DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 # No `..`, and nothing that a Dockerfile or a shell would interpret as anything but a name.
 FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
+NAMES = r"^\*?[a-z0-9-]*[a-z0-9][a-z0-9-]*\*?$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
 HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
@@ -43,6 +44,8 @@ PATTERNS = {
     DEBIAN_PACKAGE: "the name of a Debian package, such as libgomp1",
     ENTRY_POINT: "module:Class or module:function, such as model:predict",
     FILE_IN_FOLDER: "the path of a file or folder in the model's folder, such as model.py, without .. or spaces",
+    NAMES: "a name in lower-case letters, digits and `-`, with `*` for any characters before or after it, such as istio-* or "
+    "*-system",
     ENV_NAME: "letters, digits and `_`, no digit first",
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
     HOST_NAME: "the full name of one host in lower-case letters, such as features.example.com",
