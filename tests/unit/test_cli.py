@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from homeport.cli import app
 
-ENVIRONMENT = "cluster: {identifier: prod}\nlimits: {replicas: 5}\n"
+ENVIRONMENT = "cluster: {identifier: dev}\nlimits: {replicas: 5}\n"
 MODEL = "name: iris\nowner: ds\nimage: registry.example.com/iris\n"
 LIVE = 'models:\n  iris:\n    spec: ../../iris.yaml\n    stable: {version: "1"}\n'
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for stack in ("dev", "prod"):
         folder = tmp_path / "stacks" / stack
         folder.mkdir(parents=True)
-        (folder / "environment.yaml").write_text(ENVIRONMENT)
+        (folder / "environment.yaml").write_text(ENVIRONMENT.replace("dev", stack))
         (folder / "models.yaml").write_text(LIVE)
     (tmp_path / "iris.yaml").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
@@ -153,6 +153,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "relaxed": {},
                 "in_place": {},
                 "commits_unknown": None,
+                "unused_grants": [],
                 "problems": [],
             },
             {
@@ -165,6 +166,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "relaxed": {},
                 "in_place": {},
                 "commits_unknown": None,
+                "unused_grants": [],
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",

@@ -58,7 +58,7 @@ MISTAKES = {
     "unknown field": (
         MINIMAL + "resorces: {cpu: 1}\n",
         "model.yaml:4: resorces: unknown field, perhaps `resources` is meant, accepted: name, owner, image, build, server, protocol, args, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, callers, egress, env, weights, secrets",
     ),
     "unknown nested field": (
         MINIMAL + "scale:\n  min: 1\n  target:\n    rps: 70\n",
@@ -68,7 +68,7 @@ MISTAKES = {
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
         "model.yaml:4: namespace: unknown field, perhaps `name` is meant, accepted: name, owner, image, build, server, protocol, args, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, callers, egress, env, weights, secrets",
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",

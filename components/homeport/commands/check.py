@@ -82,8 +82,7 @@ def summary(stack: Checked) -> str:
 
 
 def notices(stack: Checked) -> Iterator[str]:
-    """One line for each override, relaxed control, unused grant, and model whose update takes replicas, and for commits
-    that are unknown."""
+    """One line for each override, relaxed control, unused grant and costly update, and for commits that are unknown."""
     for override in stack.overrides:
         yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
     for name, reason in (stack.relaxed or {}).items():

@@ -1,6 +1,4 @@
-"""Rules about a model's folder: it has the files that `build` names, nothing that replaces what is stated, and no folder
-that git takes for a repository.
-"""
+"""Rules about a model's folder: it has the files that `build` names, and nothing that git or the server takes for more."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -19,6 +19,9 @@ def build_violations(release: Release) -> list[Violation]:
     build, images, built = release.model.build, release.environment.images, release.built
     if build is None:
         return []
+    if build.dockerfile and not release.environment.limits.dockerfile:
+        message = f'found "{build.dockerfile}", accepted: a build without its own Dockerfile (limits.dockerfile)'
+        return [Violation(("build", "dockerfile"), message)]
     if images is None:
         message = "needs `images` in the environment, which has none: add it there, or use `image` instead of `build`"
         return [Violation(("build",), message)]

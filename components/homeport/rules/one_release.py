@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from homeport.catalogue.clouds import KINDS
 from homeport.nodes import offered
 from homeport.release import Release
+from homeport.rules.egress import egress_violations
 from homeport.rules.images import image_violations
 from homeport.rules.names import name_violations
 from homeport.rules.teams import team_violations
@@ -37,6 +38,16 @@ def _ceilings(release: Release) -> list[Violation]:
         found.append(Violation(("resources", "memory"), _at_most(memory, most, limits.memory, "memory")))
     if limits.gpus is not None and gpus * most > limits.gpus:
         found.append(Violation(("resources", "gpu", "count"), _at_most(gpus, most, limits.gpus, "gpus")))
+    tmp, start, drain = release.model.resources.tmp, release.model.startup_seconds, release.model.drain_seconds
+    if limits.tmp is not None and byte_count(tmp) > byte_count(limits.tmp):
+        message = f"found {tmp}, accepted: {limits.tmp} or less (limits.tmp)"
+        found.append(Violation(("resources", "tmp"), message))
+    if limits.startup_seconds is not None and start > limits.startup_seconds:
+        message = f"found {start}, accepted: {limits.startup_seconds} or less (limits.startup_seconds)"
+        found.append(Violation(("startup_seconds",), message))
+    if limits.drain_seconds is not None and drain > limits.drain_seconds:
+        message = f"found {drain}, accepted: {limits.drain_seconds} or less (limits.drain_seconds)"
+        found.append(Violation(("drain_seconds",), message))
     if shm and byte_count(shm) >= byte_count(memory):
         message = f"found {shm}, accepted: less than {memory}, the memory that it is part of"
         found.append(Violation(("resources", "shm"), message))
@@ -105,17 +116,6 @@ def _secrets(release: Release) -> list[Violation]:
     ]
 
 
-def _hosts(release: Release) -> list[Violation]:
-    if release.environment.network.plugin:
-        return []
-    reason = "a `cidr`, because NetworkPolicy has no host names; `host` needs `network.plugin` in the environment"
-    return [
-        Violation(("egress", index, "host"), f'found "{egress.host}", accepted: {reason}')
-        for index, egress in enumerate(release.model.egress)
-        if egress.host
-    ]
-
-
 def _canary(release: Release) -> list[Violation]:
     found: list[Violation] = []
     if release.canary and release.environment.host_of(release.model.name) is None:
@@ -145,7 +145,7 @@ _RULES: Sequence[Callable[[Release], list[Violation]]] = (
     image_violations,
     _secrets,
     team_violations,
-    _hosts,
+    egress_violations,
     _canary,
 )
 """The rules, in the order in which their problems are reported."""

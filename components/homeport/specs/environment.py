@@ -32,6 +32,7 @@ from homeport.specs.fields import (
     Cpu,
     DebianPackage,
     Demand,
+    Destination,
     DnsLabel,
     LabelValue,
     Memory,
@@ -255,6 +256,24 @@ class Limits(Spec):
         default=None,
         description="Registries, or folders in them, that images may come from, such as registry.example.com/team.",
     )
+    tmp: Memory | None = Field(default=None, description="Maximum size of /tmp in each replica.")
+    startup_seconds: int | None = Field(
+        default=None, ge=1, strict=True, description="Maximum `startup_seconds` of a model."
+    )
+    drain_seconds: int | None = Field(
+        default=None, ge=1, strict=True, description="Maximum `drain_seconds` of a model."
+    )
+    egress: list[Destination] | None = Field(
+        default=None,
+        description="Destination outside the cluster that models may state in `egress`: `public` for every public address, "
+        "networks such as 10.0.8.0/24, and hosts such as features.example.com or *.example.com. A host must be named, "
+        "because its owner decides where it leads.",
+    )
+    dockerfile: bool = Field(
+        default=True,
+        description="Models may have a Dockerfile of their own, for which `images.bases` and `images.packages` do not hold. "
+        "Default true.",
+    )
     reserved: list[Annotated[str, Field(pattern=NAMES)]] = Field(
         default=[],
         description="Names that are never a model's or its namespace's, `*` for any characters, such as [istio-*, "
@@ -311,7 +330,8 @@ class Images(Spec):
     bases: dict[LabelValue, Annotated[str, Field(pattern=BASE_IMAGE)]] = Field(
         default={},
         description="Approved base images by the name that models state, such as python-3.11. Each is a Debian with "
-        "Python; `{registry}` is replaced by `registry`. Default: none, so every version needs a digest.",
+        "Python; `{registry}` is replaced by `registry`. Default: none, so every version without its own Dockerfile needs a "
+        "digest.",
     )
     packages: list[DebianPackage] = Field(
         default=[], description="Debian packages that models may add to a base image. Default: none."

@@ -1,5 +1,6 @@
 """The field types that the specs share: quantities, names, paths. Each has words for what it accepts."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
@@ -29,6 +30,7 @@ FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.
 NAMES = r"^\*?[a-z0-9-]*[a-z0-9][a-z0-9-]*\*?$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
+HOST_NAMES = r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 PATTERNS = {
@@ -80,6 +82,18 @@ def _cidr(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"a network such as 203.0.113.0/24 ({error})") from None
 
+
+def _destination(found: str) -> str:
+    try:
+        return found if re.fullmatch(HOST_NAMES, found) else str(ip_network(found))
+    except ValueError:
+        raise ValueError(
+            "a network such as 10.0.8.0/24, or a host such as features.example.com or *.example.com"
+        ) from None
+
+
+Destination = Annotated[str, AfterValidator(_destination)]
+"""A network or hosts outside the cluster: `10.0.8.0/24`, `features.example.com`, `*.example.com`."""
 
 Demand = Literal["concurrency", "requests_per_second", "queue_length"]
 """Kinds of demand for a model: requests in flight, requests per second, messages that wait for it."""
