@@ -352,3 +352,25 @@ def test_check_shows_what_does_not_hold(repository: Path) -> None:
         "apparmor": "no AppArmor here"
     }
     assert f"::notice::{line}" in homeport("check", "dev", "-o", "github").stdout.splitlines()
+
+
+def test_check_of_one_stack_compares_it_with_the_others(repository: Path) -> None:
+    (repository / "stacks" / "prod" / "environment.yaml").write_text(ENVIRONMENT)  # the cluster of dev
+    result = homeport("check", "dev")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "stacks/dev/models.yaml:2: models.iris: found the namespace iris on the cluster dev, which iris of prod has, "
+        "accepted: another `namespace` or `cluster.identifier` in one of the environments [dev]",
+        "dev: 1 problem",
+    ]
+
+
+def test_check_lists_grants_that_no_model_has(repository: Path) -> None:
+    environment = ENVIRONMENT + "secrets: {gone: {token: {config: token}}}\n"
+    (repository / "stacks" / "dev" / "environment.yaml").write_text(environment)
+    line = "dev: secrets.gone is for a model that is not live here"
+    result = homeport("check", "dev")
+    assert (result.exit_code, result.stdout.splitlines()[1:]) == (0, [line])
+    (dev,) = json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"]
+    assert dev["unused_grants"] == ["secrets.gone"]
+    assert f"::notice::{line}" in homeport("check", "dev", "-o", "github").stdout.splitlines()

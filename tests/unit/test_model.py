@@ -153,6 +153,11 @@ MISTAKES = {
         MINIMAL + "calls: [iris]\n",
         'model.yaml:4: calls: found ["iris"], accepted: names of other models, because a model does not call itself',
     ),
+    "another answer to what is served": (
+        MINIMAL.replace("image: registry.example.com/iris\n", "")
+        + "build: {serve: 'model:predict'}\nenv: {HOMEPORT_SERVE: 'other:predict'}\n",
+        "model.yaml:4: env: found a mapping, accepted: no HOMEPORT_SERVE, because `build.serve` says what is served",
+    ),
     "call twice": (MINIMAL + "calls: [a, a]\n", 'model.yaml:4: calls: found ["a", "a"], accepted: each name once'),
     "host name as network": (
         MINIMAL + "egress:\n- {cidr: example.com, port: 443, reason: features}\n",

@@ -65,8 +65,6 @@ def _calls(release: Release) -> Iterator[Violation]:
             message = f'found "{name}", which is not live here, accepted: {listed(sorted(peers))}'
             yield Violation(("calls", index), message)
         elif not peers[name].lets_in(model):
-            message = (
-                f'found "{name}" of {peers[name].owner}, which does not let in {model.owner}, accepted: models of '
-                f"{model.owner}, and others whose `callers` name it"
-            )
+            accepted = f"models of {model.owner}, and those whose `callers` name {model.owner}"
+            message = f'found "{name}" of {peers[name].owner}, accepted: {accepted}'
             yield Violation(("calls", index), message)
