@@ -162,8 +162,7 @@ def test_a_team_that_is_given_something_has_a_folder(tmp_path: Path) -> None:
     spec = write(tmp_path / "models", "risk")
     assert problems(tmp_path, spec, teams=teams) == []
     assert problems(tmp_path, spec, teams=teams, more=f"secrets: {GRANT}\n") == [
-        "prod/environment.yaml:2: teams.risk: found no `folder`, accepted: the folder of the team, whose fraud-score is in "
-        "secrets"
+        "prod/environment.yaml:2: teams.risk: missing `folder`, required: the team's fraud-score is in secrets"
     ]
 
 

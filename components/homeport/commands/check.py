@@ -38,7 +38,7 @@ class Checked:
     commits_unknown: str | None = None
     """Why commits behind the models are unknown, if any are."""
     unused_grants: tuple[str, ...] = ()
-    """Fields of the environment that give something to a name that no model has, and so to whoever takes it."""
+    """Fields of the environment that give something to a name that no model here has."""
 
 
 def check(folders: Sequence[Path], beside: Sequence[Path] = ()) -> list[Checked]:

@@ -66,7 +66,7 @@ def overwritten_images(releases: Sequence[Release]) -> Iterator[tuple[str, Viola
 
 
 def _by_tag(release: Release) -> set[str]:
-    """Repositories that a release states, and of which it runs an image whose digest is not known."""
+    """Repositories that a release states and runs an image of, whose digest is not stated."""
     model, weights = release.model, release.model.weights
     code = {model.image for track in release.tracks if isinstance(track.image, str) and "@" not in track.image}
     files = {weights.image for track in release.tracks if weights and track.weights and not track.weights.digest}

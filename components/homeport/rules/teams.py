@@ -30,9 +30,7 @@ def folder_violations(release: Release, spec: Path, folders: Mapping[str, Path])
     teams, owner = release.environment.teams, release.model.owner
     fields = release.environment.granted.get(release.model.name)
     if owner in teams and owner not in folders and fields:
-        message = (
-            f"found no `folder`, accepted: the folder of the team, whose {release.model.name} is in {listed(fields)}"
-        )
+        message = f"missing `folder`, required: the team's {release.model.name} is in {listed(fields)}"
         yield Violation(("teams", owner), message, source="environment")
     for place in (spec.parent.resolve(), spec.resolve().parent):
         around = [name for name, folder in folders.items() if place.is_relative_to(folder)]
