@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from homeport import Environment, Model, Release, SpecError, violations
@@ -98,9 +98,13 @@ def test_a_pattern_of_no_name_is_refused(tmp_path: Path, found: str) -> None:
 
 # Names of few parts, which often join.
 part = st.lists(st.sampled_from(["a", "secret", "externalsecret"]), min_size=1, max_size=3).map("-".join)
-sources = st.sampled_from([{"config": "one"}, {"external": {"store": "vault", "key": "one"}}])
+EXTERNAL_SOURCE = {"external": {"store": "vault", "key": "one"}}
+sources = st.sampled_from([{"config": "one"}, EXTERNAL_SOURCE])
 
 
+@settings(deadline=None)
+@example({"a": {"externalsecret-a": EXTERNAL_SOURCE}, "a-externalsecret": {"a": EXTERNAL_SOURCE}})
+@example({"a": {"secret-a": {"config": "one"}}, "a-secret": {"a": EXTERNAL_SOURCE}})
 @given(st.dictionaries(part, st.dictionaries(part, sources, min_size=1, max_size=2), min_size=2, max_size=3))
 def test_no_two_objects_have_one_name_in_pulumi_unless_it_is_refused(secrets: dict[str, Any]) -> None:
     here = Environment.model_validate({"cluster": {"identifier": "prod"}, "secrets": secrets})
