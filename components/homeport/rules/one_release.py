@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from homeport.catalogue.clouds import KINDS
+from homeport.catalogue.kubernetes import IMAGE_VOLUMES, text
 from homeport.nodes import offered
 from homeport.release import Release
 from homeport.rules.egress import egress_violations
@@ -116,6 +117,17 @@ def _secrets(release: Release) -> list[Violation]:
     ]
 
 
+def _image_volumes(release: Release) -> list[Violation]:
+    weights, cluster = release.model.weights, release.environment.cluster
+    if weights is None or weights.image is None or cluster.has(IMAGE_VOLUMES) is not False:
+        return []
+    message = (
+        f'found "{weights.image}", accepted: no image, because that needs Kubernetes {text(IMAGE_VOLUMES)}, and the cluster '
+        f"has {cluster.version} (cluster.version); `claim` works"
+    )
+    return [Violation(("weights", "image"), message)]
+
+
 def _canary(release: Release) -> list[Violation]:
     found: list[Violation] = []
     if release.canary and release.environment.host_of(release.model.name) is None:
@@ -145,6 +157,7 @@ _RULES: Sequence[Callable[[Release], list[Violation]]] = (
     image_violations,
     _secrets,
     team_violations,
+    _image_volumes,
     egress_violations,
     _canary,
 )
