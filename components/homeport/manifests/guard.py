@@ -16,7 +16,7 @@ from homeport.manifests.kinds import KINDS
 from homeport.manifests.names import COMPONENT, INSTANCE_LABEL, MANAGED, MARK, MODEL_LABEL, VERSION_LABEL, Manifest
 from homeport.manifests.network import DENY, DENY_ALL, HOSTS, POLICIES
 from homeport.manifests.pod import container_security, pod_security
-from homeport.rules.images import registry_prefixes
+from homeport.rules.images import prefixes
 from homeport.specs.environment import Deployer, Environment
 from homeport.specs.model import CANARY_SUFFIX
 
@@ -238,10 +238,10 @@ def _pods(guarded: Guarded) -> Iterator[Check]:
         other = f"variables.containers.filter(each, each.?{path.replace('.', '.?')} != optional.of({_value(value)}))"
         text = f"'container ' + {other}.map(each, each.name).join(', ')"
         yield Check(f"{other} == []", text, f"{path}: {_shown(value)}")
-    prefixes = registry_prefixes(environment.limits)
-    if prefixes is not None:
-        known = f"{_value(prefixes)}.exists(prefix, each.startsWith(prefix))"
-        yield _image(known, f"images of {', '.join(prefixes)} (limits.registries)")
+    if environment.limits.registries is not None:
+        known = prefixes(environment.limits.registries)
+        listed = f"{_value(known)}.exists(prefix, each.startsWith(prefix))"
+        yield _image(listed, f"images of {', '.join(known)} (limits.registries)")
     if environment.require.digest:
         yield _image("each.contains('@sha256:')", "images with a digest (require.digest)")
 

@@ -18,7 +18,8 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 
 DENY = "default-deny"
 DENY_ALL: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-POLICIES = (DENY, "ingress", "egress")
+INGRESS, EGRESS = "ingress", "egress"
+POLICIES = (DENY, INGRESS, EGRESS)
 """The NetworkPolicies of a model by what follows its name in theirs."""
 HOSTS = "egress-hosts"
 """What follows the name of a model in the name of its CiliumNetworkPolicy."""
@@ -27,18 +28,26 @@ HOSTS = "egress-hosts"
 def network(release: Release) -> list[Resource]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
     pods = {"matchLabels": model_selector(release)}
-    specs: dict[str, Manifest] = {
-        DENY: DENY_ALL,
-        "ingress": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)},
-        "egress": {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)},
-    }
-    return [*(_policy(release, suffix, specs[suffix]) for suffix in POLICIES), *_hosts(release)]
+    return [
+        _policy(release, DENY, DENY_ALL),
+        _let_in(release, {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
+        _policy(release, EGRESS, {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
+        *_hosts(release),
+    ]
 
 
 def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
     name = f"{release.model.name}-{suffix}"
     policy = manifest(release, "networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
     return Resource(policy, suffix=f"-{suffix}")
+
+
+def _let_in(release: Release, spec: Manifest) -> Resource:
+    """The policy of what is let in. It changes with files of other models, so it names those that it lets in."""
+    resource = _policy(release, INGRESS, spec)
+    callers = ", ".join(f"{caller.name} of {caller.owner}" for caller in release.callers)
+    resource.manifest["metadata"]["annotations"] |= {"homeport/callers": callers} if callers else {}
+    return resource
 
 
 def _ingress(release: Release) -> list[Manifest]:
