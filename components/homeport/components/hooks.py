@@ -1,10 +1,11 @@
-"""Guards: before Pulumi creates or deletes an object of a model, look whose it is in the cluster."""
+"""Hooks: before Pulumi creates or deletes an object of a model, look whose it is in the cluster."""
 
 import asyncio
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pulumi
 
@@ -20,24 +21,29 @@ ADOPT_VARIABLE = "HOMEPORT_ADOPT"
 DELETE_VARIABLE = "HOMEPORT_DELETE"
 """Variable that names objects of others that this update may delete together with a model's namespace."""
 
+T = TypeVar("T")
+
 _CONNECTION = ("context", "cluster", "kubeconfig")
 """Settings of a Kubernetes provider that decide to which cluster it goes."""
 
-_ATTRIBUTE = "_homeport_guard"
+_ATTRIBUTE = "_homeport_hooks"
 
 
 class OwnershipError(HomeportError):
     """An object that others made would be changed or deleted."""
 
 
-class Guard:
+class Hooks:
     """The hooks of every object that one provider deploys. They run in previews too, and look at each namespace once."""
 
-    def __init__(self, provider: pulumi.ProviderResource | None) -> None:
-        self._provider = provider
+    def __init__(self, provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> None:
+        self._provider, self._stated = provider, connection
+        self._connection: asyncio.Future[Kubectl] | None = None
         self._declared: dict[str, Sequence[Manifest]] = {}
         self._registered: set[str] = set()
         self._looks: dict[tuple[str, str], asyncio.Future[list[Live]]] = {}
+        # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
+        self._threads = ThreadPoolExecutor(4, "homeport-hooks")
         self._told = False
         name = provider.pulumi_resource_name if provider else "default"
         options = pulumi.ResourceHookOptions(on_dry_run=True)
@@ -50,7 +56,7 @@ class Guard:
             for protect, hook in ((False, self._deletion), (True, self._protected_deletion))
         }
 
-    def hooks(self, *, protect: bool) -> pulumi.ResourceHookBinding:
+    def of(self, *, protect: bool) -> pulumi.ResourceHookBinding:
         """The hooks of an object, whose namespace may be protected.
 
         Pulumi itself refuses to delete a protected namespace only after it has deleted everything in it.
@@ -125,15 +131,30 @@ class Guard:
             ) from None
 
     async def _ask(self, ask: Callable[[Kubectl], list[Live]]) -> list[Live]:
-        return await asyncio.to_thread(ask, await self._kubectl())
+        kubectl = await self._kubectl()
+        return await self._in_thread(lambda: ask(kubectl))
+
+    async def _in_thread(self, ask: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     async def _kubectl(self) -> Kubectl:
+        if self._connection is None:
+            self._connection = asyncio.ensure_future(self._connect())
+        return await self._connection
+
+    async def _connect(self) -> Kubectl:
+        """The connection, after one request over it, so that a cluster that does not answer is waited for only once."""
+        kubectl = self._stated or await self._connection_of_provider()
+        await self._in_thread(kubectl.reach)
+        return kubectl
+
+    async def _connection_of_provider(self) -> Kubectl:
         if self._provider is None:
             config = pulumi.Config("kubernetes")
             return Kubectl(**{key: config.get(key) for key in _CONNECTION})
         outputs: list[pulumi.Output[str | None]] = [pulumi.get(self._provider, key) for key in _CONNECTION]
         if not all(await asyncio.gather(*(output.is_known() for output in outputs))):
-            raise KubectlError("the cluster's kubeconfig is known only after the update")
+            raise KubectlError("the settings of its Kubernetes provider are known only after the update")
         values = await asyncio.gather(*(output.future() for output in outputs))
         return Kubectl(**dict(zip(_CONNECTION, values, strict=True)))
 
@@ -143,14 +164,20 @@ class Guard:
             pulumi.log.warn(f"this preview does not show whether objects of others are in the way: {error}")
 
 
-def guard_of(provider: pulumi.ProviderResource | None) -> Guard:
-    """The guard of a provider, or of Pulumi's default provider. A hook can be registered only once in a program."""
+def hooks_of(provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> Hooks:
+    """The hooks of a provider, or of Pulumi's default provider. A hook can be registered only once in a program.
+
+    Args:
+        provider: The provider; None: the default provider.
+        connection: What the provider was told, if it is known. Pulumi knows the settings of a new provider only after the
+            preview.
+    """
     owner = provider or pulumi.runtime.get_root_resource()
-    guard: Guard | None = getattr(owner, _ATTRIBUTE, None)
-    if guard is None:
-        guard = Guard(provider)
-        setattr(owner, _ATTRIBUTE, guard)
-    return guard
+    found: Hooks | None = getattr(owner, _ATTRIBUTE, None)
+    if found is None:
+        found = Hooks(provider, connection)
+        setattr(owner, _ATTRIBUTE, found)
+    return found
 
 
 def _losses(kubectl: Kubectl, namespace: str, mark: str) -> list[Live]:

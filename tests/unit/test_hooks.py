@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from homeport.components.guard import Guard, OwnershipError
+from homeport.components.hooks import Hooks, OwnershipError
 from homeport.components.kubectl import Kubectl, KubectlError
 from homeport.manifests import Manifest
 from homeport.manifests.names import MARK
@@ -51,20 +51,20 @@ class FakeCluster(Kubectl):
 
 
 class Engine:
-    """Calls the hooks of a guard, as the engine does."""
+    """Calls the hooks, as the engine does."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *declared: Manifest) -> None:
         self.hooks: dict[str, Callable[[Any], Any]] = {}
         monkeypatch.setattr(pulumi, "ResourceHook", lambda name, hook, _: self.hooks.setdefault(name, hook))
-        self.guard = Guard(None)
+        self.guards = Hooks(None)
         if declared:
-            self.guard.declare(declared)
+            self.guards.declare(declared)
         self.cluster = FakeCluster()
 
         async def kubectl() -> Kubectl:
             return self.cluster
 
-        monkeypatch.setattr(self.guard, "_kubectl", kubectl)
+        monkeypatch.setattr(self.guards, "_kubectl", kubectl)
 
     def create(self, *created: Manifest) -> list[str]:
         return self._call("create", [{"new_inputs": each, "urn": _urn(each)} for each in created])
@@ -76,7 +76,7 @@ class Engine:
     def registers(self, *manifests: Manifest) -> None:
         for each in manifests:
             urn = _urn(each)
-            self.guard.follow(SimpleNamespace(urn=SimpleNamespace(apply=lambda told, urn=urn: told(urn))))  # type: ignore[arg-type]
+            self.guards.follow(SimpleNamespace(urn=SimpleNamespace(apply=lambda told, urn=urn: told(urn))))  # type: ignore[arg-type]
 
     def _call(self, kind: str, calls: Sequence[dict[str, Any]]) -> list[str]:
         """What each call refuses; empty where it refuses nothing."""
