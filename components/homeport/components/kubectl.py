@@ -20,7 +20,7 @@ _COMMAND_SECONDS = 60
 _OBJECT = '{.apiVersion}{"\\t"}{.kind}{"\\t"}{.metadata}{"\\n"}'
 _METADATA = f"--output=jsonpath={_OBJECT}{{range .items[*]}}{_OBJECT}{{end}}"
 
-_NOTHING_TO_FIND = re.compile("no matches for kind|ensure CRDs are installed")
+_UNKNOWN_KIND = re.compile("no matches for kind|ensure CRDs are installed")
 """What kubectl says about an object of a kind that the cluster does not know."""
 
 _LOG = re.compile(r"[IWEF]\d{4} ")
@@ -81,10 +81,11 @@ class Kubectl:
                 raise KubectlError("found no kubectl on PATH: install it") from None
             except subprocess.TimeoutExpired:
                 raise KubectlError(f"kubectl took longer than {_COMMAND_SECONDS} seconds") from None
-        errors = [line for line in done.stderr.splitlines() if not _NOTHING_TO_FIND.search(line)]
-        if done.returncode != 0 and errors:
-            raise KubectlError("; ".join(dict.fromkeys(line for line in errors if not _LOG.match(line))))
-        return done.stdout
+        told = [line for line in done.stderr.splitlines() if not _LOG.match(line)]
+        errors = [line for line in told if not _UNKNOWN_KIND.search(line)]
+        if done.returncode == 0 or (told and not errors):
+            return done.stdout
+        raise KubectlError("; ".join(dict.fromkeys(errors)) or f"kubectl failed with exit code {done.returncode}")
 
     @contextmanager
     def _options(self) -> Iterator[list[str]]:
