@@ -17,7 +17,7 @@ from homeport.specs.problems import Problem, SpecError
 from homeport.stack import Stack
 
 if TYPE_CHECKING:
-    from homeport.components.cluster_guard import Guard, GuardArgs
+    from homeport.components.guard import Guard, GuardArgs
     from homeport.components.model_image import ModelImage, ModelImageArgs
     from homeport.components.model_service import ModelService, ModelServiceArgs
     from homeport.components.provider import cluster_provider
@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 _NEED_PULUMI = {
-    "Guard": "homeport.components.cluster_guard",
-    "GuardArgs": "homeport.components.cluster_guard",
+    "Guard": "homeport.components.guard",
+    "GuardArgs": "homeport.components.guard",
     "ModelImage": "homeport.components.model_image",
     "ModelImageArgs": "homeport.components.model_image",
     "ModelService": "homeport.components.model_service",

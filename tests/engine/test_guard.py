@@ -263,12 +263,8 @@ def policy(name: str, **spec: Any) -> str:
     )
 
 
-def namespace(name: str, mark: str) -> str:
-    metadata = {
-        "name": name,
-        "labels": {**MANAGED, **POD_SECURITY},
-        "annotations": {MARK: mark},
-    }
+def namespace(name: str, mark: str, labels: Mapping[str, str] = MANAGED | POD_SECURITY) -> str:
+    metadata = {"name": name, "labels": labels, "annotations": {MARK: mark}}
     return json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
 
@@ -350,6 +346,20 @@ REFUSED = {
         CREATE,
         "found homeport/deployed-by: guarded/dev/homed of kube-more, accepted: guarded/dev/{model} of {model}",
         namespace("kube-more", "guarded/dev/homed"),
+        by="deployer",
+    ),
+    "a namespace for which no rule would hold": Case(
+        "namespaces",
+        CREATE,
+        "found app.kubernetes.io/managed-by: none, accepted: homeport",
+        namespace("privileged", "guarded/dev/privileged", POD_SECURITY),
+        by="deployer",
+    ),
+    "a namespace without Pod Security": Case(
+        "namespaces",
+        CREATE,
+        f"found {ENFORCE}: none, accepted: restricted",
+        namespace("privileged", "guarded/dev/privileged", MANAGED),
         by="deployer",
     ),
     "a namespace without the mark": Case(

@@ -61,7 +61,7 @@ def test_a_namespace_of_others_is_taken_over_and_deleted_only_by_name(cluster: C
     update = program.up(fails=True)
     for shown in (preview, update):
         assert "these objects exist, and ownership/dev/other-team did not make them" in shown
-        assert "Namespace/other-team: no one's; labels: team=billing" in shown
+        assert "Namespace/other-team: no one's; labels: kubernetes.io/metadata.name=other-team, team=billing" in shown
         assert "fields written by: kubectl-create" in shown
         assert "HOMEPORT_ADOPT=Namespace/other-team" in shown
     assert everything(cluster, "other-team") == theirs

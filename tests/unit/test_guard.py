@@ -1,207 +1,287 @@
-"""The hooks: what they ask the cluster, how often, and what they refuse, in the order in which the engine calls them."""
+"""The guard and the permissions of the deployer: made from what the manifests are made from."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
-from homeport.components.guard import Guard, OwnershipError
-from homeport.components.kubectl import Kubectl, KubectlError
-from homeport.manifests import Manifest
-from homeport.manifests.names import MARK
-from homeport.ownership import Live
+from homeport import Environment, Guard, SpecError
+from homeport.cli import app
+from homeport.components.objects import RESOURCES
+from homeport.manifests import Manifest, manifests
+from homeport.manifests.deployer import BINDING, access, deployer_roles
+from homeport.manifests.guard import RULES, guard
+from homeport.manifests.isolation import POD_SECURITY
+from homeport.manifests.kinds import KINDS
+from homeport.specs.environment import Deployer, GuardRules
+from tests.generated import GOLDEN, stacks
 
-IRIS = "shop/prod/iris"
+CI = Deployer(group="ci")
+Permission = tuple[str, str, str]
+"""API group, resource and verb."""
 
-
-def manifest(kind: str, name: str = "iris", mark: str | None = IRIS, namespace: str = "iris") -> Manifest:
-    place = {} if kind == "Namespace" else {"namespace": namespace}
-    notes = {"annotations": {MARK: mark}} if mark else {}
-    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "uid": f"{kind}/{name}", **place, **notes}}
-
-
-NAMESPACE, SERVICE, CANARY = manifest("Namespace"), manifest("Service"), manifest("Service", "iris-canary")
-NOTES = manifest("ConfigMap", "notes", None)
-
-
-class FakeCluster(Kubectl):
-    """Has some objects, and counts what it is asked."""
-
-    def __init__(self, *objects: Manifest) -> None:
-        self.objects = [Live.of(each) for each in objects]
-        self.asked: list[str] = []
-        self.fails = False
-
-    def find(self, manifests: Any) -> list[Live]:
-        return self._answer(
-            "find", [each for each in self.objects if each.name in {Live.of(one).name for one in manifests}]
-        )
-
-    def content(self, namespace: str) -> list[Live]:
-        return self._answer("content", [each for each in self.objects if each.name.namespace == namespace])
-
-    def _answer(self, what: str, found: list[Live]) -> list[Live]:
-        self.asked.append(what)
-        if self.fails:
-            raise KubectlError("no answer")
-        return found
+OWN = ("get", "list", "watch", "create", "patch", "delete")
 
 
-class Engine:
-    """Calls the hooks of a guard, as the engine does."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *declared: Manifest) -> None:
-        self.hooks: dict[str, Callable[[Any], Any]] = {}
-        monkeypatch.setattr(pulumi, "ResourceHook", lambda name, hook, _: self.hooks.setdefault(name, hook))
-        self.guard = Guard(None)
-        if declared:
-            self.guard.declare(declared)
-        self.cluster = FakeCluster()
-
-        async def kubectl() -> Kubectl:
-            return self.cluster
-
-        monkeypatch.setattr(self.guard, "_kubectl", kubectl)
-
-    def create(self, *created: Manifest) -> list[str]:
-        return self._call("create", [{"new_inputs": each, "urn": _urn(each)} for each in created])
-
-    def delete(self, *deleted: Manifest, protected: bool = False) -> list[str]:
-        kind = "delete-protected" if protected else "delete"
-        return self._call(kind, [{"old_inputs": each, "urn": _urn(each)} for each in deleted])
-
-    def registers(self, *manifests: Manifest) -> None:
-        for each in manifests:
-            urn = _urn(each)
-            self.guard.follow(SimpleNamespace(urn=SimpleNamespace(apply=lambda told, urn=urn: told(urn))))  # type: ignore[arg-type]
-
-    def _call(self, kind: str, calls: Sequence[dict[str, Any]]) -> list[str]:
-        """What each call refuses; empty where it refuses nothing."""
-
-        async def call() -> list[Any]:
-            hook = self.hooks[f"homeport-before-{kind}-default"]
-            return await asyncio.gather(*(hook(SimpleNamespace(**each)) for each in calls), return_exceptions=True)
-
-        found = asyncio.run(call())
-        assert all(isinstance(each, OwnershipError | None) for each in found), found
-        return [str(each or "") for each in found]
+def environment(**fields: Any) -> Environment:
+    return Environment.model_validate({"cluster": {"identifier": "x"}, "deployer": {"group": "ci"}} | fields)
 
 
-def _urn(manifest: Manifest) -> str:
-    return f"urn:{manifest['kind']}/{manifest['metadata']['name']}"
+def inside(here: Environment) -> set[Permission]:
+    """What the deployer may do in the namespace of a model."""
+    return permissions(deployer_roles(here, CI, "shop/prod")[0])
 
 
-def test_all_objects_of_a_new_model_cost_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    assert engine.create(NAMESPACE, SERVICE) == ["", ""]
-    assert engine.cluster.asked == ["find"]
+def permissions(role: Manifest) -> set[Permission]:
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
 
 
-def test_one_object_of_another_stops_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    engine.cluster = FakeCluster(NAMESPACE, manifest("Service", mark="shop/dev/iris"))
-    shown = engine.create(NAMESPACE, SERVICE)
-    assert all("managed by the stack and model shop/dev/iris" in each for each in shown)
-    assert "HOMEPORT_ADOPT" not in shown[0]
-    monkeypatch.setenv("HOMEPORT_ADOPT", "Service/iris/iris")
-    assert all(engine.create(NAMESPACE, SERVICE))
+def golden() -> Iterator[tuple[Environment, list[Manifest]]]:
+    for stack in stacks(GOLDEN).values():
+        yield stack.environment, [each for release in stack.releases for each in manifests(release)]
 
 
-def test_what_is_no_ones_is_taken_over_by_the_name_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    engine.cluster = FakeCluster(manifest("Namespace", mark=None), manifest("Service", mark=None))
-    shown, _ = engine.create(NAMESPACE, SERVICE)
-    _, _, value = shown.partition("HOMEPORT_ADOPT=")
-    assert value == "Namespace/iris,Service/iris/iris"
-    monkeypatch.setenv("HOMEPORT_ADOPT", value)
-    assert engine.create(NAMESPACE, SERVICE) == ["", ""]
-    monkeypatch.setenv("HOMEPORT_ADOPT", "Namespace/iris")
-    assert all(engine.create(NAMESPACE, SERVICE))
+def test_the_role_has_every_kind_that_homeport_makes() -> None:
+    seen = set()
+    for here, made in golden():
+        granted = inside(here)
+        for kind in {(each["apiVersion"], each["kind"]) for each in made}:
+            seen.add(kind)
+            row = KINDS[kind]
+            wanted = {(row.group, row.resource, verb) for verb in OWN} if row.namespaced else set()
+            assert wanted <= granted, kind
+    assert seen == set(KINDS), "a golden stack has every kind"
 
 
-def test_a_model_that_is_taken_out_goes_as_a_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch)
-    engine.cluster = FakeCluster(NAMESPACE, SERVICE, CANARY, NOTES)
-    shown = engine.delete(CANARY, SERVICE)
-    assert all("HOMEPORT_DELETE=ConfigMap/iris/notes" in each for each in shown)
-    assert engine.cluster.asked == ["find", "content"]
-    monkeypatch.setenv("HOMEPORT_DELETE", "ConfigMap/iris/note")
-    assert all(engine.delete(CANARY, SERVICE, NAMESPACE))
-    for agreed in ("ConfigMap/iris/notes", "Namespace/iris", " Namespace/rose , ConfigMap/iris/notes"):
-        monkeypatch.setenv("HOMEPORT_DELETE", agreed)
-        assert engine.delete(CANARY, SERVICE, NAMESPACE) == ["", "", ""]
+FACTS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "nothing": ({}, set()),
+    "teams": ({"teams": {"ds": {"group": "ds"}}}, {"roles"}),
+    "KEDA": (
+        {"keda": {"triggers": {"concurrency": {"type": "x", "metadata": {"t": "{target}", "m": "{model}"}}}}},
+        {"scaledobjects"},
+    ),
+    "a gateway without a name": ({"gateway": {"namespace": "g"}}, set()),
+    "a gateway": ({"gateway": {"namespace": "g", "name": "g", "host": "{model}.example.com"}}, {"httproutes"}),
+    "Cilium": ({"network": {"plugin": "cilium"}}, {"ciliumnetworkpolicies"}),
+    "volumes": ({"claims": {"m": {"c": {"volume": "v"}}}}, {"persistentvolumeclaims"}),
+    "secrets": ({"secrets": {"m": {"s": {"config": "k"}}}}, {"secrets"}),
+    "a store of secrets": ({"secrets": {"m": {"s": {"external": {"store": "s", "key": "k"}}}}}, {"externalsecrets"}),
+}
 
 
-def test_what_comes_while_a_model_goes_is_found_before_the_namespace_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch)
-    engine.cluster = FakeCluster(NAMESPACE, SERVICE)
-    assert engine.delete(SERVICE) == [""]
-    engine.cluster.objects = [Live.of(NAMESPACE), Live.of(NOTES)]
-    assert "ConfigMap/iris/notes" in engine.delete(NAMESPACE)[0]
+@pytest.mark.parametrize("fact", FACTS)
+def test_the_role_has_only_the_kinds_of_its_environment(fact: str) -> None:
+    fields, more = FACTS[fact]
+    written = {resource for _, resource, verb in inside(environment(**fields)) if verb == "create"}
+    assert written - {resource for _, resource, verb in inside(environment()) if verb == "create"} == more
+
+
+def test_the_deployer_can_give_a_team_what_the_team_may_do() -> None:
+    for here, made in golden():
+        for role in (each for each in made if each["kind"] == "Role"):
+            assert permissions(role) <= inside(here)
+
+
+def test_no_role_of_the_deployer_goes_beyond_what_it_names() -> None:
+    for here, _ in golden():
+        model, everywhere, _ = deployer_roles(here, CI, "shop/prod")
+        both = permissions(model) | permissions(everywhere)
+        assert {each for each in both if "*" in each} == {
+            ("*", "*", "list")
+        }  # in its own namespaces, to look before a deletion
+        assert {verb for _, _, verb in both} == {*OWN, "bind"}
+        assert ("*", "*", "list") not in permissions(everywhere)
+        assert {(group, resource) for group, resource, _ in permissions(everywhere)} == {
+            ("", "namespaces"),
+            ("rbac.authorization.k8s.io", "rolebindings"),
+            ("rbac.authorization.k8s.io", "clusterroles"),
+        }
+        named = [rule["resourceNames"] for rule in everywhere["rules"] if "bind" in rule["verbs"]]
+        assert named == [[model["metadata"]["name"]]]
+
+
+def test_the_binding_is_the_one_that_the_role_allows() -> None:
+    (release,) = stacks(GOLDEN)["gke"].releases
+    (binding,) = access(release)
+    model, everywhere, _ = deployer_roles(release.environment, CI, "homeport/gke")
+    assert binding.manifest["roleRef"]["name"] == model["metadata"]["name"]
+    assert binding.manifest["metadata"]["name"] == BINDING
+    assert [BINDING] in [rule.get("resourceNames") for rule in everywhere["rules"]]
+    assert binding.manifest["subjects"] == [{"kind": "ServiceAccount", "namespace": "ci", "name": "deployer"}]
+
+
+def test_pulumi_has_the_type_of_every_kind_of_kubernetes_itself() -> None:
+    own = {kind for kind in KINDS if "." not in kind[0] or kind[0].partition("/")[0].endswith(".k8s.io")}
+    assert own - {("gateway.networking.k8s.io/v1", "HTTPRoute")} <= set(RESOURCES)
+    made = guard(environment(), CI, "shop/prod")
+    assert {(each["apiVersion"], each["kind"]) for each in made} == set(RESOURCES) - set(KINDS)
+
+
+def policy(rule: str, here: Environment, deployer: Deployer = CI) -> Manifest:
+    (found,) = (
+        each
+        for each in guard(here, deployer, "shop/prod")
+        if each["kind"] == "ValidatingAdmissionPolicy" and each["metadata"]["name"] == f"homeport.shop.prod.{rule}"
+    )
+    return found
+
+
+def expressions(rule: str, here: Environment) -> str:
+    return "\n".join(each["expression"] for each in policy(rule, here)["spec"]["validations"])
+
+
+def conditions(rule: str, here: Environment, deployer: Deployer = CI) -> list[str]:
+    return [each["expression"] for each in policy(rule, here, deployer)["spec"]["matchConditions"]]
+
+
+def leaves(content: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        yield from leaves(value, f"{above}.?{key}") if isinstance(value, dict) else [(f"{above}.?{key}", value)]
+
+
+def test_the_guard_demands_the_security_settings_of_every_pod() -> None:
+    for here, made in golden():
+        wanted = expressions("pods", here)
+        for deployment in (each for each in made if each["kind"] == "Deployment"):
+            spec = deployment["spec"]["template"]["spec"]
+            pod = {key: spec[key] for key in ("automountServiceAccountToken", "securityContext")}
+            settings = [(f"object.spec{path}", value) for path, value in leaves(pod)]
+            for container in spec["containers"]:
+                context = {"securityContext": container["securityContext"]}
+                settings += [(f"each{path}", value) for path, value in leaves(context)]
+            for path, value in settings:
+                text = json.dumps(value).replace('"', "'")
+                assert f"{path} == optional.of({text})" in wanted or f"{path} != optional.of({text})" in wanted
+
+
+def test_the_guard_knows_every_network_policy() -> None:
+    for here, made in golden():
+        for policy in (each for each in made if each["kind"] in {"NetworkPolicy", "CiliumNetworkPolicy"}):
+            suffix = policy["metadata"]["name"].removeprefix(policy["metadata"]["labels"]["app.kubernetes.io/name"])
+            assert f"'{suffix.removeprefix('-')}'" in expressions("policies", here)
+
+
+def test_the_guard_keeps_the_labels_of_every_namespace() -> None:
+    for here, made in golden():
+        for namespace in (each for each in made if each["kind"] == "Namespace"):
+            labels = namespace["metadata"]["labels"]
+            kept = {key: value for key, value in labels.items() if key.startswith("pod-security")}
+            assert kept == POD_SECURITY
+            for key, value in kept.items():
+                assert f"object.metadata.?labels[?'{key}'] == optional.of('{value}')" in expressions("namespaces", here)
+
+
+def test_registries_and_digests_are_demanded_where_the_environment_does() -> None:
+    assert "images" not in expressions("pods", environment())
+    limited = environment(limits={"registries": ["a.example.com", "b.example.com/ml/"]}, require={"digest": True})
+    found = expressions("pods", limited)
+    assert "['a.example.com/', 'b.example.com/ml/'].exists(prefix, each.startsWith(prefix))" in found
+    assert "each.contains('@sha256:')" in found
+
+
+def test_every_rule_has_its_mode() -> None:
+    assert [rule.name for rule in RULES] == list(GuardRules.model_fields)
+    modes = {"writers": "Warn", "pods": "Audit"}
+    bindings = {
+        each["spec"]["policyName"].rpartition(".")[2]: each["spec"]["validationActions"]
+        for each in guard(environment(guard={"rules": modes}), CI, "shop/prod")
+        if each["kind"] == "ValidatingAdmissionPolicyBinding"
+    }
+    assert bindings == {rule.name: [modes.get(rule.name, "Deny")] for rule in RULES}
 
 
 @pytest.mark.parametrize(
-    "now", [[], [NAMESPACE | {"metadata": NAMESPACE["metadata"] | {"deletionTimestamp": "now"}}, NOTES]]
+    ("deployer", "asks"),
+    [
+        ({"user": "oidc:o'ci\\n"}, r"request.userInfo.username == 'oidc:o\'ci\\n'"),
+        ({"group": 'a"b'}, """'a"b' in request.userInfo.groups"""),
+        ({"service_account": "ci/deployer"}, "request.userInfo.username == 'system:serviceaccount:ci:deployer'"),
+    ],
 )
-def test_a_namespace_that_is_gone_or_going_has_nothing_to_lose(
-    monkeypatch: pytest.MonkeyPatch, now: list[Manifest]
+def test_the_deployer_is_known_by_what_the_api_server_calls_it(deployer: dict[str, str], asks: str) -> None:
+    who = Deployer.model_validate(deployer)
+    assert conditions("deployer", environment(), who)[0] == asks
+    assert conditions("writers", environment(), who)[0] == f"!({asks})"
+
+
+def test_controllers_may_write_where_the_environment_has_them() -> None:
+    keda, kyverno = "system:serviceaccounts:keda", "system:serviceaccounts:kyverno"
+    fields, _ = FACTS["KEDA"]
+    allowed = {
+        name: [group for group in (keda, kyverno) if f"'{group}'" in conditions("writers", environment(**found))[1]]
+        for name, found in {"none": {}, "keda": fields, "named": {"guard": {"controllers": [kyverno]}}}.items()
+    }
+    assert allowed == {"none": [], "keda": [keda], "named": [kyverno]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"stack": "shop/prod", "environment": {"cluster": {"identifier": "x"}}}, "g.environment.deployer: missing"),
+        ({"stack": "prod", "environment": environment()}, 'g.stack: found "prod", accepted: PROJECT/STACK'),
+    ],
+)
+def test_a_guard_needs_to_know_who_deploys_what(arguments: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(message)):
+        Guard("g", arguments)
+
+
+def stack(folder: Path, environment: str) -> None:
+    (folder / "stacks" / "prod").mkdir(parents=True)
+    (folder / "stacks" / "prod" / "environment.yaml").write_text(environment)
+
+
+COMPLETE = "cluster: {identifier: prod}\ndeployer: {user: ci}\n"
+
+
+def test_the_command_prints_the_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stack(tmp_path, COMPLETE)
+    (tmp_path / "Pulumi.yaml").write_text("name: Shop_1\nruntime: python\n")
+    printed = CliRunner().invoke(app, ["guard", "prod"])
+    assert printed.exit_code == 0
+    assert list(YAML(typ="safe").load_all(printed.stdout)) == guard(
+        environment(deployer={"user": "ci"}), Deployer(user="ci"), "Shop_1/prod"
+    )
+    assert "name: homeport.shop-1.prod.writers" in printed.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "project", "message"),
+    [
+        (
+            "cluster: {identifier: prod}\n",
+            True,
+            "stacks/prod/environment.yaml: deployer: missing: who runs `pulumi up`",
+        ),
+        (f"{COMPLETE}guard: {{rules: {{pods: deny}}}}\n", True, 'guard.rules.pods: found "deny", accepted:'),
+        ("cluster: {identifier: prod}\ndeployer: {user: a, group: b}\n", True, "accepted: exactly one of `user`"),
+        (
+            "cluster: {identifier: prod}\ndeployer: {service_account: ci}\n",
+            True,
+            "accepted: NAMESPACE/NAME of a ServiceAccount",
+        ),
+        (COMPLETE, False, "stacks/prod: found no Pulumi.yaml"),
+    ],
+)
+def test_the_command_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, project: bool, message: str
 ) -> None:
-    engine = Engine(monkeypatch)
-    engine.cluster = FakeCluster(*now)
-    assert engine.delete(SERVICE, NAMESPACE) == ["", ""]
-
-
-def test_a_namespace_that_others_made_again_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch)
-    engine.cluster = FakeCluster(manifest("Namespace", mark=None))
-    assert all("Namespace/iris: no one's" in each for each in engine.delete(SERVICE, NAMESPACE))
-
-
-def test_a_canary_goes_whatever_others_have_put_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    engine.registers(NAMESPACE, SERVICE)
-    engine.cluster = FakeCluster(NAMESPACE, SERVICE, CANARY, NOTES)
-    assert engine.delete(CANARY) == [""]
-
-
-def test_an_object_that_others_have_made_again_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    engine.cluster = FakeCluster(NAMESPACE, SERVICE, manifest("Service", "iris-canary", None))
-    assert "Service/iris/iris-canary: no one's" in engine.delete(CANARY)[0]
-
-
-def test_a_replacement_is_no_removal_and_a_destruction_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    engine.cluster = FakeCluster(NAMESPACE, SERVICE, NOTES)
-    assert engine.delete(SERVICE) == [""]  # its declaration waits for the replacement
-    engine.registers(NAMESPACE, SERVICE)
-    assert "ConfigMap/iris/notes" in engine.delete(SERVICE)[0]
-    assert "ConfigMap/iris/notes" in engine.delete(NAMESPACE)[0]
-
-
-def test_a_protected_model_loses_nothing_before_its_namespace_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = Engine(monkeypatch)
-    assert all("`protect: false`" in each for each in gone.delete(SERVICE, NAMESPACE, protected=True))
-    live = Engine(monkeypatch, NAMESPACE, SERVICE)
-    live.cluster = FakeCluster(CANARY)
-    assert live.delete(CANARY, protected=True) == [""]
-
-
-@pytest.mark.parametrize("preview", [True, False])
-def test_without_an_answer_only_a_preview_goes_on(monkeypatch: pytest.MonkeyPatch, preview: bool) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", told.append)
-    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
-    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    engine.cluster.fails = True
-    shown = engine.create(NAMESPACE, SERVICE) + engine.delete(CANARY, NAMESPACE)
-    if preview:
-        assert shown == [""] * 4
-        assert told == ["this preview does not show whether objects of others are in the way: no answer"]
-    else:
-        assert all("no answer" in each for each in shown)
-        monkeypatch.setenv("HOMEPORT_DELETE", "Namespace/iris")
-        assert engine.delete(CANARY, NAMESPACE) == ["", ""]
+    monkeypatch.chdir(tmp_path)
+    stack(tmp_path, content)
+    if project:
+        (tmp_path / "Pulumi.yaml").write_text("name: shop\n")
+    printed = CliRunner().invoke(app, ["guard", "prod"])
+    assert printed.exit_code == 1
+    assert message in printed.stderr

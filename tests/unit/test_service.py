@@ -9,7 +9,7 @@ import pytest
 from pulumi.provider.experimental.analyzer import Analyzer, PropertyType
 
 from homeport import ModelServiceArgs, SpecError, manifests
-from homeport.components.cluster_guard import Guard
+from homeport.components.guard import Guard
 from homeport.components.model_image import ModelImage
 from homeport.components.model_service import ModelService, logs_command, release_of
 from homeport.components.objects import RESOURCES

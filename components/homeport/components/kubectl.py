@@ -1,6 +1,7 @@
 """Asks a cluster with `kubectl`, which reads kubeconfigs and credentials as Pulumi's Kubernetes provider does."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,12 @@ _COMMAND_SECONDS = 60
 _OBJECT = '{.apiVersion}{"\\t"}{.kind}{"\\t"}{.metadata}{"\\n"}'
 _METADATA = f"--output=jsonpath={_OBJECT}{{range .items[*]}}{_OBJECT}{{end}}"
 
+_UNKNOWN_KIND = re.compile("no matches for kind|ensure CRDs are installed")
+"""What kubectl says about an object of a kind that the cluster does not know."""
+
+_LOG = re.compile(r"[IWEF]\d{4} ")
+"""Begins the lines of kubectl's log, which repeats what its errors say."""
+
 _TELLS_OF_OTHERS = {"endpoints", "endpointslices.discovery.k8s.io", "events", "events.events.k8s.io"}
 """Kinds whose objects only say something about others."""
 
@@ -35,6 +42,14 @@ class Kubectl:
     cluster: str | None = None
     kubeconfig: str | None = field(default=None, repr=False)
     """Path of a kubeconfig, or its content."""
+
+    def reach(self) -> None:
+        """Ask for nothing, with a single request.
+
+        Raises:
+            KubectlError: The cluster did not answer.
+        """
+        self._run("get", "--raw=/version")
 
     def find(self, manifests: Iterable[Mapping[str, Any]]) -> list[Live]:
         """Those objects of some manifests that exist.
@@ -66,9 +81,11 @@ class Kubectl:
                 raise KubectlError("found no kubectl on PATH: install it") from None
             except subprocess.TimeoutExpired:
                 raise KubectlError(f"kubectl took longer than {_COMMAND_SECONDS} seconds") from None
-        if done.returncode != 0:
-            raise KubectlError(done.stderr.strip())
-        return done.stdout
+        told = [line for line in done.stderr.splitlines() if not _LOG.match(line)]
+        errors = [line for line in told if not _UNKNOWN_KIND.search(line)]
+        if done.returncode == 0 or (told and not errors):
+            return done.stdout
+        raise KubectlError("; ".join(dict.fromkeys(errors)) or f"kubectl failed with exit code {done.returncode}")
 
     @contextmanager
     def _options(self) -> Iterator[list[str]]:

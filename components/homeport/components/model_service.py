@@ -9,7 +9,7 @@ import pulumi
 from pydantic import Field
 
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
-from homeport.components.guard import guard_of
+from homeport.components.hooks import hooks_of
 from homeport.components.objects import typed
 from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Manifest, Resource, Stage, resources
@@ -111,11 +111,11 @@ class ModelService(pulumi.ComponentResource):
         """The objects of a release in the order of creation, each with its Pulumi resource."""
         made: list[tuple[Resource, Any]] = []
         wanted = resources(release)
-        guard = guard_of(self.get_provider("kubernetes:core/v1:Namespace"))
-        guard.declare([resource.manifest for resource in wanted])
+        guards = hooks_of(self.get_provider("kubernetes:core/v1:Namespace"))
+        guards.declare([resource.manifest for resource in wanted])
         for resource in wanted:
             waits = [child for earlier, child in made if resource.waits_for(earlier)]
-            hooks = guard.hooks(protect=release.environment.protect)
+            hooks = guards.of(protect=release.environment.protect)
             options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
@@ -129,7 +129,7 @@ class ModelService(pulumi.ComponentResource):
                 limit = f"{resource.seconds}s"
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
             child = typed(f"{name}-{resource.name}", resource.manifest, options)
-            guard.follow(child)
+            guards.follow(child)
             made.append((resource, child))
         return made
 

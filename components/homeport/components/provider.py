@@ -2,7 +2,8 @@
 
 from pulumi_kubernetes import Provider
 
-from homeport.components.guard import guard_of
+from homeport.components.hooks import hooks_of
+from homeport.components.kubectl import Kubectl
 from homeport.specs.environment import Environment
 
 
@@ -17,5 +18,6 @@ def cluster_provider(environment: Environment) -> Provider:
         # Otherwise a new value replaces the Secret, and no pod can start while it is missing.
         enable_secret_mutable=True,
     )
-    guard_of(provider)  # also if no model is left: the engine needs the hooks to delete the last one
+    # Also if no model is left, because the engine needs the hooks to delete the last one.
+    hooks_of(provider, Kubectl(context=environment.cluster.context))
     return provider

@@ -343,7 +343,7 @@ def _requests(groups: str, resources: Sequence[str], operations: Sequence[str], 
 
 
 _HOMES: Manifest = {"namespaceSelector": {"matchLabels": MANAGED}}
-"""Spares the API server the checks of most requests about something else. The rule `namespaces` protects the label."""
+"""Spares the API server most checks of requests about something else. The rule `namespaces` demands the label."""
 _WRITES = ("CREATE", "UPDATE", "DELETE")
 
 RULES: Sequence[Rule] = (
@@ -380,11 +380,8 @@ RULES: Sequence[Rule] = (
     ),
     Rule(
         "namespaces",
-        # A selector of objects matches those that had the label before the request, too.
-        {
-            "objectSelector": {"matchLabels": MANAGED},
-            "resourceRules": [_requests("", ["namespaces"], ("CREATE", "UPDATE"), "Cluster")],
-        },
+        # Not only those with the label by which the other rules select: the stack's namespaces must have it.
+        {"resourceRules": [_requests("", ["namespaces"], ("CREATE", "UPDATE"), "Cluster")]},
         _of_the_stack,
         _namespaces,
     ),
