@@ -171,7 +171,7 @@ MISTAKES = {
     "number as variable": (MINIMAL + "env: {WORKERS: 3}\n", "model.yaml:4: env.WORKERS: found 3, accepted: text"),
     "YAML syntax": (
         MINIMAL + "scale: {min: 1\n",
-        "model.yaml:5: not YAML: expected ',' or '}', but got '<stream end>'",
+        "model.yaml:5: scale: not YAML: expected ',' or '}', but got '<stream end>'",
     ),
     "key twice": (MINIMAL + "owner: b\n", "model.yaml:4: owner: found owner twice, accepted: each name once"),
     "empty file": ("", "model.yaml: found nothing, accepted: a mapping of fields"),
@@ -192,7 +192,7 @@ def test_missing_file_says_where_it_looked(tmp_path: Path) -> None:
 
 def test_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError, match="cannot be read as UTF-8 text"):
+    with pytest.raises(SpecError, match=r"model.yaml:1: found bytes that are not UTF-8, accepted: UTF-8 text"):
         Model.load(tmp_path / "model.yaml")
 
 

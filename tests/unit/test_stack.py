@@ -59,7 +59,7 @@ def test_missing_model_file_is_named_where_it_is_asked_for(stack: Path) -> None:
 
 def test_two_models_with_one_name(stack: Path) -> None:
     (stack / "models.yaml").write_text(LIVE + LIVE.split("\n", 1)[1])
-    assert problems(stack) == ["models.yaml:5: iris: found iris twice, accepted: each name once"]
+    assert problems(stack) == ["models.yaml:5: models.iris: found iris twice, accepted: each name once"]
 
 
 def test_one_spec_under_two_names(stack: Path) -> None:

@@ -19,7 +19,8 @@ def ask(*arguments: str, stdin: str | None = None) -> str:
     """
     done = _run([*arguments, "--non-interactive"], input=stdin, capture_output=True, text=True)
     if done.returncode != 0:
-        raise PulumiError(f"pulumi {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        told = done.stderr.strip() or done.stdout.strip()
+        raise PulumiError(*f"pulumi {' '.join(arguments)}: {told}".splitlines())
     return str(done.stdout)
 
 

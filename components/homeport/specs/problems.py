@@ -31,7 +31,7 @@ class SpecError(HomeportError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(*map(str, self.problems))
 
 
 def dotted(location: Location) -> str:
