@@ -14,7 +14,7 @@ LAYERS: tuple[set[str], ...] = (
     {"catalogue", "files", "lock", "output"},
     {"errors"},
     {"git"},
-    {"provenance"},
+    {"project", "provenance"},
     {"specs"},
     {"nodes"},
     {"release"},

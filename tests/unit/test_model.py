@@ -72,7 +72,7 @@ MISTAKES = {
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",
-        "model.yaml: owner: missing, required: Team that is responsible for the model; the environment maps it to a group.",
+        "model.yaml:1: owner: missing, required: Team that is responsible for the model; the environment maps it to a group.",
     ),
     "wrong type": (
         MINIMAL + 'scale: {min: 1, max: "ten"}\n',
@@ -124,12 +124,12 @@ MISTAKES = {
         "tag or digest, such as registry.example.com/team/model",
     ),
     "http without port": (
-        MINIMAL + "protocol: http\n",
-        "model.yaml: found a mapping, accepted: protocol `http` with `port`, for which only open-inference has a default",
+        MINIMAL + "protocol: http\nhealth: {live: /a, ready: /b}\n",
+        "model.yaml:1: port: found nothing, accepted: a value with protocol `http`, because only open-inference has a default",
     ),
     "server and protocol": (
         MINIMAL + "server: vllm\nprotocol: http\n",
-        "model.yaml: found a mapping, accepted: `server` or `protocol`, not both, because a `server` "
+        'model.yaml:5: protocol: found "http", accepted: `server` or `protocol`, not both, because a `server` '
         "decides everything that `protocol` does",
     ),
     "unknown server": (
@@ -142,8 +142,8 @@ MISTAKES = {
     ),
     "secret among the arguments": (
         MINIMAL + "args: [--model, /weights, --api-key=abc]\n",
-        "model.yaml: found a mapping, accepted: `args` without --api-key, which suggests a secret: `args` are stored "
-        "and shown in plain text",
+        "model.yaml:4: args: found --api-key, which suggests a secret, accepted: `args` without secrets, because they are "
+        "stored and shown in plain text; use `secrets`",
     ),
     "unknown protocol": (
         MINIMAL + "protocol: grpc\n",
@@ -198,7 +198,7 @@ def test_file_that_is_not_text(tmp_path: Path) -> None:
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     found = problems(tmp_path, "name: Iris\nscale: {min: -1}\nmemory: 4Gi\n")
-    assert [line.split(": ")[1] for line in found] == ["name", "owner", "scale.min", "memory"]
+    assert [line.split(": ")[1] for line in found] == ["name", "owner", "build", "scale.min", "memory"]
 
 
 @pytest.mark.parametrize("name", ["MAX_TOKENS", "TOKENIZER", "MONKEY", "KEYSTONE_URL"])

@@ -162,7 +162,7 @@ def test_version_that_yaml_reads_as_a_number(stack: Path) -> None:
 def test_problems_of_all_files_are_reported_at_once(stack: Path) -> None:
     (stack / "environment.yaml").write_text("cluster: {}\n")
     (stack.parent / "iris.yaml").write_text("name: iris\n")
-    assert [line.split(":")[0] for line in problems(stack)] == ["environment.yaml", "iris.yaml"]
+    assert [line.split(":")[0] for line in problems(stack)] == ["environment.yaml", "iris.yaml", "iris.yaml"]
 
 
 def test_peers_are_the_other_models(stack: Path) -> None:

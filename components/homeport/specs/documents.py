@@ -10,11 +10,17 @@ from typing import Any, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from homeport.specs.fields import PATTERNS, AlsoCalled
+
+from homeport.catalogue.credentials import credential
+from homeport.specs.fields import PATTERNS, UNSHOWN, AlsoCalled
 from homeport.specs.problems import Location, Problem, SpecError, dotted
 from homeport.specs.reading import MAX_BYTES, MisreadError, read
 
 S = TypeVar("S", bound=BaseModel)
+
+MAX_PROBLEMS = 50
+"""Of one file, which are listed."""
+
 _ACCEPTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -78,9 +84,12 @@ class Document:
         return Problem(message, self.path, self.line(location), dotted(location))
 
     def line(self, location: Location) -> int | None:
-        """The line of a field, counted from 1. If the field is missing, the line of the nearest field around it."""
+        """The line of a field, counted from 1. If the field is missing, the line of the nearest field around it.
+
+        Of the whole document, its first field's; None if nothing is written in it.
+        """
         node: Any = self.content
-        line: int | None = None
+        line: int | None = min(node.lines.values(), default=None) if node else None
         for step in location:
             try:
                 node, line = node[step], node.lines[step]
@@ -102,9 +111,12 @@ class Document:
         return first, following - 1 if following else self.length
 
     def _problems(self, spec: type[BaseModel], error: ValidationError) -> Iterable[Problem]:
-        for detail in error.errors():
+        details = error.errors(include_url=False)
+        for detail in details[:MAX_PROBLEMS]:
             location = _place(detail["loc"])
             yield self.problem(location, _message(spec, location, detail))
+        if len(details) > MAX_PROBLEMS:
+            yield Problem(f"{len(details) - MAX_PROBLEMS} more mistakes, which are not listed", self.path)
 
 
 def parse(spec: type[S], content: object, name: str) -> S:
@@ -144,6 +156,8 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
             return f"unknown field{meant}, accepted: {', '.join(fields)}"
         case "missing":
             return f"missing, required: {_fields(spec, location[:-1])[str(location[-1])].description}"
+        case type_ if type_ == UNSHOWN:
+            return str(detail["msg"])
         case "value_error":
             accepted = str(detail["ctx"]["error"])
         case "string_pattern_mismatch":
@@ -168,6 +182,8 @@ def _shown(found: Any) -> str:
             return "nothing"
         case bool():
             return str(found).lower()
+        case str() if form := credential(found):
+            return form
         case str():
             return f'"{found}"' if len(found) <= 80 else f'"{found[:77]}..." ({len(found)} characters)'
         case int() | float():
@@ -175,7 +191,8 @@ def _shown(found: Any) -> str:
         case Mapping():
             return "a mapping"
         case list():
-            return f"[{', '.join(map(_shown, found))}]" if len(found) <= 8 else f"a list of {len(found)}"
+            flat = len(found) <= 8 and not any(isinstance(each, list) for each in found)
+            return f"[{', '.join(map(_shown, found))}]" if flat else f"a list of {len(found)}"
         case _:
             return type(found).__name__
 

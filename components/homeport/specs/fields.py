@@ -5,9 +5,14 @@ from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from homeport.catalogue.clouds import IDENTITIES
+from homeport.catalogue.credentials import credential
 from homeport.specs.quantities import CPU, MEMORY, cpu, memory
+
+UNSHOWN = "unshown"
+"""Type of the errors that do not show what was found."""
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label that starts with a letter, as the name of a Service must (RFC 1035)."""
@@ -63,6 +68,24 @@ class AlsoCalled:
     word: str
 
 
+def unshown(found: str, accepted: str) -> PydanticCustomError:
+    """The error of a value that no message may show, such as a secret. `found` says what it is, not what it says."""
+    return PydanticCustomError(UNSHOWN, "found {found}, accepted: {accepted}", {"found": found, "accepted": accepted})
+
+
+def plain_text(field: str, found: str) -> str:
+    """The value of a field that is stored and shown in plain text.
+
+    Raises:
+        PydanticCustomError: It has a credential.
+    """
+    if form := credential(found):
+        raise unshown(
+            form, f"a value without secrets, because `{field}` is stored and shown in plain text; use `secrets`"
+        )
+    return found
+
+
 def _version(found: Any) -> Any:
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
@@ -93,8 +116,8 @@ Repository = Annotated[str, Field(pattern=REPOSITORY)]
 DebianPackage = Annotated[str, Field(pattern=DEBIAN_PACKAGE)]
 """Name of a Debian package: `libgomp1`."""
 
-FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER)]
-"""Path of a file or folder in the model's own folder: `model.py`."""
+FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER, max_length=255)]
+"""Path of a file or folder in the model's own folder: `model.py`; as long as a name in a file system may be."""
 
 Cpu = Annotated[
     str,

@@ -36,4 +36,9 @@ class SpecError(HomeportError):
 
 def dotted(location: Location) -> str:
     """A place as people write it: `scale.max`, `egress[0].port`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{short(step)}" for step in location).removeprefix(".")
+
+
+def short(text: str) -> str:
+    """A word of someone else's in a message. Names that are accepted are not shortened."""
+    return text if len(text) <= 80 else f"{text[:77]}..."

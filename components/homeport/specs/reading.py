@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
 
 from homeport.errors import HomeportError
 from homeport.output.text import unseen
-from homeport.specs.problems import Location
+from homeport.specs.problems import Location, short
 
 MAX_BYTES = 512 * 1024
 """Of a file: `models.yaml` with 3,000 models, which is read in about 5 seconds."""
@@ -37,7 +37,7 @@ MAX_DIGITS = 15
 """Of a number: as many as binary floating point keeps exactly (DBL_DIG of IEEE 754)."""
 _MAX_MISTAKES = 20
 
-_WORDS = {each: None for each in ("", "~", "null", "Null", "NULL")} | {
+_WORDS = dict.fromkeys(("", "~", "null", "Null", "NULL")) | {
     each: each.lower() == "true" for each in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
 """Values without quotes that YAML 1.1 and 1.2 read alike, besides numbers."""
@@ -126,7 +126,9 @@ _SUSPECT = re.compile(r"[^\n\t -~]")
 
 def _hidden(text: str) -> re.Match[str] | None:
     r"""The first character that a reviewer cannot see. A line ends in `\n` or `\r\n`: `\r` alone hides what is before it."""
-    return next((each for each in _SUSPECT.finditer(text) if unseen(each[0]) and text[each.start() :][:2] != "\r\n"), None)
+    return next(
+        (each for each in _SUSPECT.finditer(text) if unseen(each[0]) and text[each.start() :][:2] != "\r\n"), None
+    )
 
 
 def _named(character: str) -> str:
@@ -189,7 +191,9 @@ class _Reader:
                 if self._documents > 1:
                     self._stop("found a second document, accepted: one in a file")
                 if version not in {None, (1, 2)}:
-                    self._mistake(f"found %YAML {version[0]}.{version[1]}, accepted: YAML 1.2, which needs no such line")
+                    self._mistake(
+                        f"found %YAML {version[0]}.{version[1]}, accepted: YAML 1.2, which needs no such line"
+                    )
             case MappingEndEvent() | SequenceEndEvent():
                 self._close()
             case NodeEvent() if not self._open:
@@ -198,7 +202,9 @@ class _Reader:
                 self._key(event)
             case AliasEvent(anchor=anchor):
                 if anchor not in self._anchors:
-                    self._stop(f"found the alias *{_short(anchor)} of no value before it, accepted: an anchor that is complete")
+                    self._stop(
+                        f"found the alias *{short(anchor)} of no value before it, accepted: an anchor that is complete"
+                    )
                 node, size = self._anchors[anchor]
                 self._add(node, size)
             case ScalarEvent():
@@ -244,9 +250,9 @@ class _Reader:
             here.merges = True
             return
         if not isinstance(self._scalar(event), str):
-            self._mistake(f"found the key {_short(key)}, accepted: text, with quotes if need be")
+            self._mistake(f"found the key {short(key)}, accepted: text, with quotes if need be")
         if key in here.node:
-            self._mistake(f"found {_short(key)} twice, accepted: each name once", key)
+            self._mistake(f"found {short(key)} twice, accepted: each name once", key)
         here.key, here.node.lines[key] = key, self._line
         self._count(1)
 
@@ -282,7 +288,7 @@ class _Reader:
             return float(text) if number[1] else int(text)
         if _UNLIKE.fullmatch(text):
             self._mistake(
-                f"found {_short(text)} without quotes, which readers of YAML take for different values, accepted: text in "
+                f"found {short(text)} without quotes, which readers of YAML take for different values, accepted: text in "
                 "quotes; true or false; a number such as 15 or 0.5"
             )
         return text
@@ -294,7 +300,9 @@ class _Reader:
     def _count(self, size: int) -> None:
         self._values += size
         if self._values > MAX_VALUES:
-            self._stop(f"found more than {MAX_VALUES:,} values, those that aliases repeat included, accepted: at most that")
+            self._stop(
+                f"found more than {MAX_VALUES:,} values, those that aliases repeat included, accepted: at most that"
+            )
 
     def _location(self) -> Location:
         return tuple(each.step for each in self._open if each.step is not None)
@@ -306,7 +314,3 @@ class _Reader:
 
     def _stop(self, message: str) -> NoReturn:
         raise MisreadError(*self._mistakes, Mistake(message, self._line, self._location()))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
