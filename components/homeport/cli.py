@@ -285,6 +285,9 @@ def _exit_codes() -> Iterator[None]:
     except HomeportError as error:
         _print(Line(line, error=True) for line in error.lines)
         raise typer.Exit(FAILED) from None
+    except OSError as error:
+        _print([Line(str(error), error=True)])
+        raise typer.Exit(FAILED) from None
 
 
 def _print(lines: Iterable[Line]) -> None:

@@ -10,10 +10,12 @@ PROJECT_FILE = "Pulumi.yaml"
 
 
 def project(stack: Path) -> Path:
-    """The project of a stack's folder: the working tree of git that it is in; without git the nearest folder, from it
-    upwards, that has a `Pulumi.yaml`; without one the folder that `stacks/` is in.
+    """The project of a stack's folder.
+
+    It is the working tree of git that the folder is in; without git, the nearest folder, from this one upwards, that has
+    a `Pulumi.yaml`; without one, the folder that `stacks/` is in.
     """
-    here = _unlinked(Path(os.path.abspath(stack)))
+    here = _unlinked(Path(os.path.abspath(stack)))  # noqa: PTH100  # links are followed below
     try:
         return git.working_tree(here)
     except git.NoWorkingTreeError:

@@ -192,7 +192,7 @@ def test_what_is_served_is_one_of_the_definitions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{", "not a notebook: NotJSONError"),
+        ("{", "not a notebook: JSONDecodeError"),
         ("[]", "not a notebook: "),
         ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}', "not a notebook: "),
         ('{"nbformat": 4, "nbformat_minor": 4, "metadata": {"kernelspec": 3}, "cells": []}', "not a valid notebook: "),

@@ -127,7 +127,7 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
     """
     folder = target.folder
     module, spec = folder / _MODULE, folder / "model.yaml"
-    if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8")):
+    if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8", errors="replace")):
         raise InitError(
             f"{module} was changed since it was made from a notebook, or was never made from one: use --force to "
             "overwrite it"

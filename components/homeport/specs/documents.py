@@ -13,13 +13,10 @@ from pydantic.fields import FieldInfo
 
 from homeport.catalogue.credentials import credential
 from homeport.specs.fields import PATTERNS, UNSHOWN, AlsoCalled
-from homeport.specs.problems import Location, Problem, SpecError, dotted
+from homeport.specs.problems import MAX_PROBLEMS, Location, Problem, SpecError, dotted, few
 from homeport.specs.reading import MAX_BYTES, MisreadError, read
 
 S = TypeVar("S", bound=BaseModel)
-
-MAX_PROBLEMS = 50
-"""Of one file, which are listed."""
 
 _ACCEPTED = {
     "bool_type": "true or false",
@@ -112,11 +109,9 @@ class Document:
 
     def _problems(self, spec: type[BaseModel], error: ValidationError) -> Iterable[Problem]:
         details = error.errors(include_url=False)
-        for detail in details[:MAX_PROBLEMS]:
-            location = _place(detail["loc"])
-            yield self.problem(location, _message(spec, location, detail))
-        if len(details) > MAX_PROBLEMS:
-            yield Problem(f"{len(details) - MAX_PROBLEMS} more mistakes, which are not listed", self.path)
+        places = [(_place(detail["loc"]), detail) for detail in details[:MAX_PROBLEMS]]
+        found = [self.problem(location, _message(spec, location, detail)) for location, detail in places]
+        return few(found, len(details))
 
 
 def parse(spec: type[S], content: object, name: str) -> S:
