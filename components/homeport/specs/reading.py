@@ -37,7 +37,8 @@ MAX_DIGITS = 15
 """Of a number: as many as binary floating point keeps exactly (DBL_DIG of IEEE 754)."""
 _MAX_MISTAKES = 20
 
-_WORDS = dict.fromkeys(("", "~", "null", "Null", "NULL")) | {
+_NOTHING = ("", "~", "null", "Null", "NULL")
+_WORDS = dict.fromkeys(_NOTHING) | {
     each: each.lower() == "true" for each in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
 """Values without quotes that YAML 1.1 and 1.2 read alike, besides numbers."""
@@ -50,6 +51,7 @@ _UNLIKE = re.compile(
     = | << | yes | Yes | YES | no | No | NO | on | On | ON | off | Off | OFF
     | [-+]? (?: 0b[01_]+ | 0o[0-7_]+ | 0x[0-9a-fA-F_]+ )
     | [-+]? [0-9][0-9_]* (?: : [0-5]?[0-9] )* (?: \.[0-9_]* )? (?: [eE][-+]?[0-9]+ )?
+    | [-+] _ [0-9_]*
     | [-+]? \.[0-9_]+ (?: [eE][-+]?[0-9]+ )?
     | [-+]? \.(?:inf|Inf|INF) | \.(?:nan|NaN|NAN)
     | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2} (?: [Tt\ \t] .* )?
@@ -219,7 +221,13 @@ class _Reader:
         """Begin with a mapping. Of anything else nothing is told, because the file may not be one of homeport's."""
         if isinstance(event, MappingStartEvent):
             self._nest(event)
-        elif not isinstance(event, ScalarEvent) or event.style or _WORDS.get(event.value, "") is not None:
+        elif (
+            not isinstance(event, ScalarEvent)
+            or event.tag
+            or event.anchor
+            or event.style
+            or event.value not in _NOTHING
+        ):
             self._stop("found no mapping, accepted: a mapping of fields")
 
     def _nest(self, event: MappingStartEvent | SequenceStartEvent) -> None:
