@@ -57,7 +57,7 @@ def _ceilings(release: Release) -> list[Violation]:
     if limits.gpus is not None and gpus * most > limits.gpus:
         found.append(Violation(("resources", "gpu", "count"), _at_most(gpus, most, limits.gpus, "gpus")))
     if shm and byte_count(shm) >= byte_count(memory):
-        message = f"found {shm}, accepted: less than {memory}, the memory that it is part of"
+        message = f"found {shm}, accepted: less than {memory}, which is `resources.memory`, of which it is a part"
         found.append(Violation(("resources", "shm"), message))
     return found
 

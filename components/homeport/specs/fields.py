@@ -21,10 +21,15 @@ HTTP_PATH = r"^/[^\s?#]*$"
 MOUNT_PATH = r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
 CONFIG_KEY = r"^[A-Za-z0-9_-]+$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
-REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
-REGISTRY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
+# Without a dot, a port or `localhost`, nodes decide which registry is meant, and newer ones refuse it:
+# https://github.com/distribution/reference/blob/main/normalize.go
+_REGISTRY_HOST = (
+    r"(localhost(:[0-9]+)?|[a-z0-9]+([._-][a-z0-9]+)*:[0-9]+|[a-z0-9]+([_-][a-z0-9]+)*(\.[a-z0-9]+([_-][a-z0-9]+)*)+)"
+)
+REPOSITORY = rf"^{_REGISTRY_HOST}(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
+REGISTRY = rf"^{_REGISTRY_HOST}(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
 BASE_IMAGE = (
-    r"^(\{registry\}|[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?)(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+"
+    rf"^(\{{registry\}}|{_REGISTRY_HOST})(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+"
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$"
 )
 DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
