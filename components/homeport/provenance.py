@@ -81,7 +81,7 @@ def without_credentials(remote: str) -> str | None:
     if found := _ADDRESS.match(remote):
         scheme, host, path = found["scheme"], found["host"], found["path"]
     elif found := _AT_HOST.match(remote):
-        # The user is needed here, and nobody's secret if everybody's is `git`.
+        # The user is needed here. If it is `git`, as it is everywhere, it is not a secret.
         user, host, path = "git@" if found["user"] == "git@" else "", found["host"], found["path"]
     address = f"{scheme}{user}{host}{path}"
     return None if "@" in path or credential(address) else address

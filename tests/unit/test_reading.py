@@ -102,11 +102,11 @@ def test_what_is_accepted_is_read_alike_by_all(text: str) -> None:
         ("a: 1\nb:\n  c: 2\n  c: 3\n", "4 b.c: found c twice, accepted: each name once"),
         ("1: a\n", "1 : found the key 1, accepted: text, with quotes if need be"),
         ("a: {true: b}\n", "1 a: found the key true, accepted: text, with quotes if need be"),
-        ("? [a]\n: b\n", "1 : found a key that is no text, accepted: text"),
-        ("a: &a b\n*a : c\n", "2 : found a key that is no text, accepted: text"),
+        ("? [a]\n: b\n", "1 : found a key that is not text, accepted: text"),
+        ("a: &a b\n*a : c\n", "2 : found a key that is not text, accepted: text"),
         ("a: *b\n", "1 a: found the alias *b of no value before it, accepted: an anchor that is complete"),
         ("a: &a [*a]\n", "1 a.0: found the alias *a of no value before it, accepted: an anchor that is complete"),
-        ("a: {<<: b}\n", "1 a.<<: found a merge (<<) of what is no mapping, accepted: an alias of a mapping"),
+        ("a: {<<: b}\n", "1 a.<<: found a merge (<<) of other values, accepted: an alias of a mapping"),
         ("%YAML 1.1\n---\na: b\n", "2 : found %YAML 1.1, accepted: YAML 1.2, which needs no such line"),
         ("a: b\n---\nc: d\n", "2 : found a second document, accepted: one in a file"),
         ("a: {b\n", "2 a: not YAML: expected ',' or '}', but got '<stream end>'"),
@@ -182,7 +182,7 @@ def test_nothing_is_nothing(content: bytes) -> None:
 )
 def test_a_file_that_is_no_mapping_is_not_shown(content: str) -> None:
     (told,) = mistakes(content)
-    assert told.split(": ", 1)[1] in {"found no mapping, accepted: a mapping of fields", "not YAML"}
+    assert told.split(": ", 1)[1] in {"this is not a mapping; write fields, such as `name: value`", "not YAML"}
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake() -> None:
@@ -192,9 +192,9 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_mistake() -> None:
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="found no ordinary file"):
+    with pytest.raises(SpecError, match="this is not an ordinary file"):
         Document.read(tmp_path)
-    with pytest.raises(SpecError, match="found no ordinary file"):
+    with pytest.raises(SpecError, match="this is not an ordinary file"):
         Document.read(Path("/dev/zero"))
 
 

@@ -1,4 +1,4 @@
-"""Text for people at a terminal or in a log: lines with colors, tables, counts; and what of it nobody may obey.
+"""Text for people at a terminal or in a log: lines with colors, tables, counts; and how text of strangers is shown.
 
 Values, names of files and authors come from strangers. A terminal obeys control characters, and the logs of CI obey
 words: every printed line goes through `visible`, and so does every line of an error (`HomeportError`).

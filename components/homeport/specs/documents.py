@@ -132,7 +132,7 @@ def parse(spec: type[S], content: object, name: str) -> S:
 def _content(path: Path) -> bytes:
     """The bytes of a file, one more at most than `read` takes."""
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe never ends
-        raise SpecError([Problem("found no ordinary file, accepted: a file", path)])
+        raise SpecError([Problem("this is not an ordinary file", path)])
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
 

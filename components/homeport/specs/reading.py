@@ -95,7 +95,7 @@ class Mistake:
 
 
 class MisreadError(HomeportError):
-    """A text cannot be read, for these reasons. They quote nothing of a text that is no mapping."""
+    """A text cannot be read, for these reasons. They quote nothing of a text that is not a mapping."""
 
     def __init__(self, *mistakes: Mistake, content: Fields | None = None) -> None:
         super().__init__(*(each.message for each in mistakes))
@@ -176,7 +176,7 @@ class _Reader:
         except MarkedYAMLError as error:
             self._line = error.problem_mark.line + 1 if error.problem_mark else self._line
             self._not_yaml(error.problem)
-        except (YAMLError, ValueError, LookupError, ArithmeticError):  # of a number that is no character, for one
+        except (YAMLError, ValueError, LookupError, ArithmeticError):  # a number that is not a character, for one
             self._not_yaml("found what no value has")
         if self._mistakes:
             raise MisreadError(*self._mistakes, content=self._root)
@@ -228,7 +228,7 @@ class _Reader:
             or event.style
             or event.value not in _NOTHING
         ):
-            self._stop("found no mapping, accepted: a mapping of fields")
+            self._stop("this is not a mapping; write fields, such as `name: value`")
 
     def _nest(self, event: MappingStartEvent | SequenceStartEvent) -> None:
         self._tagged(event.tag)
@@ -252,7 +252,7 @@ class _Reader:
     def _key(self, event: NodeEvent) -> None:
         here = self._open[-1]
         if not isinstance(event, ScalarEvent) or not isinstance(here.node, Fields):
-            self._stop("found a key that is no text, accepted: text")
+            self._stop("found a key that is not text, accepted: text")
         key = event.value
         if key == "<<" and not event.style:
             here.merges = True
@@ -273,7 +273,7 @@ class _Reader:
         elif here.merges:
             merged = value if isinstance(value, Items) else [value]
             if not all(isinstance(each, Fields) for each in merged):
-                self._stop("found a merge (<<) of what is no mapping, accepted: an alias of a mapping")
+                self._stop("found a merge (<<) of other values, accepted: an alias of a mapping")
             here.merged += merged
         elif here.key is not None:
             here.node[here.key] = value
