@@ -18,6 +18,7 @@ import homeport.rules.images as image_rules
 from homeport import Canary, Environment, Model, ModelService, Release, Stack, cluster_provider, stack, violations
 from homeport.components import model_image, model_service
 from homeport.manifests import CONCERNS, Stage, manifests, resources
+from homeport.manifests.kinds import KINDS, Kind
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
 from homeport.rules.violation import Violation
@@ -144,6 +145,8 @@ def test_a_concern_is_one_line_of_the_list(monkeypatch: pytest.MonkeyPatch) -> N
     def stateful(release: Release) -> list[Resource]:
         return [Resource(manifest(release, "apps/v1", "StatefulSet", release.model.name, spec={}), Stage.WORKLOAD)]
 
+    for version, kind in (("monitoring.coreos.com/v1", "PodMonitor"), ("apps/v1", "StatefulSet")):
+        monkeypatch.setitem(KINDS, (version, kind), Kind(version, kind, f"{kind.lower()}s"))
     # The package, which `homeport.manifests`, the function, hides.
     monkeypatch.setattr(sys.modules["homeport.manifests"], "CONCERNS", (stateful, *CONCERNS, monitoring))
     names = [each.name for each in resources(release(MODEL, GATEWAY, canary=False))]

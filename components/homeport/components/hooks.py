@@ -12,6 +12,7 @@ import pulumi
 from homeport.components.kubectl import Kubectl, KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
+from homeport.manifests.deployer import BINDING
 from homeport.manifests.names import MARK
 from homeport.ownership import Live, Name, Owner, foreign, taken
 
@@ -76,9 +77,23 @@ class Hooks:
     async def _creation(self, args: pulumi.ResourceHookArgs) -> None:
         made = args.new_inputs or {}
         name, mark = Name.of(made), _mark(made)
+        agreed = _named(ADOPT_VARIABLE)
         declared = self._declared[name.home]
-        found = await self._look("objects", name, lambda kubectl: kubectl.find(declared))
-        if refused := taken(found, name, mark, _named(ADOPT_VARIABLE)):
+        # A deployer may see the binding that lets it in before it is let in, and the other objects afterwards.
+        what, wanted = (str(name), [declared[0], made]) if name.name == BINDING else ("objects", declared)
+
+        def ask(kubectl: Kubectl) -> list[Live]:
+            home = kubectl.find(wanted[:1])
+            if not home or len(wanted) == 1:
+                return home
+            try:
+                return [*home, *kubectl.find(wanted[1:])]
+            except KubectlError:
+                if taken(home, name, mark, agreed):
+                    return home  # which is reason enough
+                raise
+
+        if refused := taken(await self._look(what, name, ask), name, mark, agreed):
             raise OwnershipError(_creation_refused(refused, mark))
 
     async def _protected_deletion(self, args: pulumi.ResourceHookArgs) -> None:

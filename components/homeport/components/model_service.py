@@ -1,17 +1,16 @@
 """ModelService: a thin Pulumi component on the manifests. Each object becomes the typed resource of its kind."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NotRequired, Self, TypedDict
 
 import pulumi
-from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking, policy, rbac
 from pydantic import Field
 
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
 from homeport.components.hooks import hooks_of
+from homeport.components.objects import typed
 from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Manifest, Resource, Stage, resources
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
@@ -29,22 +28,6 @@ from homeport.specs.problems import Location, SpecError
 
 TYPE = "homeport:index:ModelService"
 """Part of the URN of every deployed resource, so it must never change."""
-
-RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
-    ("v1", "Namespace"): core.v1.Namespace,
-    ("v1", "ResourceQuota"): core.v1.ResourceQuota,
-    ("v1", "LimitRange"): core.v1.LimitRange,
-    ("v1", "ServiceAccount"): core.v1.ServiceAccount,
-    ("v1", "Service"): core.v1.Service,
-    ("v1", "Secret"): core.v1.Secret,
-    ("v1", "PersistentVolumeClaim"): core.v1.PersistentVolumeClaim,
-    ("rbac.authorization.k8s.io/v1", "Role"): rbac.v1.Role,
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"): rbac.v1.RoleBinding,
-    ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
-    ("apps/v1", "Deployment"): apps.v1.Deployment,
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.v2.HorizontalPodAutoscaler,
-    ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
-}
 
 _ARGUMENTS: Mapping[Location, Location] = {
     ("stable", "digest"): ("image",),
@@ -136,13 +119,16 @@ class ModelService(pulumi.ComponentResource):
             options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
+            if resource.stage is Stage.DEPLOYER:
+                # It goes with the namespace. Until then the deployer must see that the others go.
+                options.deleted_with = made[0][1]
             if resource.stage is Stage.WORKLOAD:
                 command = logs_command(resource.manifest, release.environment.cluster.context)
                 hooks.on_error = self._on_failure(f"{name}-{resource.name}-logs", command)
             if resource.seconds is not None:
                 limit = f"{resource.seconds}s"
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
-            child = _typed(f"{name}-{resource.name}", resource.manifest, options)
+            child = typed(f"{name}-{resource.name}", resource.manifest, options)
             guards.follow(child)
             made.append((resource, child))
         return made
@@ -201,15 +187,3 @@ def _unbuilt(release: Release) -> list[Violation]:
         return []
     message = f'missing for "{release.built.version}": build it with a ModelImage and pass its `ref`'
     return [Violation(("canary" if release.built.suffix else "stable", "digest"), message, source="live")]
-
-
-def _typed(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    content = {_snake_case(key): value for key, value in manifest.items()}
-    if typed := RESOURCES.get((manifest["apiVersion"], manifest["kind"])):
-        del content["api_version"], content["kind"]
-        return typed(name, **content, opts=options)
-    return apiextensions.CustomResource(name, **content, opts=options)
-
-
-def _snake_case(text: str) -> str:
-    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", text)

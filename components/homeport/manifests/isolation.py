@@ -8,8 +8,12 @@ from homeport.manifests.weights import weights
 from homeport.release import Release
 from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores
 
-POD_SECURITY = "restricted"
-"""Strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
+POD_SECURITY = {
+    f"pod-security.kubernetes.io/{mode}{suffix}": value
+    for mode in ("enforce", "audit", "warn")
+    for suffix, value in (("", "restricted"), ("-version", "latest"))
+}
+"""Labels of a namespace: the strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
 
 
 def isolation(release: Release) -> list[Resource]:
@@ -22,10 +26,8 @@ def isolation(release: Release) -> list[Resource]:
 
 
 def _namespace(release: Release) -> Manifest:
-    namespace = manifest(release, "v1", "Namespace", release.namespace, namespaced=False)
-    for mode in ("enforce", "audit", "warn"):
-        namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] = POD_SECURITY
-        namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}-version"] = "latest"
+    namespace = manifest(release, "v1", "Namespace", release.namespace)
+    namespace["metadata"]["labels"] |= POD_SECURITY
     return namespace
 
 

@@ -16,13 +16,22 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the cluster's name servers in kube-system, whatever program they are."""
 
 
+DENY = "default-deny"
+DENY_ALL: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+INGRESS, EGRESS = "ingress", "egress"
+POLICIES = (DENY, INGRESS, EGRESS)
+"""The NetworkPolicies of a model by what follows its name in theirs."""
+HOSTS = "egress-hosts"
+"""What follows the name of a model in the name of its CiliumNetworkPolicy."""
+
+
 def network(release: Release) -> list[Resource]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
     pods = {"matchLabels": model_selector(release)}
     return [
-        _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
+        _policy(release, DENY, DENY_ALL),
         _let_in(release, {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
-        _policy(release, "egress", {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
+        _policy(release, EGRESS, {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
         *_hosts(release),
     ]
 
@@ -35,7 +44,7 @@ def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
 
 def _let_in(release: Release, spec: Manifest) -> Resource:
     """The policy of what is let in. It changes with files of other models, so it names those that it lets in."""
-    resource = _policy(release, "ingress", spec)
+    resource = _policy(release, INGRESS, spec)
     callers = ", ".join(f"{caller.name} of {caller.owner}" for caller in release.callers)
     resource.manifest["metadata"]["annotations"] |= {"homeport/callers": callers} if callers else {}
     return resource
@@ -109,7 +118,7 @@ def _hosts(release: Release) -> list[Resource]:
     spec["egressDeny"] = [
         {"toCIDRSet": [_without(network, [cidr for cidr, _ in _agents(release)]) for network in denied]}
     ]
-    name = f"{release.model.name}-egress-hosts"
+    name = f"{release.model.name}-{HOSTS}"
     return [Resource(manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", name, spec=spec))]
 
 

@@ -10,11 +10,13 @@ class Stage(IntEnum):
     """When an object is created: after all objects of earlier stages."""
 
     NAMESPACE = 0
-    WALLS = 1
+    DEPLOYER = 1
+    """What lets the deployer create the rest."""
+    WALLS = 2
     """What limits, protects and finds the pods. It exists before the pods do."""
-    WORKLOAD = 2
+    WORKLOAD = 3
     """What creates the pods. Versions start side by side."""
-    SERVING = 3
+    SERVING = 4
     """What is useful only when all versions serve, created one after another: a replica must exist before it is scaled
     or gets requests."""
 
