@@ -20,7 +20,7 @@ from homeport.manifests import CONCERNS, Stage, manifests, resources
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
 from homeport.rules.violation import Violation
-from tests.support import live_entry
+from tests.support import live_entry, undigested
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 CLUSTER = {"cluster": {"identifier": "prod"}}
@@ -52,12 +52,12 @@ WALLS = (
     "service",
     "poddisruptionbudget",
 )
-Expected = tuple[set[str], set[str], list[str]]
-"""Names of the walls, of the workloads and of what waits until they serve, in its order."""
+Expected = tuple[set[str], set[str], set[str], list[str]]
+"""Names of the walls, of the storage, of the workloads and of what waits until they serve, in its order."""
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
-    "alone": (MODEL, CLUSTER, False, ({*WALLS, "horizontalpodautoscaler"}, {"deployment"}, [])),
-    "gateway": (MODEL, GATEWAY, False, ({*WALLS, "horizontalpodautoscaler"}, {"deployment"}, ["httproute"])),
+    "alone": (MODEL, CLUSTER, False, ({*WALLS, "horizontalpodautoscaler"}, set(), {"deployment"}, [])),
+    "gateway": (MODEL, GATEWAY, False, ({*WALLS, "horizontalpodautoscaler"}, set(), {"deployment"}, ["httproute"])),
     "canary": (
         MODEL,
         GATEWAY,
@@ -70,6 +70,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
                 "horizontalpodautoscaler",
                 "horizontalpodautoscaler-canary",
             },
+            set(),
             {"deployment", "deployment-canary"},
             ["httproute"],
         ),
@@ -80,6 +81,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
         True,
         (
             {*WALLS, "service-canary", "poddisruptionbudget-canary"},
+            set(),
             {"deployment", "deployment-canary"},
             ["scaledobject", "scaledobject-canary", "httproute"],
         ),
@@ -91,13 +93,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
         (
             {
                 *WALLS,
+                "horizontalpodautoscaler",
                 "role",
                 "rolebinding",
                 "ciliumnetworkpolicy",
-                "persistentvolumeclaim",
                 "secret-token",
                 "externalsecret-canary",
             },
+            {"persistentvolumeclaim-corpus"},
             {"deployment"},
             ["httproute"],
         ),
@@ -115,9 +118,10 @@ def release(model: dict[str, Any], environment: dict[str, Any], canary: bool) ->
 
 def waits(expected: Expected) -> dict[str, set[str]]:
     """What each object waits for, by name."""
-    walls, workloads, serving = expected
+    *stages, serving = expected
     found = {"namespace": set[str]()}
-    found |= {name: {"namespace"} for name in walls} | {name: {"namespace", *walls} for name in workloads}
+    for stage in stages:
+        found |= {name: set(found) for name in stage}
     for name in serving:
         found[name] = set(found)
     return found
@@ -129,7 +133,8 @@ def test_each_object_has_its_name_and_its_place(
 ) -> None:
     found = resources(release(model, environment, canary))
     before = {
-        each.name: {other.name for other in found[:index] if each.waits_for(other)} for index, each in enumerate(found)
+        undigested(each.name): {undigested(other.name) for other in found[:index] if each.waits_for(other)}
+        for index, each in enumerate(found)
     }
     assert before == waits(expected)
     assert len(found) == len(before)
@@ -226,11 +231,11 @@ def test_pulumi_is_told_the_names_and_the_order(
     assert recorder.asked["home"].type == "homeport:index:ModelService"
     children = {name: asked for name, asked in recorder.asked.items() if name.startswith("home-")}
     assert {
-        name.removeprefix("home-"): {urn.rpartition("::home-")[2] for urn in asked.dependencies}
+        undigested(name.removeprefix("home-")): {undigested(urn.rpartition("::home-")[2]) for urn in asked.dependencies}
         for name, asked in children.items()
     } == waits(expected)
     assert {asked.parent.rpartition("::")[2] for asked in children.values()} == {"home"}
     protected = {name for name, asked in children.items() if asked.protect}
     assert protected == ({"home-namespace"} if environment.get("protect") else set())
     limited = {name for name, asked in children.items() if asked.customTimeouts.update}
-    assert limited == {f"home-{name}" for name in expected[1]}
+    assert limited == {f"home-{name}" for name in expected[2]}

@@ -18,7 +18,7 @@ def deployment(release: Release) -> list[Resource]:
 
 
 def _deployment(release: Release) -> Manifest:
-    least, most = release.replicas
+    # `replicas` is absent: the autoscaler owns it.
     spec: Manifest = {
         "selector": {"matchLabels": selector(release)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": _pace(release)},
@@ -27,8 +27,6 @@ def _deployment(release: Release) -> Manifest:
         "revisionHistoryLimit": 3,
         "template": pod_template(release),
     }
-    if least == most:  # otherwise the autoscaler owns the number, and stating it here would reset it at every update
-        spec["replicas"] = least
     return manifest(release, "apps/v1", "Deployment", release.instance, spec=spec)
 
 

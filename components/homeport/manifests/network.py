@@ -1,5 +1,12 @@
-"""Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call."""
+"""Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call.
 
+A policy only ever opens, so two of them open what either does. A policy that opens has a digest of its rules in its name: a
+change creates another one before the pods change, and the old one goes after the old pods have gone. Until then each has
+what it needs.
+"""
+
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,12 +26,19 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 def network(release: Release) -> list[Resource]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
     pods = {"matchLabels": model_selector(release)}
+    inward = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}
+    outward = {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}
     return [
         _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
-        _policy(release, "ingress", {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
-        _policy(release, "egress", {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
+        _policy(release, f"ingress-{_digest(inward)}", inward),
+        _policy(release, f"egress-{_digest(outward)}", outward),
         *_hosts(release),
     ]
+
+
+def _digest(spec: Manifest) -> str:
+    """Eight digits that are others for other rules."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:

@@ -12,9 +12,11 @@ class Stage(IntEnum):
     NAMESPACE = 0
     WALLS = 1
     """What limits, protects and finds the pods. It exists before the pods do."""
-    WORKLOAD = 2
+    STORAGE = 2
+    """What counts against the quota, apart from the pods."""
+    WORKLOAD = 3
     """What creates the pods. Versions start side by side."""
-    SERVING = 3
+    SERVING = 4
     """What is useful only when all versions serve, created one after another: a replica must exist before it is scaled
     or gets requests."""
 
