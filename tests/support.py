@@ -93,8 +93,13 @@ class Program:
         assert (done.returncode != 0) == fails, f"pulumi {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}"
         return done.stdout
 
-    def up(self, *arguments: str) -> str:
-        return self("up", "--yes", "--skip-preview", f"--stack={self.stack}", *arguments)
+    def up(self, *arguments: str, fails: bool = False) -> str:
+        return self("up", "--yes", "--skip-preview", f"--stack={self.stack}", *arguments, fails=fails)
+
+    def destroy(self, *arguments: str, fails: bool = False) -> str:
+        """The program runs, because it has the hooks of what it deploys; without any, it need not even be right."""
+        running = ["--run-program"] if self.state().get("resources") else []
+        return self("destroy", "--yes", "--skip-preview", f"--stack={self.stack}", *running, *arguments, fails=fails)
 
     def expect_no_changes(self, *arguments: str) -> str:
         """With `--refresh` against the cluster, where nothing may be under way then, else against the state."""
@@ -136,7 +141,7 @@ def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -
     try:
         yield program
     finally:
-        program("destroy", "--yes", "--skip-preview", f"--stack={stack}")
+        program.destroy()
 
 
 def until(ask: Callable[[], T | None], seconds: float, *, every: float = 0.3) -> T:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
+from homeport.project import stack_of
 from homeport.provenance import UNKNOWN, Commits
 from homeport.release import Release
 from homeport.rules.cycles import cycles
@@ -67,7 +68,9 @@ class Stack:
         files = Files(document, live[0], {name: document for name, (document, _) in models.items()})
         commits = Commits([document.path, *(each.path for each in files.models.values())], live[0].path)
         by_name = {name: model for name, (_, model) in models.items()}
-        releases = tuple(_releases(environment, live[1], by_name, files, commits))
+        made = _releases(environment, live[1], by_name, files, commits)
+        stack = _collected(problems, stack_of, Path(folder))
+        releases = tuple(replace(release, deployed_by=stack) for release in made)
         problems += _problems(environment, releases, files)
         if problems:
             raise SpecError(problems)

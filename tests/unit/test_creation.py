@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pulumi
@@ -14,7 +15,7 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto.resource_pb2 import RegisterResourceResponse
 
 import homeport.rules.images as image_rules
-from homeport import Canary, Environment, Model, ModelService, Release, Stack, stack, violations
+from homeport import Canary, Environment, Model, ModelService, Release, Stack, cluster_provider, stack, violations
 from homeport.components import model_image, model_service
 from homeport.manifests import CONCERNS, Stage, manifests, resources
 from homeport.manifests.names import manifest
@@ -161,6 +162,15 @@ class Recorder(mocks.MockMonitor):
     def __init__(self) -> None:
         super().__init__(cast("mocks.Mocks", None))
         self.asked: dict[str, Any] = {}
+        self.hooks: list[str] = []
+
+    async def callbacks(self) -> Any:
+        """Instead of the server that the engine calls hooks at."""
+
+        def register(hook: Any) -> None:
+            self.hooks.append(hook.name)
+
+        return SimpleNamespace(register_resource_hook=register, register_error_hook=register)
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # the name of the call
         self.asked[request.name] = request
@@ -175,8 +185,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     found = Recorder()
     mocks.set_mocks(found.mocks, project="shop", stack="prod", preview=False, monitor=found)
     set_all_config({"shop:token": "open sesame"}, ["shop:token"])
-    # The mocks have nothing that calls hooks back.
-    monkeypatch.setattr(ModelService, "_on_failure", lambda *_: None)
+    monkeypatch.setattr("pulumi.runtime.resource._get_callbacks", found.callbacks)
     yield found
     settings.reset_options()
     asyncio.set_event_loop(None)
@@ -239,3 +248,18 @@ def test_pulumi_is_told_the_names_and_the_order(
     assert protected == ({"home-namespace"} if environment.get("protect") else set())
     limited = {name for name, asked in children.items() if asked.customTimeouts.update}
     assert limited == {f"home-{name}" for name in expected[2]}
+    for asked in children.values():  # a single object without them would go before another's hook refuses
+        assert asked.hooks.before_create == ["homeport-before-create-default"]
+        kind = "protected-" if environment.get("protect") else ""
+        assert asked.hooks.before_delete == [f"homeport-before-delete-{kind}default"]
+    assert len(recorder.hooks) == len(set(recorder.hooks))
+
+
+def test_hooks_are_registered_where_no_model_is_left(recorder: Recorder) -> None:
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def deploy() -> None:
+        cluster_provider(Environment.model_validate(CLUSTER))
+
+    deploy()
+    kinds = ("create", "delete", "delete-protected")
+    assert recorder.hooks == [f"homeport-before-{kind}-cluster" for kind in kinds]

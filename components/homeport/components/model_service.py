@@ -11,6 +11,7 @@ from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking
 from pydantic import Field
 
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
+from homeport.components.guard import guard_of
 from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Manifest, Resource, Stage, resources
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
@@ -108,7 +109,8 @@ class ModelService(pulumi.ComponentResource):
         return service
 
     def _declare(self, name: str, release: Release, opts: pulumi.ResourceOptions | None) -> None:
-        release = replace(release, secret_values=secret_values(release))
+        stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+        release = replace(release, deployed_by=stack, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
         made = self._children(name, release)
         children = {resource.name: child for resource, child in made}
@@ -125,27 +127,33 @@ class ModelService(pulumi.ComponentResource):
     def _children(self, name: str, release: Release) -> list[tuple[Resource, Any]]:
         """The objects of a release in the order of creation, each with its Pulumi resource."""
         made: list[tuple[Resource, Any]] = []
-        for resource in resources(release):
+        wanted = resources(release)
+        guard = guard_of(self.get_provider("kubernetes:core/v1:Namespace"))
+        guard.declare([resource.manifest for resource in wanted])
+        for resource in wanted:
             waits = [child for earlier, child in made if resource.waits_for(earlier)]
-            options = pulumi.ResourceOptions(parent=self, depends_on=waits)
+            hooks = guard.hooks(protect=release.environment.protect)
+            options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
             if resource.stage is Stage.WORKLOAD:
                 command = logs_command(resource.manifest, release.environment.cluster.context)
-                options.hooks = self._on_failure(f"{name}-{resource.name}-logs", command)
+                hooks.on_error = self._on_failure(f"{name}-{resource.name}-logs", command)
             if resource.seconds is not None:
                 limit = f"{resource.seconds}s"
                 options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
-            made.append((resource, _typed(f"{name}-{resource.name}", resource.manifest, options)))
+            child = _typed(f"{name}-{resource.name}", resource.manifest, options)
+            guard.follow(child)
+            made.append((resource, child))
         return made
 
-    def _on_failure(self, name: str, command: str) -> pulumi.ResourceHookBinding:
+    def _on_failure(self, name: str, command: str) -> list[pulumi.ErrorHook]:
         def tell(failed: pulumi.ErrorHookArgs) -> bool:
             if failed.failed_operation != "delete":
                 pulumi.log.error(f"to see its last log lines, or why there are none, run: {command}", self)
             return False  # do not retry
 
-        return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(name, tell)])
+        return [pulumi.ErrorHook(name, tell)]
 
 
 def logs_command(workload: Manifest, context: str | None) -> str:

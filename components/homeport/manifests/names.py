@@ -19,13 +19,18 @@ FIELD_MANAGER = {"pulumi.com/patchFieldManager": "homeport"}
 """The owner of an object's fields. By default, the provider makes up a name for each creation. A creation that is repeated
 after an interruption would then leave the fields with two owners, and the next change would be a conflict."""
 
+MARK = "homeport/deployed-by"
+"""Annotation that tells whose an object is: `PROJECT/STACK/MODEL`, of the Pulumi stack that deploys it. It is never part of a
+pod, because it would restart the pod."""
+
 
 def manifest(
     release: Release, api_version: str, kind: str, name: str, *, namespaced: bool = True, **content: Any
 ) -> Manifest:
     """An object with the metadata of every object of a release."""
     place = {"namespace": release.namespace} if namespaced else {}
-    notes = FIELD_MANAGER | annotations(release)
+    mark = {MARK: f"{release.deployed_by}/{release.model.name}"} if release.deployed_by else {}
+    notes = FIELD_MANAGER | mark | annotations(release)
     metadata = {"name": name, **place, "labels": labels(release), "annotations": notes}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
 
