@@ -56,6 +56,8 @@ class Rollout:
     """Pods that are to serve."""
     done: bool
     """Every pod is a new one and serves, and there are as many as promised."""
+    was_done: bool = False
+    """Every pod was a new one and served: what is missing now is not the update's doing."""
     causes: tuple[Cause, ...] = ()
 
     def __str__(self) -> str:
@@ -81,7 +83,7 @@ def rollout(objects: Iterable[Live], name: str, least: int) -> Rollout:
     pods = [each for each in by_kind.get("Pod", ()) if current and _owned_by(each, current)]
     status = deployment.get("status", {})
     wanted = max(least, deployment["spec"].get("replicas", 1))
-    ready = min(status.get("updatedReplicas", 0), status.get("availableReplicas", 0), wanted)
+    ready = current.get("status", {}).get("availableReplicas", 0) if current else 0
     seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     replaced = status.get("replicas", 0) == status.get("updatedReplicas", 0) == deployment["spec"].get("replicas", 1)
     done = (
@@ -89,8 +91,12 @@ def rollout(objects: Iterable[Live], name: str, least: int) -> Rollout:
     )
     if done or not seen:
         return Rollout(ready, wanted, done)
+    was_done = replaced and any(
+        each["type"] == "Progressing" and each["reason"] == "NewReplicaSetAvailable"
+        for each in status.get("conditions", ())
+    )
     causes = [*_not_admitted(current), *_of_pods(pods, by_kind.get("Event", ()))]
-    return Rollout(ready, wanted, done, tuple(causes))
+    return Rollout(ready, wanted, done, was_done, tuple(causes))
 
 
 def autoscaler_causes(objects: Iterable[Live], name: str) -> list[Cause]:

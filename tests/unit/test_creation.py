@@ -183,6 +183,12 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     found = Recorder()
+
+    async def served(*_: object) -> bool:
+        return False
+
+    # There is no cluster to ask.
+    monkeypatch.setattr(Rollouts, "_unfinished", served)
     mocks.set_mocks(found.mocks, project="shop", stack="prod", preview=False, monitor=found)
     set_all_config({"shop:token": "open sesame"}, ["shop:token"])
     monkeypatch.setattr("pulumi.runtime.resource._get_callbacks", found.callbacks)
@@ -246,8 +252,9 @@ def test_pulumi_is_told_the_names_and_the_order(
     assert {asked.parent.rpartition("::")[2] for asked in children.values()} == {"home"}
     protected = {name for name, asked in children.items() if asked.protect}
     assert protected == ({"home-namespace"} if environment.get("protect") else set())
-    limited = {name for name, asked in children.items() if asked.customTimeouts.update}
-    assert limited == {f"home-{name}" for name in expected[2]}
+    noticed = {name for name, asked in children.items() if asked.hooks.after_update}
+    autoscalers = {name for stage in expected for name in stage if name.startswith(("horizontalpod", "scaledobject"))}
+    assert noticed == {f"home-{name}" for name in {*expected[2], *autoscalers}}
     for asked in children.values():  # a single object without them would go before another's hook refuses
         assert asked.hooks.before_create == ["homeport-before-create-default"]
         kind = "protected-" if environment.get("protect") else ""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 
@@ -25,6 +25,8 @@ _CONNECTION = ("context", "cluster", "kubeconfig")
 
 _ATTRIBUTE = "_homeport_guard"
 
+T = TypeVar("T")
+
 
 class OwnershipError(HomeportError):
     """An object that others made would be changed or deleted."""
@@ -38,6 +40,7 @@ class Guard:
         self._declared: dict[str, Sequence[Manifest]] = {}
         self._registered: set[str] = set()
         self._looks: dict[tuple[str, str], asyncio.Future[list[Live]]] = {}
+        self._answers: dict[str, asyncio.Future[Any]] = {}
         self._told = False
         name = provider.pulumi_resource_name if provider else "default"
         options = pulumi.ResourceHookOptions(on_dry_run=True)
@@ -112,7 +115,7 @@ class Guard:
         """What the cluster answers, which is asked only once; nothing in a preview where it does not answer."""
         key = (what, name.home)
         if key not in self._looks:
-            self._looks[key] = asyncio.ensure_future(self._ask(ask))
+            self._looks[key] = asyncio.ensure_future(self.ask(ask))
         try:
             return await self._looks[key]
         except KubectlError as error:
@@ -124,7 +127,23 @@ class Guard:
                 f"{DELETE_VARIABLE}=Namespace/{name.home} for one update)"
             ) from None
 
-    async def _ask(self, ask: Callable[[Kubectl], list[Live]]) -> list[Live]:
+    async def once(self, what: str, ask: Callable[[Kubectl], T]) -> T:
+        """What the provider's cluster answers, which is asked only once for each `what`.
+
+        Raises:
+            KubectlError: It did not answer, or refused.
+        """
+        if what not in self._answers:
+            self._answers[what] = asyncio.ensure_future(self.ask(ask))
+        answer: T = await self._answers[what]
+        return answer
+
+    async def ask(self, ask: Callable[[Kubectl], T]) -> T:
+        """What the provider's cluster answers.
+
+        Raises:
+            KubectlError: It did not answer, or refused.
+        """
         return await asyncio.to_thread(ask, await self._kubectl())
 
     async def _kubectl(self) -> Kubectl:

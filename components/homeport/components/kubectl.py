@@ -55,6 +55,14 @@ class Kubectl:
         asked = ",".join(kind for kind in kinds if kind not in _TELLS_OF_OTHERS)
         return list(_parsed(self._run("get", asked, f"--namespace={namespace}", "--ignore-not-found", _METADATA)))
 
+    def get(self, *which: str) -> list[Mapping[str, Any]]:
+        """Whole objects, by kinds and options as `kubectl get` has them.
+
+        Raises:
+            KubectlError: The cluster did not answer, or refused.
+        """
+        return list(json.loads(self._run("get", *which, "--output=json"))["items"])
+
     def _run(self, *arguments: str, stdin: str = "") -> str:
         with self._options() as options:
             command = ["kubectl", *options, f"--request-timeout={_REQUEST_SECONDS}s", *arguments]

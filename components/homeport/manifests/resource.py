@@ -30,7 +30,9 @@ class Resource:
     suffix: str = ""
     """Distinguishes it from others of its kind; begins with `-`. Part of its URN, so it must never change."""
     seconds: int | None = None
-    """Maximum seconds until it is ready, or None for Pulumi's default."""
+    """If it runs pods: maximum seconds until the first or the next one serves."""
+    replicas: bool = False
+    """Whether it decides what or how many replicas run."""
 
     @property
     def name(self) -> str:

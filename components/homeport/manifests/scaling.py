@@ -25,7 +25,7 @@ def scaling(release: Release) -> list[Resource]:
     budgets = [Resource(_budget(track), suffix=track.suffix) for track in release.tracks]
     if release.triggers:
         return budgets
-    return [*budgets, *(Resource(_autoscaler(track), suffix=track.suffix) for track in release.tracks)]
+    return [*budgets, *(Resource(_autoscaler(track), suffix=track.suffix, replicas=True) for track in release.tracks)]
 
 
 def scaled_objects(release: Release) -> list[Resource]:
@@ -36,7 +36,7 @@ def scaled_objects(release: Release) -> list[Resource]:
     """
     if not release.triggers:
         return []
-    return [Resource(_scaled_object(track), Stage.SERVING, track.suffix) for track in release.tracks]
+    return [Resource(_scaled_object(track), Stage.SERVING, track.suffix, replicas=True) for track in release.tracks]
 
 
 def _budget(release: Release) -> Manifest:
