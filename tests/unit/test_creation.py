@@ -17,6 +17,7 @@ from pulumi.runtime.proto.resource_pb2 import RegisterResourceResponse
 import homeport.rules.images as image_rules
 from homeport import Canary, Environment, Model, ModelService, Release, Stack, cluster_provider, stack, violations
 from homeport.components import model_image, model_service
+from homeport.components.rollouts import Rollouts
 from homeport.manifests import CONCERNS, Stage, manifests, resources
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
