@@ -1,4 +1,4 @@
-"""Rollout: whether a version of a model has what was promised, and what keeps it, told by the objects of its namespace.
+"""Rollout: whether a version of a model has what was promised, and what keeps it, as the objects of its namespace show it.
 
 Everything is judged from one look at the cluster: the Deployment, its ReplicaSets, pods, events and autoscaler.
 """
@@ -179,7 +179,8 @@ def _of_container(pod: Live, container: Live, events: Mapping[tuple[str, str], s
     ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
     probe = events.get((uid, "Unhealthy"), "")
     if ended:
-        return [_ended(pod, container, ended, probe)]
+        by_probe = "failed startup probe" in events.get((uid, "Killing"), "")
+        return [_ended(pod, container, ended, probe if by_probe else "")]
     if probe and "running" in state:
         return [Cause(f"a pod runs but is not ready: {_line(probe)}")]
     return []
@@ -198,13 +199,14 @@ def _image(image: str, reason: str, message: str) -> Cause:
 
 
 def _ended(pod: Live, container: Live, ended: Live, probe: str) -> Cause:
+    """Why a container has ended; `probe` is the last answer of the probe that ended it, if one did."""
     count, lines = container.get("restartCount", 0), _last_lines(ended.get("message", ""))
     final = count >= _CRASHES
     said = f"; its last lines: {lines}" if lines else ""
     if ended.get("reason") == "OOMKilled":
         memory = pod["spec"]["containers"][0]["resources"]["limits"].get("memory")
         return Cause(f"the model needs more memory than {memory}: it was ended (OOMKilled, exit code 137){said}", final)
-    if probe.startswith("Startup probe failed"):
+    if probe:
         probes = pod["spec"]["containers"][0]["startupProbe"]
         seconds = probes["periodSeconds"] * probes["failureThreshold"]
         return Cause(

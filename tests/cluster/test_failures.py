@@ -46,8 +46,9 @@ def not_restricted(objects: Objects) -> None:
 
 
 def without_secret(objects: Objects) -> None:
-    volume = {"name": "missing", "secret": {"secretName": "nowhere"}}
-    one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"].append(volume)
+    pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+    pod["volumes"].append({"name": "missing", "secret": {"secretName": "nowhere"}})
+    pod["containers"][0]["volumeMounts"].append({"name": "missing", "mountPath": "/missing"})
 
 
 Case = tuple[str, dict[str, Any], Callable[[Objects], None] | None, str]
@@ -75,7 +76,12 @@ CASES: dict[str, Case] = {
     ),
     "image": ("absent", {}, None, f"{REPOSITORY}:absent cannot be pulled: "),
     "crash": ("crash", {}, None, "the model crashed with exit code 1; its last lines: the model's file is damaged"),
-    "memory": ("1", {"resources": {"memory": "6Mi"}}, None, "the model needs more memory than 6Mi"),
+    "memory": (
+        "1",
+        {"env": {"HOLD_MIB": "256"}},
+        None,
+        "the model needs more memory than 128Mi: it was ended (OOMKilled",
+    ),
     "never": (
         "never",
         {"startup_seconds": 60},

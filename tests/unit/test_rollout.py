@@ -160,6 +160,10 @@ CAUSES: dict[str, tuple[list[Any], Cause]] = {
         [pod(crashed(1, exitCode=3, reason="Error", message="Traceback\nKeyError: 'weights'\n"))],
         Cause("the model crashed with exit code 3; its last lines: Traceback | KeyError: 'weights'"),
     ),
+    "crash after a probe": (
+        [pod(crashed(1, exitCode=1, reason="Error")), event("Unhealthy", STARTUP)],
+        Cause("the model crashed with exit code 1"),
+    ),
     "crash, again": (
         [pod(crashed(2, exitCode=3, reason="Error"))],
         Cause("the model crashed with exit code 3", final=True),
@@ -176,7 +180,11 @@ CAUSES: dict[str, tuple[list[Any], Cause]] = {
         Cause("a pod runs but is not ready: Readiness probe failed: statuscode: 503"),
     ),
     "never ready": (
-        [pod(crashed(2, exitCode=0, reason="Completed")), event("Unhealthy", STARTUP)],
+        [
+            pod(crashed(2, exitCode=0, reason="Completed")),
+            event("Unhealthy", STARTUP),
+            event("Killing", "Container model failed startup probe, will be restarted"),
+        ],
         Cause(f"the model was not ready within startup_seconds, 30, and was restarted: {STARTUP}", final=True),
     ),
     "no volume": (

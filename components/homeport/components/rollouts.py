@@ -106,7 +106,7 @@ class Rollouts:
         """What is there, how far the version is, and what keeps it."""
         try:
             objects = await self._guard.ask(lambda kubectl: kubectl.get(",".join(KINDS), f"--namespace={namespace}"))
-        except KubectlError as error:  # an interrupted connection is no reason to give up
+        except KubectlError as error:  # a connection may be interrupted for a moment
             return [], Rollout(0, least, done=False), [f"the cluster does not answer: {error}"]
         found = rollout(objects, name, least)
         return objects, found, [cause.text for cause in found.causes]
