@@ -30,7 +30,7 @@ def network(release: Release) -> list[Resource]:
     outward = {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}
     return [
         _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
-        _policy(release, f"ingress-{_digest(inward)}", inward),
+        _let_in(release, inward),
         _policy(release, f"egress-{_digest(outward)}", outward),
         *_hosts(release),
     ]
@@ -45,6 +45,14 @@ def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
     name = f"{release.model.name}-{suffix}"
     policy = manifest(release, "networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
     return Resource(policy, suffix=f"-{suffix}")
+
+
+def _let_in(release: Release, spec: Manifest) -> Resource:
+    """The policy of what is let in. It changes with files of other models, so it names those that it lets in."""
+    resource = _policy(release, f"ingress-{_digest(spec)}", spec)
+    callers = ", ".join(f"{caller.name} of {caller.owner}" for caller in release.callers)
+    resource.manifest["metadata"]["annotations"] |= {"homeport/callers": callers} if callers else {}
+    return resource
 
 
 def _ingress(release: Release) -> list[Manifest]:
