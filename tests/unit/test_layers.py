@@ -20,7 +20,7 @@ LAYERS: tuple[set[str], ...] = (
     {"release"},
     {"rules"},
     {"stack", "manifests", "images"},
-    {"ownership"},
+    {"ownership", "rollout"},
     {"components", "commands"},
     {"cli"},
     {"homeport"},

@@ -5,7 +5,7 @@ from typing import Any
 
 from homeport.catalogue.container import DRAIN_VARIABLE, NAME_VARIABLE, UID
 from homeport.manifests.identity import identity_labels
-from homeport.manifests.names import Manifest, annotations, labels
+from homeport.manifests.names import Manifest, labels
 from homeport.manifests.placement import gpu_requests, placement
 from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
 from homeport.manifests.weights import weights_mounts, weights_volumes
@@ -65,9 +65,10 @@ def ephemeral_storage(release: Release) -> str:
 
 
 def _metadata(release: Release) -> Manifest:
-    # A change here restarts every pod. The commit changes without the model, so it is left out.
-    audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
-    return {"labels": labels(release) | identity_labels(release), "annotations": audit | secret_annotations(release)}
+    # A change here restarts every pod, so it has only what the pod runs. The Deployment has the rest.
+    found: Manifest = {"labels": labels(release) | identity_labels(release)}
+    notes = secret_annotations(release)
+    return found | ({"annotations": notes} if notes else {})
 
 
 def _spec(release: Release) -> Manifest:
