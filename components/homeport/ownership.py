@@ -1,4 +1,4 @@
-"""Ownership: whose an object in the cluster is, told by its metadata alone."""
+"""Ownership: whose an object in the cluster is, from its metadata alone."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass

@@ -11,8 +11,9 @@ from pulumi.provider.experimental.analyzer import Analyzer, PropertyType
 from homeport import ModelServiceArgs, SpecError, manifests
 from homeport.components.guard import Guard
 from homeport.components.model_image import ModelImage
-from homeport.components.model_service import ModelService, logs_command, release_of
+from homeport.components.model_service import ModelService, release_of
 from homeport.components.objects import RESOURCES
+from homeport.components.rollouts import logs_command
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 ENVIRONMENT = {"cluster": {"identifier": "prod"}}

@@ -7,7 +7,7 @@ from homeport.commands.errors import CommandError
 from homeport.manifests.deployer import NO_DEPLOYER
 from homeport.manifests.guard import guard
 from homeport.output.yaml import dump_all
-from homeport.project import stack_of
+from homeport.pulumi_project import stack_of
 from homeport.specs.documents import Document
 from homeport.specs.environment import Environment
 from homeport.specs.overrides import overridden

@@ -42,6 +42,7 @@ class Hooks:
         self._connection: asyncio.Future[Kubectl] | None = None
         self._declared: dict[str, Sequence[Manifest]] = {}
         self._registered: set[str] = set()
+        self._deployments: asyncio.Future[list[Mapping[str, Any]]] | None = None
         self._looks: dict[tuple[str, str], asyncio.Future[list[Live]]] = {}
         # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
         self._threads = ThreadPoolExecutor(4, "homeport-hooks")
@@ -133,7 +134,7 @@ class Hooks:
         """What the cluster answers, which is asked only once; nothing in a preview where it does not answer."""
         key = (what, name.home)
         if key not in self._looks:
-            self._looks[key] = asyncio.ensure_future(self._ask(ask))
+            self._looks[key] = asyncio.ensure_future(self.ask(ask))
         try:
             return await self._looks[key]
         except KubectlError as error:
@@ -145,9 +146,25 @@ class Hooks:
                 f"{DELETE_VARIABLE}=Namespace/{name.home} for one update)"
             ) from None
 
-    async def _ask(self, ask: Callable[[Kubectl], list[Live]]) -> list[Live]:
+    async def ask(self, ask: Callable[[Kubectl], T]) -> T:
+        """What the provider's cluster answers.
+
+        Raises:
+            KubectlError: It did not answer, or refused.
+        """
         kubectl = await self._kubectl()
         return await self._in_thread(lambda: ask(kubectl))
+
+    async def deployments(self) -> list[Mapping[str, Any]]:
+        """The Deployments of all models, with one look: an update without changes must not become slow.
+
+        Raises:
+            KubectlError: The cluster did not answer, or refused.
+        """
+        if self._deployments is None:
+            wanted = [each for made in self._declared.values() for each in made if each["kind"] == "Deployment"]
+            self._deployments = asyncio.ensure_future(self.ask(lambda kubectl: kubectl.read(wanted)))
+        return await self._deployments
 
     async def _in_thread(self, ask: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)

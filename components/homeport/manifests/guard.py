@@ -278,7 +278,7 @@ def _policies(_: Guarded) -> Iterator[Check]:
     suffixes = {f"{KINDS[kind].group}/{KINDS[kind].resource}": list(found) for kind, found in known.items()}
     of_kind = f"{_value(suffixes)}[?request.resource.group + '/' + request.resource.resource].orValue([])"
     yield Check(
-        f"{of_kind}.exists(each, {_NAME} == variables.model + '-' + each)",
+        f"{of_kind}.exists(each, {_NAME}.matches('^' + variables.model + '-' + each + '$'))",
         f"request.resource.resource + ' ' + {_NAME}",
         f"the policies that homeport makes, MODEL-{', MODEL-'.join((*POLICIES, HOSTS))}",
     )

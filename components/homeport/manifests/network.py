@@ -1,5 +1,12 @@
-"""Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call."""
+"""Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call.
 
+A policy only ever opens, so two of them open what either does. A policy that opens has a digest of its rules in its name: a
+change creates another one before the pods change, and the old one goes after the old pods have gone. Until then each has
+what it needs.
+"""
+
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,8 +26,8 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 DENY = "default-deny"
 DENY_ALL: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 INGRESS, EGRESS = "ingress", "egress"
-POLICIES = (DENY, INGRESS, EGRESS)
-"""The NetworkPolicies of a model by what follows its name in theirs."""
+POLICIES = (DENY, f"{INGRESS}-[0-9a-f]{{8}}", f"{EGRESS}-[0-9a-f]{{8}}")
+"""The NetworkPolicies of a model by what follows its name in theirs: regular expressions, with the digest of `_digest`."""
 HOSTS = "egress-hosts"
 """What follows the name of a model in the name of its CiliumNetworkPolicy."""
 
@@ -28,12 +35,19 @@ HOSTS = "egress-hosts"
 def network(release: Release) -> list[Resource]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
     pods = {"matchLabels": model_selector(release)}
+    inward = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}
+    outward = {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}
     return [
         _policy(release, DENY, DENY_ALL),
-        _let_in(release, {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
-        _policy(release, EGRESS, {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
+        _let_in(release, inward),
+        _policy(release, f"{EGRESS}-{_digest(outward)}", outward),
         *_hosts(release),
     ]
+
+
+def _digest(spec: Manifest) -> str:
+    """Eight digits that are others for other rules."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
@@ -44,7 +58,7 @@ def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
 
 def _let_in(release: Release, spec: Manifest) -> Resource:
     """The policy of what is let in. It changes with files of other models, so it names those that it lets in."""
-    resource = _policy(release, INGRESS, spec)
+    resource = _policy(release, f"{INGRESS}-{_digest(spec)}", spec)
     callers = ", ".join(f"{caller.name} of {caller.owner}" for caller in release.callers)
     resource.manifest["metadata"]["annotations"] |= {"homeport/callers": callers} if callers else {}
     return resource

@@ -5,7 +5,7 @@ from typing import Any
 
 from homeport.catalogue.container import DRAIN_VARIABLE, NAME_VARIABLE, UID
 from homeport.manifests.identity import identity_labels
-from homeport.manifests.names import Manifest, annotations, labels
+from homeport.manifests.names import Manifest, labels
 from homeport.manifests.placement import gpu_requests, placement
 from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
 from homeport.manifests.weights import weights_mounts, weights_volumes
@@ -65,9 +65,10 @@ def ephemeral_storage(release: Release) -> str:
 
 
 def _metadata(release: Release) -> Manifest:
-    # A change here restarts every pod. The commit changes without the model, so it is left out.
-    audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
-    return {"labels": labels(release) | identity_labels(release), "annotations": audit | secret_annotations(release)}
+    # A change here restarts every pod, so it has only what the pod runs. The Deployment has the rest.
+    found: Manifest = {"labels": labels(release) | identity_labels(release)}
+    notes = secret_annotations(release)
+    return found | ({"annotations": notes} if notes else {})
 
 
 def _spec(release: Release) -> Manifest:
@@ -102,7 +103,7 @@ def _container(release: Release) -> Manifest:
     return {
         "name": "model",
         "image": release.image,
-        **({"args": model.args} if model.args else {}),
+        **({"args": [*map(_literal, model.args)]} if model.args else {}),
         # The registry checks the pull credentials at each start. Otherwise a node would run an image that it already has
         # for any pod that names it.
         "imagePullPolicy": "IfNotPresent" if relax.image_pull else "Always",
@@ -118,9 +119,17 @@ def _container(release: Release) -> Manifest:
         # The endpoint is removed while the replica still serves. Only then does it get the signal to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
+        "env": [{"name": name, "value": _literal(value)} for name, value in sorted(variables.items())],
         **_probes(release),
     }
+
+
+def _literal(text: str) -> str:
+    """The text such that the container gets just this. Kubernetes takes `$$` for `$`, and `$(NAME)` for a reference.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#environment-variables
+    """
+    return text.replace("$", "$$")
 
 
 def _resources(release: Release) -> Manifest:

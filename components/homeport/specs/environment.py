@@ -19,6 +19,7 @@ from pydantic import (
 
 from homeport.catalogue import kubernetes
 from homeport.catalogue.clouds import CLOUDS, IDENTITIES
+from homeport.catalogue.credentials import credential
 from homeport.catalogue.identities import IdentityKind
 from homeport.catalogue.namespaces import EXTERNAL_SECRETS, KEDA, KUBERNETES
 from homeport.specs.documents import Document
@@ -45,7 +46,6 @@ from homeport.specs.fields import (
 from homeport.specs.overrides import overridden
 
 _CREDENTIALS = re.compile("password|secret|token|api_?key|access_?key", re.IGNORECASE)
-_CREDENTIALS_IN_URL = re.compile("://[^/@]*:[^/@]*@")
 
 PipVariable = Literal["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_CONFIG_FILE"]
 
@@ -238,7 +238,7 @@ class Trigger(Spec):
     @classmethod
     def _number_and_model_and_no_secret(cls, found: dict[str, str]) -> dict[str, str]:
         for name, value in found.items():
-            if _CREDENTIALS.search(name) or _CREDENTIALS_IN_URL.search(value):
+            if _CREDENTIALS.search(name) or credential(value):
                 raise ValueError(f"no credentials (found in {name}): put them into a ClusterTriggerAuthentication")
         values = list(found.values())
         if values.count("{target}") != 1:
