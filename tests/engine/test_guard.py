@@ -370,8 +370,9 @@ REFUSED = {
     ),
     "a namespace of others, taken over": Case(
         "deployer",
-        "annotate namespace/bystander homeport/deployed-by=guarded/dev/bystander",
+        APPLY,
         "found UPDATE of namespaces bystander",
+        namespace("bystander", "guarded/dev/bystander"),
         by="deployer",
     ),
     "a namespace of others, deleted": Case(
