@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from homeport.provenance import UNKNOWN, Commits
 from homeport.release import Release
 from homeport.rules.cycles import cycles
-from homeport.rules.files import disguised_repositories, missing_files
+from homeport.rules.files import disguised_repositories, seen_files, stated_files
 from homeport.rules.one_release import violations
 from homeport.rules.places import Files
 from homeport.rules.totals import total_violations
@@ -153,8 +154,11 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
     models = {release.model.name: release.model for release in releases}
     for release in releases:
         name, build = release.model.name, release.model.build if release.built else None
-        missing = missing_files(build, files.folder(name)) if build else ()
-        yield from (files.problem(violation, name) for violation in (*missing, *violations(release)))
+        named = partial(files.problem, model=name)
+        if build:
+            yield from stated_files(build, files.folder(name), named)
+            yield from map(named, seen_files(build, files.folder(name)))
+        yield from map(named, violations(release))
     for ring in cycles({name: model.calls for name, model in models.items()}):
         message = f"found the cycle {' -> '.join(ring)}, accepted: calls without a cycle"
         place = ("calls", models[ring[0]].calls.index(ring[1]))
