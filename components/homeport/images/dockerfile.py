@@ -21,7 +21,7 @@ from homeport.catalogue.container import (
     UID,
     VARIABLES,
 )
-from homeport.images.pip_settings import CERTIFICATES, SECRETS, SETTINGS, option
+from homeport.images.pip_settings import CERTIFICATES, CONFIGURATION, SECRETS, option
 from homeport.images.requirements import Requirements
 from homeport.specs.environment import PipVariable
 from homeport.specs.model import Build
@@ -143,7 +143,7 @@ def _install(requirements: Requirements, server: str, pip: Sequence[PipVariable]
         commands.append(f"{install} --quiet --force-reinstall --require-hashes {required}")
     else:
         commands = [f"{install} {with_server} {required}"]
-    secrets = [*([SETTINGS] if pip else []), *([CERTIFICATES] if CERTIFICATES in pip else [])]
+    secrets = [*([CONFIGURATION] if pip else []), *([CERTIFICATES] if CERTIFICATES in pip else [])]
     mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in secrets)]
     return [
         *written,
@@ -152,7 +152,7 @@ def _install(requirements: Requirements, server: str, pip: Sequence[PipVariable]
         *(f"export PIP_CONFIG_FILE={SECRETS}/{name}" for name in secrets[:1]),
         # pip prefers variables, which the base image may have, to its configuration.
         *(
-            f"! grep -q '^{option(name)} ' {SECRETS}/{SETTINGS} || unset {name}"
+            f"! grep -q '^{option(name)} ' {SECRETS}/{CONFIGURATION} || unset {name}"
             for name in pip
             if name != "PIP_CONFIG_FILE"
         ),

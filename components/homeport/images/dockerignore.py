@@ -16,8 +16,8 @@ from typing import Self
 from homeport.errors import HomeportError
 
 _ANY_FOLDERS = "**"
-_PART = re.compile(r"([^\[\]\\]|\\.|\[\^?([\w.](-[\w.])?)+\])*", re.ASCII)
-"""What is accepted between slashes: characters, stars, question marks, escapes, and classes of ordinary characters."""
+_PART = re.compile(r"([^\[\]\\]|\\[^\w\x80-\U0010ffff]|\[\^?([\w.](-[\w.])?)+\])*", re.ASCII)
+"""What is accepted between slashes: characters, stars, question marks, escapes of marks, and classes of ordinary characters."""
 
 
 class PatternError(HomeportError):
@@ -48,6 +48,8 @@ class Pattern:
                 raise PatternError("a pattern after `!`")
             return None
         parts = posixpath.normpath(text).lstrip("/").split("/")
+        if parts[0] == "..":
+            raise PatternError("a path in the folder, without ..")
         if any(_ANY_FOLDERS in part and part != _ANY_FOLDERS for part in parts):
             raise PatternError("`**` between slashes, for any number of folders")
         try:
@@ -78,7 +80,9 @@ class Pattern:
 
     def may_match_below(self, path: Sequence[str]) -> bool:
         """Whether BuildKit looks into a folder, which other lines leave out, for what this line brings back."""
-        fixed = self.parts[:-1] if self.parts[-1] in ("*", "**") else self.parts
+        fixed = self.parts
+        for star in ("**", "*"):
+            fixed = fixed[:-1] if len(fixed) > 1 and fixed[-1] == star else fixed
         return any(set(part) & set("*[]?^\\") for part in fixed) or list(fixed[: len(path)]) == list(path)
 
 
@@ -93,7 +97,7 @@ def patterns(lines: Iterable[str]) -> list[Pattern]:
         try:
             found.append(Pattern.parse(line))
         except PatternError as error:
-            shown = line.strip().encode("ascii", "backslashreplace").decode()[:80]
+            shown = line.strip().encode("unicode_escape").decode()[:80]
             raise PatternError(f'found "{shown}" in .dockerignore, accepted: {error}') from None
     return [each for each in found if each]
 

@@ -13,7 +13,7 @@ from homeport.specs.environment import PipVariable
 
 SECRETS = "/run/secrets"
 """Where BuildKit mounts secrets."""
-SETTINGS: Final = "pip.conf"
+CONFIGURATION: Final = "pip.conf"
 """Name of the secret that is the configuration."""
 CERTIFICATES: Final = "PIP_CERT"
 """Name of the secret with the certificates that the configuration refers to, and of their variable."""
@@ -51,7 +51,7 @@ def build_secrets(values: Mapping[PipVariable, str]) -> dict[str, str]:
     text = StringIO()
     parser.write(text)
     certificates = {CERTIFICATES: values[CERTIFICATES]} if CERTIFICATES in values else {}
-    return {SETTINGS: text.getvalue(), **certificates}
+    return {CONFIGURATION: text.getvalue(), **certificates}
 
 
 def option(name: PipVariable) -> str:

@@ -1,7 +1,7 @@
 """Rules about a model's folder: it has what `build` names, what a build sees of it can be an image, and git trusts it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from homeport import git
 from homeport.git import GitError, disguised
@@ -70,7 +70,7 @@ def seen_files(build: Build, folder: Path) -> Iterator[Violation]:
     for (accepted, what), names in found.items():
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            shown = ", ".join(names[:_SHOWN]).encode("ascii", "backslashreplace").decode()
+            shown = ", ".join(sorted(names)[:_SHOWN]).encode("unicode_escape").decode()
             yield Violation(("build",), f"found {shown}{more}: {what}, accepted: {accepted}")
 
 
@@ -81,7 +81,10 @@ def _is_pointer(file: Path) -> bool:
 
 
 def _ignored(build: Build, folder: Path, names: Iterable[str]) -> list[str]:
-    """Files, and folders, that git is told to ignore and `build` does not name. Nothing is known where there is no git."""
+    """Files, and folders, that git is told to ignore and `build` does not name. Nothing is known where there is no git.
+
+    A folder that is named is meant to have them if it has nothing else.
+    """
     here = folder.resolve()
     paths = [here / name for name in names]
     told: set[Path] = set()
@@ -90,10 +93,12 @@ def _ignored(build: Build, folder: Path, names: Iterable[str]) -> list[str]:
             told |= git.ignored(root, [git.at(here if here.is_relative_to(root) else root, root)])
     except GitError:
         return []
-    stated = [here / file for file in build.files]
-    told -= {each for each in told if any(file.is_relative_to(each) for file in stated)}
-    found = [next((each for each in (path, *path.parents) if each in told), None) for path in paths]
-    return [PurePosixPath(each.relative_to(here)).as_posix() for each in dict.fromkeys(found) if each]
+    found = {path: each for path in paths for each in (path, *path.parents) if each in told}
+    for file in build.files:
+        named = [path for path in paths if path.is_relative_to(here / file)]
+        if found.keys() >= set(named):
+            found = {path: each for path, each in found.items() if path not in named}
+    return sorted({each.relative_to(here).as_posix() for each in found.values()})
 
 
 def disguised_repositories(folders: Iterable[Path]) -> Iterator[Problem]:
