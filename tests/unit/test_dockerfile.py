@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import zipfile
 from configparser import RawConfigParser
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from homeport.images.pip_settings import SettingsError, build_secrets
 from homeport.images.requirements import Requirements
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
+from tests.wheels import source, wheel
 
 BASE = "registry.example.com/base/python-3.11:1"
 
@@ -169,20 +169,6 @@ def test_a_configuration_of_the_machine_that_is_none_is_told_without_its_content
 # Pip itself, told what a build tells it
 
 
-def wheel(folder: Path, name: str, requires: str = "", **more: str) -> None:
-    dist = f"{name}-1.dist-info"
-    files = {
-        f"{name}.py": "",
-        f"{dist}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n{requires}",
-        f"{dist}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        **more,
-    }
-    files[f"{dist}/RECORD"] = "".join(f"{each},,\n" for each in [*files, f"{dist}/RECORD"])
-    with zipfile.ZipFile(folder / f"{name}-1-py3-none-any.whl", "w") as archive:
-        for each, content in files.items():
-            archive.writestr(each, content)
-
-
 def install(folder: Path, *wanted: str) -> "subprocess.CompletedProcess[str]":
     """Into a folder, so that no environment has to be made."""
     runner = Path(pip.__file__).parent / "__pip-runner__.py"
@@ -193,18 +179,15 @@ def install(folder: Path, *wanted: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_pip_installs_wheels(tmp_path: Path) -> None:
-    wheel(tmp_path, "good")
+    wheel(tmp_path, "good", **{"good.py": ""})
     done = install(tmp_path, "good")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "installed/good.py").exists()
 
 
 def test_pip_runs_no_source_that_a_wheel_depends_on(tmp_path: Path) -> None:
-    source = tmp_path / "evil"
-    source.mkdir()
-    (source / "pyproject.toml").write_text("[build-system]\nrequires=[]\nbuild-backend='a'\nbackend-path=['.']\n")
-    (source / "a.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    wheel(tmp_path, "bad", f"Requires-Dist: evil @ {source.as_uri()}\n")
+    evil = source(tmp_path, "evil", f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    wheel(tmp_path, "bad", requires=f"evil @ {evil.as_uri()}")
     done = install(tmp_path, "bad")
     assert done.returncode != 0
     assert "pip would run code of a package, accepted: wheels only" in done.stderr
