@@ -31,11 +31,14 @@ with open("arguments.json") as file:
     image = ModelImage("hostile", ModelImageArgs(**json.load(file), folder="model", version="1"))
 pulumi.export("ref", image.ref)
 """
-SERVER = "9.9"
-"""Of homeport-server: here a wheel without content, so that a build takes seconds."""
+SERVER = f"9.{secrets.randbelow(10**9)}"
+"""Of homeport-server: here a wheel without content, so that a build takes seconds; another one each time, so that it is
+built and not taken from the builder's cache."""
 
 STEAL = "import glob, os; open('/opt/venv/stolen', 'a').write(repr((dict(os.environ), [open(f).read() for f in glob.glob('/run/secrets/*')])))"
 """What a package would do if any code of it ran."""
+MASK = "#!/bin/sh\n(env; cat /run/secrets/*) > /opt/venv/stolen\n"
+"""The same as a program."""
 
 
 @dataclass
@@ -70,13 +73,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    for name in ("homeport-server", "spy", "thief"):
+    for name in ("homeport-server", "spy", "mask", "thief"):
         (index.folder / "simple" / name).mkdir(parents=True)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(index.folder))) as server:
         index.port = server.server_address[1]
         wheel(index.folder / "simple/homeport-server", "homeport-server", SERVER, **{"homeport_server.py": ""})
-        spy = {"spy.pth": STEAL, "sitecustomize.py": STEAL, "DATA__scripts__python": f"#!python\n{STEAL}\n"}
-        wheel(index.folder / "simple/spy", "spy", **spy, DATA__scripts__python3=f"#!python\n{STEAL}\n")
+        wheel(index.folder / "simple/spy", "spy", **{"spy.pth": STEAL, "sitecustomize.py": STEAL})
+        wheel(index.folder / "simple/mask", "mask", DATA__scripts__python=MASK)
         source(
             index.folder,
             "evil",
@@ -157,7 +160,7 @@ def content(registry: str, reference: str) -> Content:
 LOCKED = "spy==1 --hash=sha256:{digest}\n"
 
 
-@pytest.mark.parametrize("requirements", ["spy\n", LOCKED])
+@pytest.mark.parametrize("requirements", ["spy\n", "mask\n", LOCKED])
 def test_a_package_finds_no_credentials_and_none_are_kept_or_shown(
     requirements: str, built: Built, registry: str, index: Index
 ) -> None:
@@ -174,8 +177,8 @@ def test_a_package_finds_no_credentials_and_none_are_kept_or_shown(
     program, shown = built(files, requirements="requirements.txt")
     assert f"Looking in indexes: http://user:****@127.0.0.1:{index.port}/simple" in shown
     image = content(registry, program.outputs()["ref"])
-    assert any(name.endswith("site-packages/spy.pth") for name in image.files)
-    assert any("/simple/spy/" in path for path in index.asked)
+    assert any(f"site-packages/{requirements[:3]}" in name for name in image.files)
+    assert any(f"/simple/{requirements[:3]}" in path for path in index.asked)
     assert not any("stolen" in name for name in image.files)
     told = {"output": shown, "history": image.config, "state": json.dumps(program.state())}
     told |= {name: data.decode(errors="replace") for name, data in image.files.items()}
@@ -199,7 +202,7 @@ def test_a_source_that_a_wheel_depends_on_does_not_run(built: Built, index: Inde
 DOCKERFILE = """\
 # syntax=127.0.0.1:1/someone/elses:frontend
 FROM {registry}/{base}
-RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=PIP_INDEX_URL ls -A /run/secrets > /secrets; env >> /secrets
+RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=PIP_INDEX_URL (env; cat /run/secrets/*) > /secrets; ls -A /run/secrets > /names
 COPY . /context/
 RUN --mount=type=bind,target=/bound find /bound > /bound.txt
 """
@@ -222,8 +225,8 @@ def test_a_dockerfile_of_the_authors_own_sees_neither_credentials_nor_what_git_k
     assert not any(".git" in name.lower() for name in [*image.files, *image.links])
     assert b".git" not in image.files["bound.txt"].lower()
     assert b"data.csv" in image.files["bound.txt"]
+    assert image.files["names"] == b""
     assert index.password not in shown + image.config + image.files["secrets"].decode()
-    assert "http" not in image.files["secrets"].decode()
 
 
 def test_a_link_inside_of_the_folder_is_a_link_in_the_image(built: Built, registry: str) -> None:
