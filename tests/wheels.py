@@ -19,7 +19,9 @@ def wheel(folder: Path, name: str, version: str = "1", requires: str = "", **fil
     file = folder / f"{dist}-py3-none-any.whl"
     with zipfile.ZipFile(file, "w") as archive:
         for each, text in content.items():
-            archive.writestr(each, text)
+            entry = zipfile.ZipInfo(each)
+            entry.external_attr = 0o100755 << 16  # pip makes programs of the scripts that are
+            archive.writestr(entry, text)
     return file
 
 
