@@ -76,7 +76,7 @@ def main() -> None:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"homeport {installed_version('homeport')}")
+        _print([Line(f"homeport {installed_version('homeport')}")])
         raise typer.Exit
 
 
@@ -191,12 +191,13 @@ def check(
 ) -> None:
     """Validate every file of the stacks and show all problems at once.
 
+    Stacks are also compared with those that are not named, because two stacks must not have one namespace, host or image.
     Exit codes: 0 no problems, 1 problems were found, 2 the command line is wrong.
     """
     default = Output.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Output.TEXT
     shown = {Output.TEXT: checking.as_text, Output.JSON: checking.as_json, Output.GITHUB: checking.as_github}
     with _exit_codes():
-        found = [checking.check(folder) for folder in chosen(names, stacks)]
+        found = checking.check(chosen(names, stacks), chosen(None, stacks))
     _print(shown[output or default](found))
     if any(stack.problems for stack in found):
         raise typer.Exit(FAILED)
@@ -223,7 +224,7 @@ def render(
     with _exit_codes():
         found = read(chosen(names, stacks))
         if stdout:
-            typer.echo(rendering.objects(found.values()), nl=False)
+            _print([Line(rendering.objects(found.values()).removesuffix("\n"), made=True)])
         else:
             _print(rendering.write_all(found, out or Path("rendered")))
 
@@ -242,7 +243,7 @@ def history(
     """
     with _exit_codes():
         found = histories.history(model, stack, stacks)
-    _print(map(Line, [histories.as_json(found)] if output is Table.JSON else histories.text(found)))
+    _print([histories.as_json(found)] if output is Table.JSON else map(Line, histories.text(found)))
 
 
 @app.command(
@@ -266,13 +267,13 @@ def recover(
     if not yes and not sys.stdin.isatty():
         raise typer.BadParameter("--yes is required when standard input is not a terminal")
     with _exit_codes():
-        recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
+        recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=lambda text: _print([Line(text)]))
 
 
 @app.command(epilog="Example: `homeport schema model > model.schema.json`.")
 def schema(kind: Annotated[Kind, typer.Argument(help="File that the schema describes.")] = Kind.MODEL) -> None:
     """Print the JSON Schema of `model.yaml`, `environment.yaml` or `models.yaml`, for editors."""
-    typer.echo(schemas.schema(kind), nl=False)
+    _print([Line(schemas.schema(kind).removesuffix("\n"), made=True)])
 
 
 @contextmanager
@@ -283,12 +284,16 @@ def _exit_codes() -> Iterator[None]:
     except UsageError as error:
         raise typer.BadParameter(str(error), param_hint=error.parameter) from None
     except HomeportError as error:
-        typer.echo(str(error), err=True)
+        _print(Line(line, error=True) for line in error.lines)
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        _print([Line(str(error), error=True)])
         raise typer.Exit(FAILED) from None
 
 
 def _print(lines: Iterable[Line]) -> None:
+    """Print lines. Nothing else in homeport prints, so no other code has to think of what a line may do (`Line.printed`)."""
     for line in lines:
         # `echo` removes colors if the output is not a terminal, but ignores https://no-color.org.
         plain = line.color is None or os.environ.get("NO_COLOR")
-        typer.echo(line.text if plain else typer.style(line.text, fg=line.color), err=line.error)
+        typer.echo(line.printed if plain else typer.style(line.printed, fg=line.color), err=line.error)

@@ -7,12 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
+from homeport.files import is_file
+from homeport.project import is_inside, project
 from homeport.provenance import UNKNOWN, Commits
 from homeport.release import Release
 from homeport.rules.cycles import cycles
 from homeport.rules.files import disguised_repositories, seen_files, stated_files
+from homeport.rules.images import overwritten_images
+from homeport.rules.names import joined_names
 from homeport.rules.one_release import violations
 from homeport.rules.places import Files
+from homeport.rules.several_stacks import StackBeside
+from homeport.rules.teams import folder_violations, team_folders
 from homeport.rules.totals import total_violations
 from homeport.rules.violation import Violation
 from homeport.specs.documents import Document
@@ -21,7 +27,7 @@ from homeport.specs.fields import Spec
 from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
 from homeport.specs.overrides import Override, overridden
-from homeport.specs.problems import Problem, SpecError
+from homeport.specs.problems import Problem, SpecError, short
 
 if TYPE_CHECKING:
     from homeport.components.model_service import ModelService
@@ -58,9 +64,10 @@ class Stack:
                 two variables is not valid. The error has all problems of all files.
         """
         problems: list[Problem] = []
-        here = _collected(problems, _environment, Path(folder) / ENVIRONMENT_FILE)
-        live = _collected(problems, _load, Path(folder) / MODELS_FILE, LiveModels)
-        models = dict(_models(*live, problems)) if live else {}
+        root = project(Path(folder))
+        here = _collected(problems, _environment, Path(folder) / ENVIRONMENT_FILE, root)
+        live = _collected(problems, _load, Path(folder) / MODELS_FILE, LiveModels, root)
+        models = dict(_models(*live, root, problems)) if live else {}
         problems += disguised_repositories([Path(folder), *(document.path.parent for document, _ in models.values())])
         if here is None or live is None:
             raise SpecError(problems)
@@ -74,6 +81,18 @@ class Stack:
             raise SpecError(problems)
         unknown = any(release.commit.startswith(UNKNOWN) for release in releases)
         return cls(environment, releases, files, overrides, commits.why_unknown if unknown else None)
+
+    def beside(self, name: str) -> StackBeside:
+        """What others must not take of this stack, as its files say: variables move only the stack that is deployed."""
+        stated = self.files.environment.validate(Environment) if self.overrides else self.environment
+        return StackBeside(name, stated, [replace(each, environment=stated) for each in self.releases], self.files)
+
+    @property
+    def unused_grants(self) -> list[str]:
+        """Fields of the environment that give something to a name that no model here has, such as `secrets.iris`."""
+        live = {release.model.name for release in self.releases}
+        granted = self.environment.granted
+        return [f"{field}.{name}" for name, fields in granted.items() if name not in live for field in fields]
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
@@ -97,25 +116,33 @@ def _collected(problems: list[Problem], read: Callable[P, T], *args: P.args, **k
         return None
 
 
-def _load(path: Path, spec: type[S]) -> tuple[Document, S]:
+def _load(path: Path, spec: type[S], root: Path) -> tuple[Document, S]:
+    if not is_inside(path, root):
+        raise SpecError([Problem(_outside("a link", root), path)])
     document = Document.read(path)
     return document, document.validate(spec)
 
 
-def _environment(path: Path) -> tuple[Document, Environment, tuple[Override, ...]]:
-    document, environment = _load(path, Environment)
+def _outside(found: str, root: Path) -> str:
+    return f"found {found}, which leads out of the project, accepted: a file in {root}"
+
+
+def _environment(path: Path, root: Path) -> tuple[Document, Environment, tuple[Override, ...]]:
+    document, environment = _load(path, Environment, root)
     return document, *overridden(environment, os.environ)
 
 
 def _models(
-    document: Document, live: LiveModels, problems: list[Problem]
+    document: Document, live: LiveModels, root: Path, problems: list[Problem]
 ) -> Iterator[tuple[str, tuple[Document, Model]]]:
     for name, entry in live.models.items():
         path = Path(os.path.normpath(document.path.parent / entry.spec))
-        if not path.is_file():
-            message = f'found "{entry.spec}", accepted: path of a model.yaml (no such file: {path})'
+        if not is_inside(path, root):
+            problems.append(document.problem(("models", name, "spec"), _outside(f'"{short(entry.spec)}"', root)))
+        elif not is_file(path):
+            message = f'found "{short(entry.spec)}", accepted: path of a model.yaml (no such file: {path})'
             problems.append(document.problem(("models", name, "spec"), message))
-        elif (loaded := _collected(problems, _load, path, Model)) and loaded[1].name != name:
+        elif (loaded := _collected(problems, _load, path, Model, root)) and loaded[1].name != name:
             message = f'found "{name}", accepted: "{loaded[1].name}", the name in {entry.spec}'
             problems.append(document.problem(("models", name), message))
         elif loaded:
@@ -152,15 +179,19 @@ def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
 def _problems(environment: Environment, releases: tuple[Release, ...], files: Files) -> Iterator[Problem]:
     """What the environment refuses, for each release and for all releases together."""
     models = {release.model.name: release.model for release in releases}
+    folders = team_folders(environment, files.environment.path)
     for release in releases:
         name, build = release.model.name, release.model.build if release.built else None
         named = partial(files.problem, model=name)
         if build:
             yield from stated_files(build, files.folder(name), named)
             yield from map(named, seen_files(build, files.folder(name)))
-        yield from map(named, violations(release))
+        misplaced = folder_violations(release, files.models[name].path, folders)
+        yield from map(named, (*misplaced, *violations(release)))
     for ring in cycles({name: model.calls for name, model in models.items()}):
         message = f"found the cycle {' -> '.join(ring)}, accepted: calls without a cycle"
         place = ("calls", models[ring[0]].calls.index(ring[1]))
         yield files.problem(Violation(place, message), ring[0])
+    for name, violation in (*joined_names(releases), *overwritten_images(releases)):
+        yield files.problem(violation, name)
     yield from map(files.problem, total_violations(environment.limits.total, releases))

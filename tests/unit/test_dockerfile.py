@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from homeport.images import wheels_only
 from homeport.images.build_context import prepare
-from homeport.images.dockerfile import dockerfile, ignored
+from homeport.images.dockerfile import NEVER_SEEN, dockerfile, ignored
 from homeport.images.pip_settings import SettingsError, build_secrets
 from homeport.images.requirements import Requirements
+from homeport.rules.files import served_otherwise
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
 from tests.wheels import source, wheel
@@ -129,9 +130,8 @@ def test_what_pip_is_told_is_a_file_and_stays_in_no_layer() -> None:
     made = text(pip=("PIP_INDEX_URL", "PIP_CERT"))
     assert "--mount=type=secret,id=pip.conf --mount=type=secret,id=PIP_CERT" in made
     assert "export PIP_CONFIG_FILE=/run/secrets/pip.conf\n" in made
-    # What the base image says must not win, and no other variable is set.
-    assert "! grep -q '^index-url ' /run/secrets/pip.conf || unset PIP_INDEX_URL\n" in made
     assert made.count("export") == 1
+    assert "PIP_INDEX_URL" not in made
     assert "--mount=type=secret,id=pip.conf <<" in text(pip=("PIP_INDEX_URL",))
     assert "type=secret" not in text()
 
@@ -169,13 +169,15 @@ def test_a_configuration_of_the_machine_that_is_none_is_told_without_its_content
 # Pip itself, told what a build tells it
 
 
-def install(folder: Path, *wanted: str) -> "subprocess.CompletedProcess[str]":
+def install(folder: Path, *wanted: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Into a folder, so that no environment has to be made."""
     runner = Path(pip.__file__).parent / "__pip-runner__.py"
     options = ["--only-binary=:all:", "--no-index", f"--find-links={folder}", "--disable-pip-version-check"]
     command = [sys.executable, "-I", wheels_only.__file__, str(runner), "install", f"--target={folder / 'installed'}"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    return subprocess.run([*command, *options, *wanted], env=kept, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*command, *options, *wanted], env=kept | variables, capture_output=True, text=True, check=False
+    )
 
 
 def test_pip_installs_wheels(tmp_path: Path) -> None:
@@ -183,6 +185,19 @@ def test_pip_installs_wheels(tmp_path: Path) -> None:
     done = install(tmp_path, "good")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "installed/good.py").exists()
+
+
+def test_the_configuration_of_the_build_goes_before_variables_of_the_base_image(tmp_path: Path) -> None:
+    wheel(tmp_path, "good", **{"good.py": ""})
+    (tmp_path / "pip.conf").write_text("[install]\nfind-links = /srv/of-the-build\nindex_url = https://a.example.com\n")
+    base = {"PIP_FIND_LINKS": "/srv/of-the-base", "PIP_INDEX_URL": "x", "PIP_TIMEOUT": "7"}
+    settings = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}
+    code = (
+        f"import os, runpy; runpy.run_path({wheels_only.__file__!r})['_forget_variables'](); print(sorted(os.environ))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=base | settings, capture_output=True, text=True, check=True)
+    assert "'PIP_CONFIG_FILE', 'PIP_TIMEOUT'" in done.stdout
+    assert "FIND_LINKS" not in done.stdout + "INDEX_URL"
 
 
 def test_pip_runs_no_source_that_a_wheel_depends_on(tmp_path: Path) -> None:
@@ -196,12 +211,46 @@ def test_pip_runs_no_source_that_a_wheel_depends_on(tmp_path: Path) -> None:
 
 def test_of_stated_files_the_build_sees_no_others() -> None:
     build = Build(files=["model.py"], requirements="requirements.txt")
-    assert ignored(build, ["model.py"]) == ["*", "!model.py", "**/__pycache__", "**/.[gG][iI][tT]", "**/.homeport"]
+    assert ignored(build, ["model.py"]) == ["*", "!model.py", *NEVER_SEEN]
 
 
 def test_of_a_whole_folder_the_build_does_not_see_what_is_hidden_or_named() -> None:
     lines = ignored(Build(), ["data"])
-    assert lines == ["data", "**/.*", "model.yaml", "**/__pycache__", "**/.[gG][iI][tT]", "**/.homeport"]
+    assert lines == ["data", "**/.*", "model.yaml", *NEVER_SEEN]
+
+
+@pytest.mark.parametrize(
+    ("file", "build", "found"),
+    [
+        ("model-settings.json", {"serve": "model:predict"}, True),
+        ("data/deep/model-settings.json", {"serve": "model:predict"}, True),
+        ("data/model-settings.json", {"serve": "model:predict", "files": ["data"]}, True),
+        ("model-settings.json", {"serve": "model:predict", "files": ["model-settings.json"]}, True),
+        ("other/model-settings.json", {"serve": "model:predict", "files": ["data"]}, False),
+        (".venv/model-settings.json", {"serve": "model:predict"}, False),
+        ("model-settings.json.txt", {"serve": "model:predict"}, False),
+        ("model-settings.json", {}, False),
+        ("model-settings.json", {"dockerfile": "Dockerfile"}, False),
+    ],
+)
+def test_no_file_replaces_the_stated_serve(tmp_path: Path, file: str, build: dict[str, object], found: bool) -> None:
+    for each in ("data/model.py", "Dockerfile", file):
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).touch()
+    violations = {each.field: each.message for each in served_otherwise(Build.model_validate(build), tmp_path)}
+    message = (
+        f'found "model:predict" beside {tmp_path / file}, which says what is served too, accepted: `serve` or '
+        "model-settings.json, not both"
+    )
+    assert violations == ({("build", "serve"): message} if found else {})
+
+
+@pytest.mark.parametrize("files", [[], ["data"]])
+def test_no_image_that_states_serve_has_another_answer_in_it(files: list[str]) -> None:
+    stated = Build.model_validate({"serve": "model:predict", "files": files})
+    # The last pattern that matches a file decides.
+    assert ignored(stated, ["!model-settings.json"])[-1] == "**/model-settings.json"
+    assert "**/model-settings.json" not in ignored(Build.model_validate({"files": files}), [])
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -87,8 +87,7 @@ def test_what_lines_leave_out(lines: list[str], left_out: str, folder: Path) -> 
 def test_a_line_that_is_not_accepted_is_told(line: str, accepted: str) -> None:
     with pytest.raises(PatternError) as error:
         patterns(["data", line])
-    shown = line.replace("\\", "\\\\")
-    assert str(error.value) == f'found "{shown}" in .dockerignore, accepted: {accepted}'
+    assert str(error.value) == f'found "{line}" in .dockerignore, accepted: {accepted}'
 
 
 def test_a_link_is_seen_as_such_and_not_looked_into(folder: Path) -> None:

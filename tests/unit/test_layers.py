@@ -11,9 +11,10 @@ from tests.support import ROOT
 LIBRARY = ROOT / "components"
 
 LAYERS: tuple[set[str], ...] = (
-    {"catalogue", "errors", "files", "lock", "output"},
+    {"catalogue", "files", "lock", "output"},
+    {"errors"},
     {"git"},
-    {"provenance"},
+    {"project", "provenance"},
     {"specs"},
     {"nodes", "images"},
     {"release"},

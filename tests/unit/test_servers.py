@@ -122,7 +122,7 @@ def test_mlserver_is_told_the_name_of_its_model() -> None:
 def test_shared_memory_is_a_part_of_the_memory() -> None:
     (violation,) = violations(release({"resources": {"memory": "1Gi", "shm": "1Gi"}}))
     assert violation.field == ("resources", "shm")
-    assert violation.message == "found 1Gi, accepted: less than 1Gi, the memory that it is part of"
+    assert violation.message == "found 1Gi, accepted: less than `resources.memory`, which is 1Gi and includes it"
     quota = one("ResourceQuota", {"resources": {"memory": "1Gi"}})["spec"]["hard"]
     assert quota == one("ResourceQuota", {"resources": {"memory": "1Gi", "shm": "512Mi"}})["spec"]["hard"]
     assert byte_count(quota["limits.memory"]) == 2**30 * 10

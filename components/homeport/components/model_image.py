@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pulumi
 import pulumi_docker_build as docker_build
 
+from homeport.catalogue.container import CACHE_TAG
 from homeport.components.arguments import EnvironmentLike, ModelLike
 from homeport.images.build_context import BuildContext, prepare
 from homeport.images.pip_settings import SettingsError, build_secrets
@@ -193,7 +194,7 @@ def _values(images: Images) -> dict[PipVariable, str]:
 def _cache(images: Images, target: str) -> dict[str, Any]:
     if not images.cache:
         return {}
-    kept = f"{target}:cache"
+    kept = f"{target}:{CACHE_TAG}"
     return {
         "cache_from": [docker_build.CacheFromArgs(registry=docker_build.CacheFromRegistryArgs(ref=kept))],
         "cache_to": [

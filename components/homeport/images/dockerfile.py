@@ -18,15 +18,16 @@ from homeport.catalogue.container import (
     NAME_VARIABLE,
     SERVE_VARIABLE,
     SERVING_PORT,
+    SETTINGS,
     UID,
     VARIABLES,
 )
-from homeport.images.pip_settings import CERTIFICATES, CONFIGURATION, SECRETS, option
+from homeport.images.pip_settings import CERTIFICATES, CONFIGURATION, SECRETS
 from homeport.images.requirements import Requirements
 from homeport.specs.environment import PipVariable
 from homeport.specs.model import Build
 
-NEVER_SEEN = ("**/__pycache__", "**/.[gG][iI][tT]", "**/.homeport")
+NEVER_SEEN = ("**/__pycache__", "**/.homeport", "**/.git", "**/.[gG][iI][tT]")
 """What no build sees, whatever the author states: among it the credentials of a clone. Some file systems ignore case."""
 
 _UNSEEN = ("**/.*", "model.yaml")
@@ -95,8 +96,11 @@ def ignored(build: Build, stated: Sequence[str]) -> list[str]:
     if build.dockerfile:
         return [*stated, *NEVER_SEEN]
     if build.files:
-        return ["*", *(f"!{file}" for file in build.files), *NEVER_SEEN]
-    return [*stated, *_UNSEEN, *NEVER_SEEN]
+        lines = ["*", *(f"!{file}" for file in build.files), *NEVER_SEEN]
+    else:
+        lines = [*stated, *_UNSEEN, *NEVER_SEEN]
+    # What is stated decides what is served, with a server of an older version too.
+    return [*lines, f"**/{SETTINGS}"] if build.serve else lines
 
 
 def _files(build: Build) -> list[tuple[str, str]]:
@@ -150,12 +154,6 @@ def _install(requirements: Requirements, server: str, pip: Sequence[PipVariable]
         f"RUN {' '.join(mounts)} <<'EOF'",
         "set -e",
         *(f"export PIP_CONFIG_FILE={SECRETS}/{name}" for name in secrets[:1]),
-        # pip prefers variables, which the base image may have, to its configuration.
-        *(
-            f"! grep -q '^{option(name)} ' {SECRETS}/{CONFIGURATION} || unset {name}"
-            for name in pip
-            if name != "PIP_CONFIG_FILE"
-        ),
         *commands,
         # Some packages contain files for other versions of Python.
         f"/opt/pip/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {LIBRARIES}/lib > /dev/null || true",

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Self
 
 from homeport.errors import HomeportError
+from homeport.output.text import visible
+from homeport.specs.problems import short
 
 _ANY_FOLDERS = "**"
 _PART = re.compile(r"([^\[\]\\]|\\[^\w\x80-\U0010ffff]|\[\^?([\w.](-[\w.])?)+\])*", re.ASCII)
@@ -97,8 +99,7 @@ def patterns(lines: Iterable[str]) -> list[Pattern]:
         try:
             found.append(Pattern.parse(line))
         except PatternError as error:
-            shown = line.strip().encode("unicode_escape").decode()[:80]
-            raise PatternError(f'found "{shown}" in .dockerignore, accepted: {error}') from None
+            raise PatternError(f'found "{short(visible(line.strip()))}" in .dockerignore, accepted: {error}') from None
     return [each for each in found if each]
 
 

@@ -47,13 +47,9 @@ def build_secrets(values: Mapping[PipVariable, str]) -> dict[str, str]:
         if value and name != "PIP_CONFIG_FILE":
             if not parser.has_section(_SECTION):
                 parser.add_section(_SECTION)
-            parser.set(_SECTION, option(name), f"{SECRETS}/{CERTIFICATES}" if name == CERTIFICATES else value)
+            option = name.removeprefix("PIP_").lower().replace("_", "-")
+            parser.set(_SECTION, option, f"{SECRETS}/{CERTIFICATES}" if name == CERTIFICATES else value)
     text = StringIO()
     parser.write(text)
     certificates = {CERTIFICATES: values[CERTIFICATES]} if CERTIFICATES in values else {}
     return {CONFIGURATION: text.getvalue(), **certificates}
-
-
-def option(name: PipVariable) -> str:
-    """The option that a variable sets: `index-url` for PIP_INDEX_URL."""
-    return name.removeprefix("PIP_").lower().replace("_", "-")

@@ -8,7 +8,6 @@ reads the author's file, but `Requirements.text`, which is made from what was un
 
 import codecs
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -18,6 +17,8 @@ from packaging.requirements import Requirement as Named
 from packaging.utils import canonicalize_name
 
 from homeport.errors import HomeportError
+from homeport.output.text import unseen, visible
+from homeport.specs.problems import short
 
 ACCEPTED = "a package by its name, with extras, versions, a marker and hashes, such as pandas[parquet]>=2,<3"
 
@@ -37,8 +38,6 @@ _PLAIN = re.compile(
 _FILE = re.compile(r"\.(whl|zip|tgz|tbz|txz|tlz|tar(\.\w+)?)(\[[^\]]*\])?$", re.IGNORECASE | re.ASCII)
 """The end of what pip takes for the name of a file."""
 _CODING = re.compile(r"coding[:=]\s*([-\w.]+)")
-_UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
-"""Unicode's categories of characters that people do not see, or that are ends of lines to some programs only."""
 
 
 class RequirementError(HomeportError):
@@ -167,7 +166,7 @@ def _meets(stated: Requirement, wanted: Requirement) -> bool:
 def _unreadable(text: str) -> Iterator[Mistake]:
     """Lines that people and programs would not read in the same way."""
     for number, line in enumerate(text.split("\n"), 1):
-        odd = next((each for each in line if each != "\t" and unicodedata.category(each) in _UNSEEN), None)
+        odd = next((each for each in line if each != "\t" and unseen(each)), None)
         if odd:
             yield Mistake(number, f"the character U+{ord(odd):04X}", "text without invisible characters")
         named = _CODING.search(line) if number <= 2 and line.startswith("#") else None
@@ -195,6 +194,6 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _shown(line: str) -> str:
-    """A line as a message may show it: in ASCII, not long, and without anybody's credentials."""
-    text = re.sub(r"://[^/\s]*@", "://...@", " ".join(line.split())).encode("ascii", "backslashreplace").decode()
-    return f'"{text}"' if len(text) <= 80 else f'"{text[:77]}..."'
+    """A line as a message may show it: not long, and without anybody's credentials."""
+    text = re.sub(r"://[^/\s]*@", "://...@", " ".join(line.split()))
+    return f'"{short(visible(text))}"'

@@ -88,7 +88,7 @@ def _container(release: Release) -> Manifest:
     return {
         "name": "model",
         "image": release.image,
-        **({"args": model.args} if model.args else {}),
+        **({"args": [*map(_literal, model.args)]} if model.args else {}),
         # The registry checks the pull credentials at each start. Otherwise a node would run an image that it already has
         # for any pod that names it.
         "imagePullPolicy": "IfNotPresent" if relax.image_pull else "Always",
@@ -110,9 +110,17 @@ def _container(release: Release) -> Manifest:
         # The endpoint is removed while the replica still serves. Only then does it get the signal to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
+        "env": [{"name": name, "value": _literal(value)} for name, value in sorted(variables.items())],
         **_probes(release),
     }
+
+
+def _literal(text: str) -> str:
+    """The text such that the container gets just this. Kubernetes takes `$$` for `$`, and `$(NAME)` for a reference.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#environment-variables
+    """
+    return text.replace("$", "$$")
 
 
 def _resources(release: Release) -> Manifest:

@@ -1,14 +1,17 @@
-"""Rules about a model's folder: it has what `build` names, what a build sees of it can be an image, and git trusts it."""
+"""Rules about a model's folder: it has what `build` names, what a build sees fits an image, git and the server trust it."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from homeport import git
+from homeport.catalogue.container import SETTINGS
 from homeport.git import GitError, disguised
 from homeport.images.build_context import GENERATED, FolderError, context, leads_out, required, why_not
+from homeport.output.text import visible
 from homeport.rules.violation import Violation
 from homeport.specs.model import Build
-from homeport.specs.problems import Location, Problem
+from homeport.specs.problems import Location, Problem, short
 
 Place = Callable[[Violation], Problem]
 """Where a violation of one model is, in a file or in an argument."""
@@ -28,11 +31,32 @@ _IGNORED = (
 def stated_files(build: Build, folder: Path, place: Place) -> Iterator[Problem]:
     """What is wrong with the files that `build` names: missing, not in the folder, or not what they should be."""
     missing = list(missing_files(build, folder))
-    yield from map(place, missing)
+    yield from map(place, (*missing, *served_otherwise(build, folder)))
     if build.requirements and not any(each.field == ("build", "requirements") for each in missing):
         file = folder / build.requirements
         for mistake in required(build, folder).mistakes:
             yield Problem(str(mistake), file, mistake.line)
+
+
+def served_otherwise(build: Build, folder: Path) -> Iterator[Violation]:
+    """Files that say otherwise than `serve`."""
+    for file in _settings(folder, build.files or [""]) if build.serve else ():
+        message = (
+            f'found "{build.serve}" beside {file}, which says what is served too, accepted: `serve` or {SETTINGS}, '
+            "not both"
+        )
+        yield Violation(("build", "serve"), message)
+
+
+def _settings(folder: Path, names: Iterable[str]) -> Iterator[Path]:
+    """The settings of MLServer that a build copies: hidden files and folders are in no image unless they are named."""
+    for name in names:
+        if Path(name).name == SETTINGS:
+            yield folder / name
+        for here, folders, files in os.walk(folder / name):
+            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            if SETTINGS in files:
+                yield Path(here, SETTINGS)
 
 
 def missing_files(build: Build, folder: Path) -> Iterator[Violation]:
@@ -70,7 +94,7 @@ def seen_files(build: Build, folder: Path) -> Iterator[Violation]:
     for (accepted, what), names in found.items():
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            shown = ", ".join(sorted(names)[:_SHOWN]).encode("unicode_escape").decode()
+            shown = ", ".join(short(visible(name)) for name in sorted(names)[:_SHOWN])
             yield Violation(("build",), f"found {shown}{more}: {what}, accepted: {accepted}")
 
 

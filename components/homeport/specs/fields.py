@@ -1,13 +1,19 @@
 """The field types that the specs share: quantities, names, paths. Each has words for what it accepts."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from homeport.catalogue.clouds import IDENTITIES
+from homeport.catalogue.credentials import credential
 from homeport.specs.quantities import CPU, MEMORY, cpu, memory
+
+UNSHOWN = "unshown"
+"""Type of the errors that do not show what was found."""
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label that starts with a letter, as the name of a Service must (RFC 1035)."""
@@ -16,10 +22,15 @@ HTTP_PATH = r"^/[^\s?#]*$"
 MOUNT_PATH = r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
 CONFIG_KEY = r"^[A-Za-z0-9_-]+$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
-REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
-REGISTRY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
+# Without a dot, a port or `localhost`, nodes decide which registry is meant, and newer ones refuse it:
+# https://github.com/distribution/reference/blob/main/normalize.go
+_REGISTRY_HOST = (
+    r"(localhost(:[0-9]+)?|[a-z0-9]+([._-][a-z0-9]+)*:[0-9]+|[a-z0-9]+([_-][a-z0-9]+)*(\.[a-z0-9]+([_-][a-z0-9]+)*)+)"
+)
+REPOSITORY = rf"^{_REGISTRY_HOST}(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
+REGISTRY = rf"^{_REGISTRY_HOST}(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
 BASE_IMAGE = (
-    r"^(\{registry\}|[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?)(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+"
+    rf"^(\{{registry\}}|{_REGISTRY_HOST})(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+"
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$"
 )
 DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
@@ -28,10 +39,12 @@ ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Z
 FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
 RESERVED = frozenset({".git", ".homeport"})
 """Folders of a model's folder that no build sees: what git keeps, among it credentials, and what homeport generates."""
+NAMES = r"^\*?[a-z0-9-]*[a-z0-9][a-z0-9-]*\*?$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
 KUBERNETES_VERSION = r"^1\.[1-9][0-9]$"
 HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+HOST_NAMES = rf"^(\*\.)?{HOST_NAME[1:]}"
 
 PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
@@ -46,6 +59,8 @@ PATTERNS = {
     DEBIAN_PACKAGE: "the name of a Debian package, such as libgomp1",
     ENTRY_POINT: "module:Class or module:function, such as model:predict",
     FILE_IN_FOLDER: "the path of a file or folder in the model's folder, such as model.py, without .. or spaces",
+    NAMES: "a name in lower-case letters, digits and `-`, with `*` for any characters before or after it, such as istio-* or "
+    "*-system",
     ENV_NAME: "letters, digits and `_`, no digit first",
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
     KUBERNETES_VERSION: 'a minor version of Kubernetes, such as "1.36"',
@@ -65,6 +80,24 @@ class AlsoCalled:
     """Metadata of a field: another word that people write for it, so that the error can name the field."""
 
     word: str
+
+
+def unshown(found: str, accepted: str) -> PydanticCustomError:
+    """The error of a value that no message may show, such as a secret. `found` says what it is, not what it says."""
+    return PydanticCustomError(UNSHOWN, "found {found}, accepted: {accepted}", {"found": found, "accepted": accepted})
+
+
+def plain_text(field: str, found: str) -> str:
+    """The value of a field that is stored and shown in plain text.
+
+    Raises:
+        PydanticCustomError: It has a credential.
+    """
+    if form := credential(found):
+        raise unshown(
+            form, f"a value without secrets, because `{field}` is stored and shown in plain text; use `secrets`"
+        )
+    return found
 
 
 def _version(found: Any) -> Any:
@@ -89,6 +122,18 @@ def _not_reserved(path: str) -> str:
     return path
 
 
+def _destination(found: str) -> str:
+    try:
+        return found if re.fullmatch(HOST_NAMES, found) else str(ip_network(found))
+    except ValueError:
+        raise ValueError(
+            "a network such as 10.0.8.0/24, or a host such as features.example.com or *.example.com"
+        ) from None
+
+
+Destination = Annotated[str, AfterValidator(_destination)]
+"""A network or hosts outside the cluster: `10.0.8.0/24`, `features.example.com`, `*.example.com`."""
+
 Demand = Literal["concurrency", "requests_per_second", "queue_length"]
 """Kinds of demand for a model: requests in flight, requests per second, messages that wait for it."""
 
@@ -107,8 +152,8 @@ Repository = Annotated[str, Field(pattern=REPOSITORY)]
 DebianPackage = Annotated[str, Field(pattern=DEBIAN_PACKAGE)]
 """Name of a Debian package: `libgomp1`."""
 
-FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER), AfterValidator(_not_reserved)]
-"""Path of a file or folder in the model's own folder: `model.py`."""
+FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER, max_length=255), AfterValidator(_not_reserved)]
+"""Path of a file or folder in the model's own folder: `model.py`; as long as a name in a file system may be."""
 
 Cpu = Annotated[
     str,
