@@ -27,7 +27,7 @@ def replace(file: Path, content: str | bytes) -> None:
     Raises:
         OSError: The file cannot be written. The old content stays.
     """
-    # A name that nobody can guess, and a file that nobody has made: what is written does not go through a link.
+    # A new file with a random name, so that what is written does not go through a link.
     scratch = file.with_name(f".{file.name[:100]}.{secrets.token_hex(8)}")
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:

@@ -138,7 +138,7 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
     if spec.exists():
         _check_entry(spec, served.entry)
         module.write_bytes(text)
-        # `homeport check` tells of lines that are not accepted.
+        # `homeport check` reports the lines that are not accepted.
         named = Requirements.read(requirements.read_bytes()) if requirements.exists() else Requirements()
         wanted = named.unmet(map(Requirement.parse, served.requirements))
         missing = unnamed(served.imports, [*named.packages, *wanted], folder)

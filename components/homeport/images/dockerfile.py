@@ -143,7 +143,7 @@ def _install(requirements: Requirements, server: str, pip: Sequence[PipVariable]
         # A lock file lists everything that may be installed but the server, which is installed before it, with its versions.
         written += _written("/build/constraints.txt", requirements.constraints)
         commands = [f"{install} --constraint /build/constraints.txt {with_server}"]
-        # What both of them bring is installed again, because only now its hash is asked for.
+        # pip checks hashes only now, so it installs again what both of them bring.
         commands.append(f"{install} --quiet --force-reinstall --require-hashes {required}")
     else:
         commands = [f"{install} {with_server} {required}"]
