@@ -27,8 +27,13 @@ KINDS: dict[str, tuple[Any, frozenset[type]]] = {
 }
 
 
-def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]) -> dict[str, Array]:
-    """One array for each given input, by name and in the declared order; optional inputs may be missing."""
+def checked_inputs(
+    request: InferenceRequest, declared: Sequence[MetadataTensor], max_rows: int
+) -> dict[str, Array]:
+    """One array for each given input, by name and in the declared order; optional inputs may be missing.
+
+    If the first dimension of an input is free, it counts the rows.
+    """
     names = [tensor.name for tensor in declared]
     given: dict[str, RequestInput] = {}
     for tensor in request.inputs:
@@ -43,6 +48,9 @@ def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]
     if not given:
         raise RefusedError("no input is given", f"at least one of the inputs {listed(names)}")
 
+    for tensor in declared:
+        if tensor.name in given and tensor.shape[:1] == [_ANY]:
+            _check_rows(given[tensor.name], max_rows)
     arrays = {tensor.name: _array(given[tensor.name], tensor) for tensor in declared if tensor.name in given}
     _check_batch(arrays, declared)
     return arrays
@@ -70,6 +78,11 @@ def checked_outputs(request: InferenceRequest, known: Sequence[str]) -> list[str
 def listed(names: Iterable[str]) -> str:
     """Names as they appear in a message."""
     return ", ".join(map(shown, names))
+
+
+def _check_rows(given: RequestInput, most: int) -> None:
+    if given.shape[:1] > [most]:
+        raise RefusedError(f"input {shown(given.name)} has {given.shape[0]} rows", f"at most {most} in one request", 413)
 
 
 def _array(given: RequestInput, declared: MetadataTensor) -> Array:
@@ -163,7 +176,7 @@ def _values(declared: MetadataTensor) -> str:
 
 
 def _check_batch(arrays: dict[str, Array], declared: Sequence[MetadataTensor]) -> None:
-    """If the first dimension is free, it counts the rows, and all inputs must have the same number of rows."""
+    """All inputs must have the same number of rows."""
     rows = {
         tensor.name: len(arrays[tensor.name])
         for tensor in declared
