@@ -1,6 +1,6 @@
 # The whole development interface; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test test-unit coverage test-audit test-engine test-cluster test-slow bench generate released lint types format build clean
+.PHONY: help demo demo-down test test-unit coverage test-audit test-engine test-cluster test-slow fuzz bench generate released lint types format build clean
 
 CACHE := $(or $(HOMEPORT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/homeport)
 UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
@@ -23,10 +23,10 @@ demo-down: .venv/synced ## Destroy stack dev and stop the sandbox
 test: lint types coverage test-audit test-engine test-cluster ## Run every test except the slow ones; some build and start a sandbox
 
 test-unit: .venv/synced ## Run the tests that need only Python (seconds); ARGS="-k name" is passed to pytest
-	$(PYTEST) tests/unit $(ARGS)
+	$(PYTEST) tests/unit tests/fuzz $(ARGS)
 
 coverage: .venv/synced ## Run the unit tests, and list the lines of the library that they do not run
-	$(RUN) coverage run -m pytest tests/unit $(ARGS)
+	$(RUN) coverage run -m pytest tests/unit tests/fuzz $(ARGS)
 	$(RUN) coverage report
 
 test-audit: .venv/synced ## Run independent auditors over the manifests of every example
@@ -46,6 +46,10 @@ test-slow: .venv/synced ## Run the tests that take longest, with a real engine a
 	@$(RUN) python -m tests.prepare slow
 	$(PYTEST) tests/engine -m slow
 	$(PYTEST) tests/server tests/cluster -m slow
+
+fuzz: .venv/synced ## Try new hostile inputs until one fails, for an hour; ARGS="--minutes 5" for less
+	@$(RUN) python -m tests.prepare cluster
+	@$(RUN) python -m tests.fuzz $(ARGS)
 
 bench: .venv/synced ## Compare a thousand models with Helm and Kustomize (a few minutes)
 	@$(RUN) python -m benchmarks.render

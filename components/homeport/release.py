@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
+from homeport.catalogue.kubernetes import USER_NAMESPACES
 from homeport.nodes import Nodes, offered
 from homeport.provenance import UNKNOWN
 from homeport.specs.environment import Claim, Environment, Identity, Relax, SecretSource, Trigger
@@ -122,6 +123,18 @@ class Release:
     def relax(self) -> Relax:
         """The controls that are relaxed for this model."""
         return self.environment.relax if self.gpu else self.environment.relax.without_gpus
+
+    @property
+    def own_users(self) -> bool:
+        """Whether a pod has its own user namespace: the node does not know the users in it.
+
+        Models with GPUs have it by choice, because device plugins must support it. Models with a volume do not, because
+        network file systems cannot map users: https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
+        """
+        here, weights = self.environment, self.model.weights
+        volume = weights is not None and weights.claim is not None
+        possible = not volume and (self.gpu is None or here.gpu.user_namespaces)
+        return possible and bool(here.cluster.has(USER_NAMESPACES)) and not self.relax.user_namespaces
 
     @property
     def updates_in_place(self) -> bool:

@@ -263,10 +263,13 @@ def test_a_gpu_that_is_none_is_refused(gpu: dict[str, Any], message: str) -> Non
 
 
 WRONG_ENVIRONMENTS = [
-    ({"cloud": "gke", "gpu": {"discovery": True}}, "only `tolerations` on gke, whose own labels identify its GPUs"),
+    (
+        {"cloud": "gke", "gpu": {"discovery": True}},
+        "only `tolerations` and `user_namespaces` on gke, whose own labels identify its GPUs",
+    ),
     (
         {"cloud": "amd", "gpu": {"mig_strategy": "mixed"}},
-        "only `tolerations` on amd, whose own labels identify its GPUs",
+        "only `tolerations` and `user_namespaces` on amd, whose own labels identify its GPUs",
     ),
     ({"cloud": "nvidia", "spot": True}, "false on nvidia, whose nodes have no label for spot capacity"),
 ]

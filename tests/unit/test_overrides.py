@@ -70,6 +70,12 @@ def test_each_overridden_field_is_told() -> None:
     )
 
 
+def test_the_version_of_the_files_cluster_is_not_that_of_the_variables() -> None:
+    here = Environment.model_validate({"cluster": {"identifier": "prod", "version": "1.36"}})
+    assert overridden(here, {"HOMEPORT_CONTEXT": "kind-kind"})[0].cluster.version is None
+    assert overridden(here, {"HOMEPORT_REGISTRY": "localhost:5001"})[0].cluster.version == "1.36"
+
+
 def test_a_variable_is_checked_as_the_file_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMEPORT_REGISTRY", "https://registry.example.com")
     with pytest.raises(SpecError) as error:

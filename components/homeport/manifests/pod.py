@@ -56,6 +56,7 @@ def _spec(release: Release) -> Manifest:
         "serviceAccountName": release.model.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        **({"hostUsers": False} if release.own_users else {}),
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": grace_seconds(release),
         "securityContext": {

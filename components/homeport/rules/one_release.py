@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from homeport.catalogue.clouds import KINDS
+from homeport.catalogue.kubernetes import IMAGE_VOLUMES, text
 from homeport.nodes import offered
 from homeport.release import Release
 from homeport.rules.images import image_violations
@@ -134,6 +135,17 @@ def _calls(release: Release) -> list[Violation]:
     ]
 
 
+def _image_volumes(release: Release) -> list[Violation]:
+    weights, cluster = release.model.weights, release.environment.cluster
+    if weights is None or weights.image is None or cluster.has(IMAGE_VOLUMES) is not False:
+        return []
+    message = (
+        f'found "{weights.image}", accepted: no image, because that needs Kubernetes {text(IMAGE_VOLUMES)}, and the cluster '
+        f"has {cluster.version} (cluster.version); `claim` works"
+    )
+    return [Violation(("weights", "image"), message)]
+
+
 def _hosts(release: Release) -> list[Violation]:
     if release.environment.network.plugin:
         return []
@@ -174,6 +186,7 @@ _RULES: Sequence[Callable[[Release], list[Violation]]] = (
     image_violations,
     _secrets,
     _calls,
+    _image_volumes,
     _hosts,
     _canary,
 )

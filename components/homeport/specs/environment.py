@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from homeport.catalogue import kubernetes
 from homeport.catalogue.clouds import CLOUDS, IDENTITIES
 from homeport.catalogue.identities import IdentityKind
 from homeport.specs.documents import Document
@@ -29,6 +30,7 @@ from homeport.specs.fields import (
     DebianPackage,
     Demand,
     DnsLabel,
+    KubernetesVersion,
     LabelValue,
     Memory,
     Spec,
@@ -58,12 +60,28 @@ class Cluster(Spec):
     context: str | None = Field(
         default=None,
         description="Context in the kubeconfig. Default: the current context. HOMEPORT_CONTEXT overrides both this and "
-        "`identifier`.",
+        "`identifier`, and `version` is then unknown.",
     )
     identifier: str = Field(
         min_length=1,
         description="Name of the cluster for Pulumi. Only a change of this name makes Pulumi replace what is deployed.",
     )
+    version: KubernetesVersion | None = Field(
+        default=None,
+        description='Kubernetes version of the cluster, such as "1.36"; 1.31 is the oldest that works. From 1.36 on, pods '
+        "have their own user namespace. Default: unknown.",
+    )
+
+    @field_validator("version")
+    @classmethod
+    def _not_too_old(cls, found: str | None) -> str | None:
+        if found and kubernetes.version(found) < kubernetes.OLDEST:
+            raise ValueError(f"{kubernetes.text(kubernetes.OLDEST)} or newer")
+        return found
+
+    def has(self, since: kubernetes.Version) -> bool | None:
+        """Whether the cluster has what exists since a version of Kubernetes; None if its version is unknown."""
+        return None if self.version is None else kubernetes.version(self.version) >= since
 
 
 class AllowedNamespace(Spec):
@@ -146,6 +164,11 @@ class GpuNodes(Spec):
     )
     tolerations: list[Toleration] = Field(
         default=[], description="Taints of GPU nodes in addition to those that the cloud sets. Default: none."
+    )
+    user_namespaces: bool = Field(
+        default=False,
+        description="Pods with GPUs have their own user namespace too, because the device plugin of these nodes works with "
+        "it. Default false.",
     )
 
 
@@ -356,6 +379,10 @@ class Relax(Spec):
         description="A node uses an image that it already has without asking the registry, even if the registry has "
         "another image by now or would refuse it.",
     )
+    user_namespaces: Reason | None = Field(
+        default=None,
+        description="Pods share the users of their node, because its kernel or runtime cannot map them.",
+    )
     writable_root: Reason | None = Field(
         default=None, description="Containers may write to their root file system, up to their ephemeral storage."
     )
@@ -526,8 +553,8 @@ class Environment(Spec):
     @classmethod
     def _gpu_nodes_of_the_cloud(cls, found: GpuNodes, info: ValidationInfo) -> GpuNodes:
         name = info.data.get("cloud")
-        if name and CLOUDS[name].own_labels and found.model_fields_set - {"tolerations"}:
-            raise ValueError(f"only `tolerations` on {name}, whose own labels identify its GPUs")
+        if name and CLOUDS[name].own_labels and found.model_fields_set - {"tolerations", "user_namespaces"}:
+            raise ValueError(f"only `tolerations` and `user_namespaces` on {name}, whose own labels identify its GPUs")
         return found
 
     @field_validator("spot")

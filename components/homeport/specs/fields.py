@@ -28,6 +28,7 @@ ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Z
 FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
+KUBERNETES_VERSION = r"^1\.[1-9][0-9]$"
 HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 PATTERNS = {
@@ -45,6 +46,7 @@ PATTERNS = {
     FILE_IN_FOLDER: "the path of a file or folder in the model's folder, such as model.py, without .. or spaces",
     ENV_NAME: "letters, digits and `_`, no digit first",
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
+    KUBERNETES_VERSION: 'a minor version of Kubernetes, such as "1.36"',
     HOST_NAME: "the full name of one host in lower-case letters, such as features.example.com",
 } | {kind.pattern: kind.accepted for kind in IDENTITIES.values() if kind.pattern}
 """What each pattern accepts, in words."""
@@ -83,6 +85,9 @@ Demand = Literal["concurrency", "requests_per_second", "queue_length"]
 
 Cidr = Annotated[str, AfterValidator(_cidr)]
 """A network: `203.0.113.0/24`."""
+
+KubernetesVersion = Annotated[str, BeforeValidator(_version), Field(pattern=KUBERNETES_VERSION)]
+"""A minor version of Kubernetes: `"1.36"`."""
 
 HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=253)]
 """The full name of a host: `features.example.com`."""

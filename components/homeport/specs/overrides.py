@@ -24,6 +24,9 @@ _FIELDS: Sequence[tuple[str, str, str]] = (
 )
 """Each variable with a part of the environment and the field in that part."""
 
+_UNKNOWN = {(CONTEXT_VARIABLE, "cluster", "version")}
+"""What a file says only of the cluster that it names itself, so it is unknown of the variable's."""
+
 
 @dataclass(frozen=True)
 class Override:
@@ -50,8 +53,10 @@ def overridden(environment: S, variables: Mapping[str, str]) -> tuple[S, tuple[O
         part, value = getattr(environment, name), variables.get(variable)
         if part is None or not value:
             continue
+        stated = part.model_dump(exclude_unset=True)
+        kept = {each: stated[each] for each in stated if (variable, name, each) not in _UNKNOWN}
         try:
-            changed = parse(type(part), part.model_dump(exclude_unset=True) | {field: value}, name)
+            changed = parse(type(part), kept | {field: value}, name)
         except SpecError as error:
             problems += [Problem(each.message, field=variable) for each in error.problems]
             continue
