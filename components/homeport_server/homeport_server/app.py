@@ -70,9 +70,7 @@ class Endpoints:
             "encoding": ", ".join(request.headers.getlist("content-encoding")),
         }
         async with reading(request, self._held, self._bounds) as body:
-            told = await self._turns.take(
-                request.receive, len(body), lambda: self._worker.ask("infer", body, **header)
-            )
+            told = await self._turns.take(request.receive, len(body), lambda: self._worker.ask("infer", body, **header))
         return HeldAnswer(told.content, told.header["status"], self._held, request)
 
     @property

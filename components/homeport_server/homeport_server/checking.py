@@ -27,9 +27,7 @@ KINDS: dict[str, tuple[Any, frozenset[type]]] = {
 }
 
 
-def checked_inputs(
-    request: InferenceRequest, declared: Sequence[MetadataTensor], max_rows: int
-) -> dict[str, Array]:
+def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor], max_rows: int) -> dict[str, Array]:
     """One array for each given input, by name and in the declared order; optional inputs may be missing.
 
     If the first dimension of an input is free, it counts the rows.
@@ -82,7 +80,9 @@ def listed(names: Iterable[str]) -> str:
 
 def _check_rows(given: RequestInput, most: int) -> None:
     if given.shape[:1] > [most]:
-        raise RefusedError(f"input {shown(given.name)} has {given.shape[0]} rows", f"at most {most} in one request", 413)
+        raise RefusedError(
+            f"input {shown(given.name)} has {given.shape[0]} rows", f"at most {most} in one request", 413
+        )
 
 
 def _array(given: RequestInput, declared: MetadataTensor) -> Array:

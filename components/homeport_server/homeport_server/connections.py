@@ -19,7 +19,7 @@ from homeport_server.settings import Bounds
 MOST_CONNECTIONS = 512
 """Beyond it, the connection that has been idle for the longest time is closed, of the peer that has the most."""
 
-SOCKET_BYTES = 64 * 1024
+SOCKET_BYTES = 128 * 1024
 """Size of the kernel's buffers for one connection. It bounds what one turn of the event loop has to read, too."""
 
 KEEP_ALIVE_SECONDS = 620
