@@ -191,12 +191,13 @@ def check(
 ) -> None:
     """Validate every file of the stacks and show all problems at once.
 
+    Stacks are also compared with those that are not named, because two stacks must not have one namespace, host or image.
     Exit codes: 0 no problems, 1 problems were found, 2 the command line is wrong.
     """
     default = Output.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Output.TEXT
     shown = {Output.TEXT: checking.as_text, Output.JSON: checking.as_json, Output.GITHUB: checking.as_github}
     with _exit_codes():
-        found = [checking.check(folder) for folder in chosen(names, stacks)]
+        found = checking.check(chosen(names, stacks), chosen(None, stacks))
     _print(shown[output or default](found))
     if any(stack.problems for stack in found):
         raise typer.Exit(FAILED)

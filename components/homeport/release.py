@@ -165,14 +165,15 @@ class Release:
 
     @property
     def callees(self) -> list[Model]:
-        """The models that this one calls, in the order that it states."""
-        called = {peer.name: peer for peer in self.peers if peer.name in self.model.calls}
+        """The models that this one calls and that let it in, in the order that it states."""
+        called = {peer.name: peer for peer in self.peers if peer.name in self.model.calls and peer.lets_in(self.model)}
         return [called[name] for name in self.model.calls if name in called]
 
     @property
     def callers(self) -> list[Model]:
-        """The models that call this one, sorted by name."""
-        return sorted((peer for peer in self.peers if self.model.name in peer.calls), key=lambda peer: peer.name)
+        """The models that call this one and that it lets in, sorted by name."""
+        calling = (peer for peer in self.peers if self.model.name in peer.calls and self.model.lets_in(peer))
+        return sorted(calling, key=lambda peer: peer.name)
 
 
 def repository(model: Model, environment: Environment) -> str:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 from homeport.provenance import UNKNOWN, Commits
 from homeport.release import Release
 from homeport.rules.cycles import cycles
-from homeport.rules.files import disguised_repositories, missing_files
+from homeport.rules.files import disguised_repositories, file_violations
+from homeport.rules.images import overwritten_images
+from homeport.rules.names import joined_names
 from homeport.rules.one_release import violations
 from homeport.rules.places import Files
+from homeport.rules.several_stacks import StackBeside
+from homeport.rules.teams import folder_violations, team_folders
 from homeport.rules.totals import total_violations
 from homeport.rules.violation import Violation
 from homeport.specs.documents import Document
@@ -73,6 +77,18 @@ class Stack:
             raise SpecError(problems)
         unknown = any(release.commit.startswith(UNKNOWN) for release in releases)
         return cls(environment, releases, files, overrides, commits.why_unknown if unknown else None)
+
+    def beside(self, name: str) -> StackBeside:
+        """What others must not take of this stack, as its files say: variables move only the stack that is deployed."""
+        stated = self.files.environment.validate(Environment) if self.overrides else self.environment
+        return StackBeside(name, stated, [replace(each, environment=stated) for each in self.releases], self.files)
+
+    @property
+    def unused_grants(self) -> list[str]:
+        """Fields of the environment that give something to a name that no model here has, such as `secrets.iris`."""
+        live = {release.model.name for release in self.releases}
+        granted = self.environment.granted
+        return [f"{field}.{name}" for name, fields in granted.items() if name not in live for field in fields]
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
@@ -151,12 +167,16 @@ def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
 def _problems(environment: Environment, releases: tuple[Release, ...], files: Files) -> Iterator[Problem]:
     """What the environment refuses, for each release and for all releases together."""
     models = {release.model.name: release.model for release in releases}
+    folders = team_folders(environment, files.environment.path)
     for release in releases:
         name, build = release.model.name, release.model.build if release.built else None
-        missing = missing_files(build, files.folder(name)) if build else ()
-        yield from (files.problem(violation, name) for violation in (*missing, *violations(release)))
+        of_files = file_violations(build, files.folder(name)) if build else ()
+        misplaced = folder_violations(release, files.models[name].path, folders)
+        yield from (files.problem(violation, name) for violation in (*of_files, *misplaced, *violations(release)))
     for ring in cycles({name: model.calls for name, model in models.items()}):
         message = f"found the cycle {' -> '.join(ring)}, accepted: calls without a cycle"
         place = ("calls", models[ring[0]].calls.index(ring[1]))
         yield files.problem(Violation(place, message), ring[0])
+    for name, violation in (*joined_names(releases), *overwritten_images(releases)):
+        yield files.problem(violation, name)
     yield from map(files.problem, total_violations(environment.limits.total, releases))

@@ -40,8 +40,10 @@ egress = st.fixed_dictionaries(
     optional={"protocol": st.sampled_from(["TCP", "UDP"])},
 )
 gpus = st.fixed_dictionaries({"kinds": st.just(["l4"])}, optional={"count": st.integers(1, 16)})
+OWNERS = ("a", "b")
+owners = st.sampled_from(OWNERS)
 models = st.fixed_dictionaries(
-    {"name": names, "owner": names, "image": names.map("registry.example.com/{}".format)},
+    {"name": names, "owner": owners, "image": names.map("registry.example.com/{}".format)},
     optional={
         "port": ports,
         "health": st.fixed_dictionaries({"live": paths, "ready": paths}),
@@ -67,6 +69,7 @@ models = st.fixed_dictionaries(
             st.from_regex(r"[A-Z_][A-Z0-9_]{0,20}", fullmatch=True), st.text(max_size=30), max_size=3
         ),
         "calls": st.just(["callee"]),
+        "callers": st.just(["a"]),
     },
 )
 accelerator = st.fixed_dictionaries(
@@ -86,7 +89,7 @@ environments = st.fixed_dictionaries(
             st.fixed_dictionaries({"namespace": names, "name": names, "host": names.map("{{model}}.{}.com".format)}),
         ),
         "monitoring": st.fixed_dictionaries({"namespace": names}),
-        "teams": st.dictionaries(names, st.fixed_dictionaries({"group": words}), max_size=2),
+        "teams": st.fixed_dictionaries(dict.fromkeys(OWNERS, st.fixed_dictionaries({"group": words}))),
         "keda": st.fixed_dictionaries({"triggers": st.fixed_dictionaries(dict.fromkeys(get_args(Demand), triggers))}),
         "defaults": some(cpu=cpus, memory=memories),
         "provision_seconds": seconds,
@@ -107,7 +110,7 @@ sources = st.dictionaries(
     max_size=2,
 )
 PEERS = [
-    Model.model_validate({"name": "callee", "owner": "a", "image": "registry.example.com/a"}),
+    Model.model_validate({"name": "callee", "owner": "a", "callers": ["b"], "image": "registry.example.com/a"}),
     Model.model_validate({"name": "caller", "owner": "a", "image": "registry.example.com/a", "calls": ["model"]}),
 ]
 
@@ -164,6 +167,8 @@ def test_accepted_specs_give_accepted_objects(  # noqa: PLR0913, PLR0917
     schemas: dict[str, Any], model: Any, environment: Any, percent: int | None, weights: Any, secrets: Any
 ) -> None:
     model |= {"weights": weights, "secrets": [{"name": name, "reason": "needs it"} for name in secrets]}
+    for owner, team in environment.get("teams", {}).items():
+        team["models"] = [model["name"]] if owner == model["owner"] else []
     environment |= {"claims": {model["name"]: {"corpus": {"volume": "corpus"}}}, "secrets": {model["name"]: secrets}}
     live = LiveWeights(version="7") if weights and "image" in weights else None
     try:

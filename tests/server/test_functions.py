@@ -272,6 +272,21 @@ def test_variables_name_what_to_serve_and_as_which_model(start_any: Start, tmp_p
         assert ask(server, "fraud-score", column("value", 1.0)) == (200, {"predict": ["found"]})
 
 
+@pytest.mark.parametrize("place", ["model-settings.json", "data/deep/model-settings.json"])
+def test_no_file_replaces_what_is_stated(start_any: Start, tmp_path: Path, place: str) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def predict(value: float) -> float:\n    return 1.0\n\ndef other(value: float) -> float:\n    return 2.0\n"
+    )
+    file = tmp_path / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    parameters = {"uri": str(tmp_path), "extra": {"serve": "mine:other"}}
+    settings = {"name": "iris", "implementation": "homeport_server.FunctionModel", "parameters": parameters}
+    file.write_text(json.dumps(settings))
+    with start_any(tmp_path, HOMEPORT_SERVE="mine:predict", MLSERVER_MODEL_NAME="iris") as server:
+        assert ask(server, "iris", column("value", 1.0)) == (200, {"predict": [1.0]})
+        assert f"mine:predict is served, so {file} is ignored" in server.log.read_text()
+
+
 # What is refused at the start -> what the reason names.
 UNSERVABLE = {
     "def f(amount, hour: int): ...": "parameter 'amount' of f has no annotation; accepted: each parameter annotated",

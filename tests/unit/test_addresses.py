@@ -14,6 +14,7 @@ from homeport.catalogue.addresses import (
     OWN_NETWORKS,
     PRIVATE_NETWORKS,
     SPECIAL_NETWORKS,
+    allowed_in,
     disguise_around,
     inner_networks,
     metadata_around,
@@ -358,3 +359,85 @@ def test_a_name_that_points_to_metadata_opens_only_what_the_identity_needs(
 def test_no_cilium_object_without_a_host_name() -> None:
     kinds = {each["kind"] for each in manifests(release({"cidr": "203.0.113.0/24"}, **CILIUM))}
     assert "CiliumNetworkPolicy" not in kinds
+
+
+CLUSTER = ["10.96.0.1/32", "10.0.3.17/32", "192.168.1.0/24", "172.16.0.0/12", "fd00:10::/64", "64:ff9b::a00:1/128"]
+"""An API server, a kubelet, nodes, pods, and what leads to one of them."""
+
+PUBLIC = ["0.0.0.0/0", "::/0"]
+
+LIMITS = [
+    *((cidr, PUBLIC, False) for cidr in CLUSTER),
+    *((cidr, PUBLIC, True) for cidr in ("8.8.8.0/24", "8.0.0.0/5", "0.0.0.0/0", "::/0", "2000::/3", "2606:4700::/32")),
+    # A network of documentation is no public one, and 64:ff9b::/96 has to be named.
+    ("203.0.113.0/24", PUBLIC, False),
+    ("64:ff9b::808:0/112", PUBLIC, False),
+    ("64:ff9b::808:0/112", ["64:ff9b::/96"], True),
+    ("10.0.8.0/24", ["10.0.8.0/24"], True),
+    ("10.0.8.7/32", ["10.0.0.0/16"], True),
+    ("10.0.0.0/16", ["10.0.8.0/24"], False),
+    ("10.1.0.0/24", ["10.0.0.0/16"], False),
+    ("8.8.8.0/24", ["10.0.0.0/8"], False),
+    ("10.0.8.0/24", ["0.0.0.0/0", "10.0.8.0/24"], True),
+    ("10.0.8.0/24", [], False),
+    ("fd00:10::1/128", ["fd00:10::/64", "0.0.0.0/0"], True),
+]
+
+
+@pytest.mark.parametrize(("cidr", "limits", "allowed"), LIMITS)
+def test_the_environment_limits_where_models_are_let_out(cidr: str, limits: list[str], allowed: bool) -> None:
+    stated = release({"cidr": "8.8.8.8/32"}, limits={"egress": ["8.8.8.8/32"]})
+    egress = Egress.model_construct(cidr=cidr, port=443, reason="features")  # one is refused whatever the limits are
+    model = stated.model.model_copy(update={"egress": [egress]})
+    here = Environment.model_validate({"cluster": {"identifier": "test"}, "limits": {"egress": limits}})
+    found = violations(Release(model, here, "1", "registry.example.com/iris:1"))
+    message = f'found "{cidr}", accepted: {", ".join(limits) or "none"} (limits.egress)'
+    assert [(each.field, each.message) for each in found] == ([] if allowed else [(("egress", 0, "cidr"), message)])
+
+
+HOSTS = [
+    ("features.example.com", ["features.example.com"], True),
+    ("features.example.com", ["*.example.com"], True),
+    ("a.b.example.com", ["*.example.com"], True),
+    ("example.com", ["*.example.com"], False),
+    ("features.example.com.evil.test", ["*.example.com", "features.example.com"], False),
+    ("evilexample.com", ["*.example.com"], False),
+    # Its owner may let it lead to any address.
+    ("features.example.com", PUBLIC, False),
+]
+
+
+@pytest.mark.parametrize(("host", "limits", "allowed"), HOSTS)
+def test_the_environment_limits_hosts_by_name(host: str, limits: list[str], allowed: bool) -> None:
+    assert bool(violations(release({"host": host}, limits={"egress": limits}, **CILIUM))) != allowed
+
+
+@st.composite
+def parts_of(draw: st.DrawFn, around: st.SearchStrategy[str]) -> tuple[str, str]:
+    """A network that a model may state, and the network around it."""
+    limit = draw(around)
+    network = ip_network(limit)
+    prefix = draw(st.integers(network.prefixlen, network.max_prefixlen))
+    first = int(network[draw(st.integers(0, network.num_addresses - 1))])
+    shift = network.max_prefixlen - prefix
+    cidr = str(type(network)((first >> shift << shift, prefix)))
+    assume(accepted(cidr))
+    return cidr, limit
+
+
+@settings(deadline=None)
+@given(parts_of(ANY_NETWORK), st.data())
+def test_no_address_beyond_the_limit_is_opened(networks: tuple[str, str], data: st.DataObject) -> None:
+    cidr, limit = networks
+    network = ip_network(cidr)
+    address = network[data.draw(st.integers(0, network.num_addresses - 1))]
+    assert not allowed_in(cidr, limit) or not reached(cidr, address) or reached(limit, address)
+
+
+@settings(deadline=None)
+@given(ANY_NETWORK, st.data())
+def test_public_limits_open_only_what_is_public(cidr: str, data: st.DataObject) -> None:
+    network = ip_network(cidr)
+    address = network[data.draw(st.integers(0, network.num_addresses - 1))]
+    if accepted(cidr) and any(allowed_in(cidr, each) for each in PUBLIC):
+        assert not reached(cidr, address) or (address.is_global and not address.is_multicast)

@@ -101,6 +101,88 @@ def test_the_variable_names_another_registry(stack: Path, monkeypatch: pytest.Mo
     assert images(stack) == ["localhost:5001/iris:1"]
 
 
+@pytest.mark.parametrize(
+    ("base", "taken"),
+    [
+        ("'{registry}/iris:1'", True),
+        ("'registry.example.com/models/iris:1'", True),
+        (f"'{{registry}}/iris@{DIGEST}'", True),
+        (f"'{{registry}}/iris:2@{DIGEST}'", True),
+        ("'{registry}/base/iris:1'", False),
+        ("'{registry}/iris-base:1'", False),
+        ("'registry.example.com/iris:1'", False),
+    ],
+)
+def test_no_image_takes_the_place_of_a_base_image(stack: Path, base: str, taken: bool) -> None:
+    images = IMAGES.replace("bases: {", f"bases: {{python-3.10: {base}, ")
+    write(stack, environment=images)
+    if not taken:
+        Stack.read(stack / "dev")
+        return
+    assert problems(stack) == [
+        'iris/model.yaml:1: iris.name: found "iris", whose image registry.example.com/models/iris is a base image '
+        "(images.bases), accepted: another name"
+    ]
+
+
+def test_no_version_takes_the_place_of_the_layers(stack: Path) -> None:
+    live = 'stable: {version: "cache"}'
+    write(stack, live=live)
+    Stack.read(stack / "dev")
+    write(stack, live=live, environment=IMAGES + "  cache: true\n")
+    assert problems(stack) == [
+        'dev/models.yaml:4: models.iris.stable.version: found "cache", accepted: another version, because it is the tag of '
+        "the layers (images.cache)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "live", "taken"),
+    [
+        ("owner: other\nimage: registry.example.com/models/iris\n", 'stable: {version: "1"}', True),
+        ("owner: ds\nimage: registry.example.com/models/iris\n", 'stable: {version: "1"}', False),
+        ("owner: other\nimage: registry.example.com/models/rose\n", 'stable: {version: "1"}', False),
+        (
+            "owner: other\nimage: registry.example.com/models/iris\n",
+            f'stable: {{version: "1", digest: "{DIGEST}"}}',
+            False,
+        ),
+        (
+            "owner: other\nimage: registry.example.com/a\nweights: {image: registry.example.com/models/iris}\n",
+            'stable: {version: "1", weights: {version: "1"}}',
+            True,
+        ),
+        (
+            "owner: other\nimage: registry.example.com/a\nweights: {image: registry.example.com/models/iris}\n",
+            f'stable: {{version: "1", weights: {{version: "1", digest: "{DIGEST}"}}}}',
+            False,
+        ),
+    ],
+)
+def test_no_built_image_takes_the_place_of_one_that_another_owner_runs(
+    stack: Path, spec: str, live: str, taken: bool
+) -> None:
+    (stack / "rose").mkdir()
+    (stack / "rose" / "model.yaml").write_text(f"name: rose\n{spec}")
+    with (stack / "dev" / "models.yaml").open("a") as file:
+        file.write(f"  rose:\n    spec: ../rose/model.yaml\n    {live}\n")
+    if not taken:
+        Stack.read(stack / "dev")
+        return
+    assert problems(stack) == [
+        'iris/model.yaml:1: iris.name: found "iris", whose image registry.example.com/models/iris rose of other runs without '
+        "a digest, accepted: another name, or digests in the entry of rose"
+    ]
+
+
+def test_a_dockerfile_of_its_own_needs_no_base(stack: Path) -> None:
+    (stack / "iris" / "Dockerfile").touch()
+    model = "name: iris\nowner: ds\nbuild: {dockerfile: Dockerfile}\n"
+    write(stack, model=model, environment="images: {registry: registry.example.com}\n")
+    (release,) = Stack.read(stack / "dev").releases
+    assert release.built
+
+
 def test_a_built_image_always_has_a_digest(stack: Path) -> None:
     write(stack, environment=IMAGES + "require: {digest: true}\n")
     Stack.read(stack / "dev")

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from homeport.cli import app
 
-ENVIRONMENT = "cluster: {identifier: prod}\nlimits: {replicas: 5}\n"
+ENVIRONMENT = "cluster: {identifier: dev}\nlimits: {replicas: 5}\n"
 MODEL = "name: iris\nowner: ds\nimage: registry.example.com/iris\n"
 LIVE = 'models:\n  iris:\n    spec: ../../iris.yaml\n    stable: {version: "1"}\n'
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for stack in ("dev", "prod"):
         folder = tmp_path / "stacks" / stack
         folder.mkdir(parents=True)
-        (folder / "environment.yaml").write_text(ENVIRONMENT)
+        (folder / "environment.yaml").write_text(ENVIRONMENT.replace("dev", stack))
         (folder / "models.yaml").write_text(LIVE)
     (tmp_path / "iris.yaml").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
@@ -153,6 +153,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "relaxed": {},
                 "in_place": {},
                 "commits_unknown": None,
+                "unused_grants": [],
                 "problems": [],
             },
             {
@@ -165,6 +166,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "relaxed": {},
                 "in_place": {},
                 "commits_unknown": None,
+                "unused_grants": [],
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",
@@ -349,4 +351,26 @@ def test_check_shows_what_does_not_hold(repository: Path) -> None:
     assert json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"][0]["relaxed"] == {
         "apparmor": "no AppArmor here"
     }
+    assert f"::notice::{line}" in homeport("check", "dev", "-o", "github").stdout.splitlines()
+
+
+def test_check_of_one_stack_compares_it_with_the_others(repository: Path) -> None:
+    (repository / "stacks" / "prod" / "environment.yaml").write_text(ENVIRONMENT)  # the cluster of dev
+    result = homeport("check", "dev")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "stacks/dev/models.yaml:2: models.iris: found the namespace iris on the cluster dev, which iris of prod has, "
+        "accepted: another `namespace` or `cluster.identifier` in one of the environments [dev]",
+        "dev: 1 problem",
+    ]
+
+
+def test_check_lists_grants_that_no_model_has(repository: Path) -> None:
+    environment = ENVIRONMENT + "secrets: {gone: {token: {config: token}}}\n"
+    (repository / "stacks" / "dev" / "environment.yaml").write_text(environment)
+    line = "dev: secrets.gone is for a model that is not live here"
+    result = homeport("check", "dev")
+    assert (result.exit_code, result.stdout.splitlines()[1:]) == (0, [line])
+    (dev,) = json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"]
+    assert dev["unused_grants"] == ["secrets.gone"]
     assert f"::notice::{line}" in homeport("check", "dev", "-o", "github").stdout.splitlines()

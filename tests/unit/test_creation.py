@@ -30,7 +30,7 @@ SOURCES = {"token": {"config": "token"}, "canary": {"external": {"store": "vault
 EVERYTHING = GATEWAY | {
     "namespace": "ml-{model}",
     "protect": True,
-    "teams": {"ds": {"group": "oidc:ds"}},
+    "teams": {"ds": {"group": "oidc:ds", "folder": ".", "models": ["iris"]}},
     "network": {"plugin": "cilium"},
     "claims": {"iris": {"corpus": {"volume": "corpus"}}},
     "secrets": {"iris": SOURCES},

@@ -7,7 +7,7 @@ import pytest
 
 from homeport.images.build_context import GENERATED, prepare
 from homeport.images.dockerfile import dockerfile, ignored
-from homeport.rules.files import missing_files
+from homeport.rules.files import file_violations
 from homeport.specs.environment import Images
 from homeport.specs.model import Build, Model
 
@@ -96,10 +96,44 @@ def test_of_a_whole_folder_the_build_does_not_see_what_is_hidden_or_named() -> N
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.py").touch()
     build = Build(requirements="requirements.txt", files=["model.py", "model.onnx"])
-    assert {each.field: each.message for each in missing_files(build, tmp_path)} == {
+    assert {each.field: each.message for each in file_violations(build, tmp_path)} == {
         ("build", "requirements"): f'found "requirements.txt", accepted: path of a file in {tmp_path} (no such file)',
         ("build", "files", 1): f'found "model.onnx", accepted: path of a file in {tmp_path} (no such file)',
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "build", "found"),
+    [
+        ("model-settings.json", {"serve": "model:predict"}, True),
+        ("data/deep/model-settings.json", {"serve": "model:predict"}, True),
+        ("data/model-settings.json", {"serve": "model:predict", "files": ["data"]}, True),
+        ("model-settings.json", {"serve": "model:predict", "files": ["model-settings.json"]}, True),
+        ("other/model-settings.json", {"serve": "model:predict", "files": ["data"]}, False),
+        (".venv/model-settings.json", {"serve": "model:predict"}, False),
+        ("model-settings.json.txt", {"serve": "model:predict"}, False),
+        ("model-settings.json", {}, False),
+        ("model-settings.json", {"dockerfile": "Dockerfile"}, False),
+    ],
+)
+def test_no_file_replaces_the_stated_serve(tmp_path: Path, file: str, build: dict[str, object], found: bool) -> None:
+    for each in ("data/model.py", "Dockerfile", file):
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).touch()
+    violations = {each.field: each.message for each in file_violations(Build.model_validate(build), tmp_path)}
+    message = (
+        f'found "model:predict" beside {tmp_path / file}, which says what is served too, accepted: `serve` or '
+        "model-settings.json, not both"
+    )
+    assert violations == ({("build", "serve"): message} if found else {})
+
+
+@pytest.mark.parametrize("files", [[], ["data"]])
+def test_no_image_that_states_serve_has_another_answer_in_it(files: list[str]) -> None:
+    stated = Build.model_validate({"serve": "model:predict", "files": files})
+    # The last pattern that matches a file decides.
+    assert ignored(stated, ["!model-settings.json"]).splitlines()[-1] == "**/model-settings.json"
+    assert "model-settings.json" not in ignored(Build.model_validate({"files": files}), [])
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -70,6 +70,26 @@ CEILINGS = [
         ),
     ),
     (
+        {"resources": {"tmp": "100Ti"}},
+        {"limits": {"tmp": "10Gi"}},
+        ("resources.tmp", "found 100Ti, accepted: 10Gi or less (limits.tmp)"),
+    ),
+    (
+        {"startup_seconds": 3600},
+        {"limits": {"startup_seconds": 1800}},
+        ("startup_seconds", "found 3600, accepted: 1800 or less (limits.startup_seconds)"),
+    ),
+    (
+        {"drain_seconds": 601},
+        {"limits": {"drain_seconds": 600}},
+        ("drain_seconds", "found 601, accepted: 600 or less (limits.drain_seconds)"),
+    ),
+    (
+        {"image": None, "build": {"dockerfile": "Dockerfile"}},
+        {"limits": {"dockerfile": False}},
+        ("build.dockerfile", 'found "Dockerfile", accepted: a build without its own Dockerfile (limits.dockerfile)'),
+    ),
+    (
         {"calls": ["embedder"]},
         {},
         ("calls.0", 'found "embedder", which is not live here, accepted: none'),
@@ -99,8 +119,21 @@ def test_violation_names_field_value_and_ceiling(
 
 
 def test_ceilings_may_be_reached() -> None:
-    fields = {"resources": {"cpu": 8, "memory": "8Gi"}, "scale": {"min": 2, "max": 8}}
-    limits = {"cpu": 64, "memory": "64Gi", "replicas": 8, "registries": ["registry.example.com/ds"]}
+    fields = {
+        "resources": {"cpu": 8, "memory": "8Gi", "tmp": "1024Mi"},
+        "scale": {"min": 2, "max": 8},
+        "startup_seconds": 90,
+        "drain_seconds": 20,
+    }
+    limits = {
+        "cpu": 64,
+        "memory": "64Gi",
+        "tmp": "1Gi",
+        "replicas": 8,
+        "registries": ["registry.example.com/ds"],
+        "startup_seconds": 90,
+        "drain_seconds": 20,
+    }
     assert refused(fields, {"limits": limits, "require": {"min_replicas": 2}}) == []
 
 
@@ -136,6 +169,11 @@ MISTAKES = {
         "such as ml-{model}",
     ),
     "unknown cloud": ("cloud: heroku\n", 'environment.yaml:2: cloud: found "heroku", accepted: '),
+    "destination that is none": (
+        "limits: {egress: [public]}\n",
+        'environment.yaml:2: limits.egress[0]: found "public", accepted: a network such as 10.0.8.0/24, or a host such as '
+        "features.example.com or *.example.com",
+    ),
     "text for a flag": ('protect: "maybe"\n', 'environment.yaml:2: protect: found "maybe", accepted: '),
     "trigger of nothing that models state": (
         "keda: {triggers: {gpu: {type: prometheus, metadata: {threshold: '{target}', query: '{model}'}}}}\n",

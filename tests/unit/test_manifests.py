@@ -133,7 +133,8 @@ def test_gateway_reaches_the_serving_port_and_monitoring_only_the_metrics() -> N
 
 
 def test_one_declaration_opens_both_ends_of_a_call() -> None:
-    callee = Model.model_validate({"name": "embedder", "owner": "a", "image": "registry.example.com/a", "port": 9000})
+    content = {"name": "embedder", "owner": "a", "image": "registry.example.com/a", "port": 9000}
+    callee = Model.model_validate(content | {"callers": [MODEL["owner"]]})
     caller = Model.model_validate(MODEL | {"calls": ["embedder"]})
     here = Environment.model_validate(ENVIRONMENT)
     ends = [Release(caller, here, "1", "i", peers=[callee]), Release(callee, here, "1", "i", peers=[caller])]

@@ -58,7 +58,7 @@ MISTAKES = {
     "unknown field": (
         MINIMAL + "resorces: {cpu: 1}\n",
         "model.yaml:4: resorces: unknown field, perhaps `resources` is meant, accepted: name, owner, image, build, server, protocol, args, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, callers, egress, env, weights, secrets",
     ),
     "unknown nested field": (
         MINIMAL + "scale:\n  min: 1\n  target:\n    rps: 70\n",
@@ -68,7 +68,7 @@ MISTAKES = {
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
         "model.yaml:4: namespace: unknown field, perhaps `name` is meant, accepted: name, owner, image, build, server, protocol, args, port, "
-        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, egress, env, weights, secrets",
+        "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, callers, egress, env, weights, secrets",
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",
@@ -152,6 +152,11 @@ MISTAKES = {
     "call to itself": (
         MINIMAL + "calls: [iris]\n",
         'model.yaml:4: calls: found ["iris"], accepted: names of other models, because a model does not call itself',
+    ),
+    "another answer to what is served": (
+        MINIMAL.replace("image: registry.example.com/iris\n", "")
+        + "build: {serve: 'model:predict'}\nenv: {HOMEPORT_SERVE: 'other:predict'}\n",
+        "model.yaml:4: env: found a mapping, accepted: no HOMEPORT_SERVE, because `build.serve` says what is served",
     ),
     "call twice": (MINIMAL + "calls: [a, a]\n", 'model.yaml:4: calls: found ["a", "a"], accepted: each name once'),
     "host name as network": (

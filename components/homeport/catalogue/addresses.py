@@ -107,6 +107,11 @@ def disguise_around(cidr: str) -> str | None:
     return found or (None if _around(cidr, _WRAPPED_AT) else _around(cidr, _NO_WAY_IN))
 
 
+def allowed_in(cidr: str, around: str) -> bool:
+    """Whether all of `cidr` is in what a network means: if it contains networks of special purposes, only the rest."""
+    return _inside(cidr, around) and not any(_inside(cidr, inner) for inner in inner_networks(around))
+
+
 @cache
 def wrapped(cidr: str) -> list[str]:
     """The networks of IPv6 that lead to a network of IPv4; none of one of IPv6."""

@@ -7,6 +7,12 @@ SERVING_PORT = 8080
 METRICS_PORT = 8082
 """Ports of MLServer, the protocol's reference server; a model may state others."""
 
+CACHE_TAG = "cache"
+"""Tag in the repository of a built image, under which the builder keeps its layers."""
+
+SETTINGS = "model-settings.json"
+"""File, in any folder of the model's, that says what MLServer serves."""
+
 CODE = "/model"
 """Folder of a built image with the model's files."""
 
@@ -29,7 +35,7 @@ SERVE_VARIABLE = "HOMEPORT_SERVE"
 """Variable with the function or class that answers requests, as module:name."""
 
 NAME_VARIABLE = "MLSERVER_MODEL_NAME"
-"""Variable with the model's name for MLServer and homeport-server, if there is no model-settings.json."""
+"""Variable with the model's name for MLServer and homeport-server, if there is no SETTINGS."""
 
 VARIABLES = {
     # Files of the image are read-only. A library that starts one thread for each core of the node would slow down a

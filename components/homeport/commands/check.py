@@ -10,6 +10,7 @@ from homeport.commands.stacks import by_problem, shown
 from homeport.manifests import manifests
 from homeport.output import github
 from homeport.output.text import Line, count
+from homeport.rules.several_stacks import clashes
 from homeport.specs.overrides import Override
 from homeport.specs.problems import Problem, SpecError
 from homeport.stack import Stack
@@ -36,28 +37,39 @@ class Checked:
     """Fields of the environment that come from environment variables, not from its file."""
     commits_unknown: str | None = None
     """Why commits behind the models are unknown, if any are."""
+    unused_grants: tuple[str, ...] = ()
+    """Fields of the environment that give something to a name that no model here has."""
 
 
-def check(folder: Path) -> Checked:
-    """Read one stack and make its objects."""
-    try:
-        stack = Stack.read(folder)
-    except SpecError as error:
-        return Checked(folder.name, error.problems)
-    models = {release.model.name: release.version for release in stack.releases}
-    objects = sum(len(manifests(release)) for release in stack.releases)
-    in_place = {each.model.name: each.replicas[0] for each in stack.releases if each.updates_in_place}
-    relaxed = stack.environment.relax.reasons
+def check(folders: Sequence[Path], beside: Sequence[Path] = ()) -> list[Checked]:
+    """Read stacks, make their objects, and compare them with each other and with the stacks beside them."""
+    stacks: dict[str, Stack] = {}
+    problems: dict[str, list[Problem]] = {folder.name: [] for folder in folders}
+    for folder in dict.fromkeys([*folders, *beside]):
+        try:
+            stacks[folder.name] = Stack.read(folder)
+        except SpecError as error:
+            problems[folder.name] = [*error.problems]
+    for name, problem in clashes([stack.beside(name) for name, stack in stacks.items()]):
+        if name in problems:
+            problems[name].append(problem)
+    names = [folder.name for folder in folders]
+    return [Checked(name, tuple(problems[name])) if problems[name] else _checked(name, stacks[name]) for name in names]
+
+
+def _checked(name: str, stack: Stack) -> Checked:
+    """The result for a stack without problems."""
     return Checked(
-        folder.name,
+        name,
         (),
         tuple(stack.files.paths),
-        models,
-        objects,
-        relaxed,
-        in_place,
+        {release.model.name: release.version for release in stack.releases},
+        sum(len(manifests(release)) for release in stack.releases),
+        stack.environment.relax.reasons,
+        {each.model.name: each.replicas[0] for each in stack.releases if each.updates_in_place},
         stack.overrides,
         stack.commits_unknown,
+        tuple(stack.unused_grants),
     )
 
 
@@ -70,13 +82,15 @@ def summary(stack: Checked) -> str:
 
 
 def notices(stack: Checked) -> Iterator[str]:
-    """One line for each override, relaxed control, and model whose update takes replicas, and for commits that are unknown."""
+    """One line for each override, relaxed control, unused grant and costly update, and for commits that are unknown."""
     for override in stack.overrides:
         yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
     for name, reason in (stack.relaxed or {}).items():
         yield f"{stack.name}: relaxed {name}: {reason}"
     if stack.commits_unknown:
         yield f"{stack.name}: commits are unknown: {stack.commits_unknown}"
+    for field in stack.unused_grants:
+        yield f"{stack.name}: {field} is for a model that is not live here"
     for name, least in (stack.in_place or {}).items():
         yield f"{stack.name}: {name} {_during_update(least)}"
 
@@ -125,6 +139,7 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "relaxed": stack.relaxed or {},
         "in_place": stack.in_place or {},
         "commits_unknown": stack.commits_unknown,
+        "unused_grants": [*stack.unused_grants],
         "problems": [
             {
                 "file": str(problem.file) if problem.file else None,

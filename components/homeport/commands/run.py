@@ -25,7 +25,7 @@ from homeport.commands.errors import CommandError
 from homeport.commands.run_limits import Limits, limits
 from homeport.commands.virtualenv import virtualenv
 from homeport.files import cache
-from homeport.rules.files import missing_files
+from homeport.rules.files import file_violations
 from homeport.rules.places import in_model_file
 from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults
@@ -94,7 +94,7 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     document = Document.read(folder / "model.yaml")
     model = document.validate(Model)
     build = _build(model, folder)
-    problems = [in_model_file(document, each) for each in missing_files(build, folder)]
+    problems = [in_model_file(document, each) for each in file_violations(build, folder)]
     if problems := [*problems, *_missing_secrets(model, document)]:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):

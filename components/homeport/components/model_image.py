@@ -10,11 +10,12 @@ from urllib.parse import quote
 import pulumi
 import pulumi_docker_build as docker_build
 
+from homeport.catalogue.container import CACHE_TAG
 from homeport.components.arguments import EnvironmentLike, ModelLike
 from homeport.images.build_context import BuildContext, prepare
 from homeport.provenance import origin
 from homeport.release import Release
-from homeport.rules.files import disguised_repositories, missing_files
+from homeport.rules.files import disguised_repositories, file_violations
 from homeport.rules.images import build_violations
 from homeport.rules.places import Arguments
 from homeport.rules.violation import Violation
@@ -117,7 +118,7 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
     elif model.build is None:
         refused.append(Violation(("build",), "missing: a ModelImage needs a model with `build`"))
     else:
-        refused += missing_files(model.build, folder)
+        refused += file_violations(model.build, folder)
         problems += disguised_repositories([folder])
     problems = [*map(arguments.problem, refused), *problems, *machine_problems(environment)]
     if problems:
@@ -178,7 +179,7 @@ def _value(variable: PipVariable) -> str:
 def _cache(images: Images, target: str) -> dict[str, Any]:
     if not images.cache:
         return {}
-    kept = f"{target}:cache"
+    kept = f"{target}:{CACHE_TAG}"
     return {
         "cache_from": [docker_build.CacheFromArgs(registry=docker_build.CacheFromRegistryArgs(ref=kept))],
         "cache_to": [

@@ -14,6 +14,7 @@ from homeport.catalogue.container import (
     NAME_VARIABLE,
     SERVE_VARIABLE,
     SERVING_PORT,
+    SETTINGS,
     UID,
     VARIABLES,
 )
@@ -86,6 +87,8 @@ def ignored(build: Build, stated: Sequence[str]) -> str:
     else:
         kept = [f"!{build.requirements}"] if build.requirements else []
         lines = [*stated, *_UNSEEN, *kept]
+    # What is stated decides what is served, with a server of an older version too.
+    lines += [f"**/{SETTINGS}"] if build.serve else []
     return "\n".join(lines) + "\n"
 
 

@@ -21,7 +21,7 @@ def network(release: Release) -> list[Resource]:
     pods = {"matchLabels": model_selector(release)}
     return [
         _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
-        _policy(release, "ingress", {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
+        _let_in(release, {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
         _policy(release, "egress", {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
         *_hosts(release),
     ]
@@ -31,6 +31,14 @@ def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
     name = f"{release.model.name}-{suffix}"
     policy = manifest(release, "networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
     return Resource(policy, suffix=f"-{suffix}")
+
+
+def _let_in(release: Release, spec: Manifest) -> Resource:
+    """The policy of what is let in. It changes with files of other models, so it names those that it lets in."""
+    resource = _policy(release, "ingress", spec)
+    callers = ", ".join(f"{caller.name} of {caller.owner}" for caller in release.callers)
+    resource.manifest["metadata"]["annotations"] |= {"homeport/callers": callers} if callers else {}
+    return resource
 
 
 def _ingress(release: Release) -> list[Manifest]:

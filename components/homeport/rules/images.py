@@ -1,7 +1,11 @@
-"""Rules about a release's images: where they come from, how they are named and how they are built."""
+"""Rules about images: where they come from, how they are named and built, and that none takes another's place."""
 
+from collections.abc import Iterator, Sequence
+
+from homeport.catalogue.container import CACHE_TAG
 from homeport.release import Release, is_built, repository
 from homeport.rules.violation import Violation, listed
+from homeport.specs.environment import Images
 from homeport.specs.problems import Location
 
 
@@ -15,19 +19,22 @@ def build_violations(release: Release) -> list[Violation]:
     build, images, built = release.model.build, release.environment.images, release.built
     if build is None:
         return []
+    if build.dockerfile and not release.environment.limits.dockerfile:
+        message = f'found "{build.dockerfile}", accepted: a build without its own Dockerfile (limits.dockerfile)'
+        return [Violation(("build", "dockerfile"), message)]
     if images is None:
         message = "needs `images` in the environment, which has none: add it there, or use `image` instead of `build`"
         return [Violation(("build",), message)]
     if built is None:
         return []
-    found: list[Violation] = []
+    found = [*_taken(release, built, images)]
     if release.canary and all(map(is_built, release.tracks)):
         message = (
             f'found "{release.version}" without a digest beside canary "{release.canary.version}", accepted: sha256:... '
             "of its image, because only the canary is built from the model's folder"
         )
         found.append(Violation(("stable", "digest"), message, source="live"))
-    if not images.bases:
+    if not images.bases and not build.dockerfile:
         message = (
             f'found "{built.version}" without a digest, accepted: sha256:... of an image, because this environment '
             "builds none (images.bases)"
@@ -42,6 +49,41 @@ def build_violations(release: Release) -> list[Violation]:
             message = f'found "{package}", accepted: {listed(images.packages)} (images.packages)'
             found.append(Violation(("build", "packages", index), message))
     return found
+
+
+def overwritten_images(releases: Sequence[Release]) -> Iterator[tuple[str, Violation]]:
+    """Models whose built images replace those that a model of another owner runs by their tags."""
+    built = {repository(each.model, each.environment): each for each in releases if each.built}
+    for release in releases:
+        for image in sorted(_by_tag(release) & built.keys()):
+            other = built[image]
+            if other.model.owner != release.model.owner:
+                message = (
+                    f'found "{other.model.name}", whose image {image} {release.model.name} of {release.model.owner} runs '
+                    f"without a digest, accepted: another name, or digests in the entry of {release.model.name}"
+                )
+                yield other.model.name, Violation(("name",), message)
+
+
+def _by_tag(release: Release) -> set[str]:
+    """Repositories that a release states and runs an image of, whose digest is not stated."""
+    model, weights = release.model, release.model.weights
+    code = {model.image for track in release.tracks if isinstance(track.image, str) and "@" not in track.image}
+    files = {weights.image for track in release.tracks if weights and track.weights and not track.weights.digest}
+    return {image for image in code | files if image}
+
+
+def _taken(release: Release, built: Release, images: Images) -> Iterator[Violation]:
+    """A built image with the name of a base image, or with the tag of the builder's layers."""
+    image = repository(release.model, release.environment)
+    if image in images.base_repositories:
+        message = (
+            f'found "{release.model.name}", whose image {image} is a base image (images.bases), accepted: another name'
+        )
+        yield Violation(("name",), message)
+    if images.cache and built.version == CACHE_TAG:
+        message = f'found "{CACHE_TAG}", accepted: another version, because it is the tag of the layers (images.cache)'
+        yield Violation((_entry(built), "version"), message, source="live")
 
 
 def _image(release: Release) -> list[Violation]:
@@ -81,11 +123,16 @@ def _weights(release: Release) -> list[Violation]:
 
 
 def _registry(release: Release, place: Location, repository: str) -> list[Violation]:
-    registries = release.environment.limits.registries
-    if registries is None or any(repository.startswith(f"{registry.rstrip('/')}/") for registry in registries):
-        return []
-    message = f'found "{repository}", accepted: an image of {listed(registries)} (limits.registries)'
-    return [Violation(place, message)]
+    environment, owner = release.environment, release.model.owner
+    team = environment.teams.get(owner)
+    allowed = {"limits": environment.limits.registries}
+    if team and place != ("build",):  # what is built here is where the environment says, not the team
+        allowed[f"teams.{owner}"] = team.registries
+    return [
+        Violation(place, f'found "{repository}", accepted: an image of {listed(registries)} ({field}.registries)')
+        for field, registries in allowed.items()
+        if registries is not None and not any(repository.startswith(f"{each.rstrip('/')}/") for each in registries)
+    ]
 
 
 def _entry(track: Release) -> str:

@@ -1,15 +1,16 @@
 """Rules about one release: limits exceeded, requirements not met, needs that the environment cannot serve."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from homeport.catalogue.clouds import KINDS
 from homeport.catalogue.kubernetes import IMAGE_VOLUMES, text
 from homeport.nodes import offered
 from homeport.release import Release
+from homeport.rules.egress import egress_violations
 from homeport.rules.images import image_violations
+from homeport.rules.names import name_violations
+from homeport.rules.teams import team_violations
 from homeport.rules.violation import Violation, listed
-from homeport.specs.fields import HOST_NAME
 from homeport.specs.model import Gpu
 from homeport.specs.problems import Location
 from homeport.specs.quantities import byte_count, millicores
@@ -18,24 +19,6 @@ from homeport.specs.quantities import byte_count, millicores
 def violations(release: Release) -> list[Violation]:
     """What the environment does not allow: limits exceeded, requirements not met, needs that it cannot serve."""
     return [violation for rule in _RULES for violation in rule(release)]
-
-
-def _names(release: Release) -> list[Violation]:
-    length, host = len(release.namespace), release.environment.host_of(release.model.name)
-    found: list[Violation] = []
-    if length > 63:
-        message = (
-            f'found "{release.model.name}", whose namespace {release.namespace} has {length} characters, '
-            "accepted: at most 63"
-        )
-        found.append(Violation(("name",), message))
-    if host and (len(host) > 253 or not re.fullmatch(HOST_NAME, host)):
-        message = (
-            f'found "{release.model.name}", whose host name is {host}, accepted: at most 63 characters in each part '
-            "of the host name, 253 in total"
-        )
-        found.append(Violation(("name",), message))
-    return found
 
 
 def _ceilings(release: Release) -> list[Violation]:
@@ -56,6 +39,16 @@ def _ceilings(release: Release) -> list[Violation]:
         found.append(Violation(("resources", "memory"), _at_most(memory, most, limits.memory, "memory")))
     if limits.gpus is not None and gpus * most > limits.gpus:
         found.append(Violation(("resources", "gpu", "count"), _at_most(gpus, most, limits.gpus, "gpus")))
+    tmp, start, drain = release.model.resources.tmp, release.model.startup_seconds, release.model.drain_seconds
+    if limits.tmp is not None and byte_count(tmp) > byte_count(limits.tmp):
+        message = f"found {tmp}, accepted: {limits.tmp} or less (limits.tmp)"
+        found.append(Violation(("resources", "tmp"), message))
+    if limits.startup_seconds is not None and start > limits.startup_seconds:
+        message = f"found {start}, accepted: {limits.startup_seconds} or less (limits.startup_seconds)"
+        found.append(Violation(("startup_seconds",), message))
+    if limits.drain_seconds is not None and drain > limits.drain_seconds:
+        message = f"found {drain}, accepted: {limits.drain_seconds} or less (limits.drain_seconds)"
+        found.append(Violation(("drain_seconds",), message))
     if shm and byte_count(shm) >= byte_count(memory):
         message = f"found {shm}, accepted: less than {memory}, the memory that it is part of"
         found.append(Violation(("resources", "shm"), message))
@@ -124,17 +117,6 @@ def _secrets(release: Release) -> list[Violation]:
     ]
 
 
-def _calls(release: Release) -> list[Violation]:
-    if not release.model.calls:
-        return []
-    known = sorted(peer.name for peer in release.peers)
-    return [
-        Violation(("calls", index), f'found "{name}", which is not live here, accepted: {listed(known)}')
-        for index, name in enumerate(release.model.calls)
-        if name not in known
-    ]
-
-
 def _image_volumes(release: Release) -> list[Violation]:
     weights, cluster = release.model.weights, release.environment.cluster
     if weights is None or weights.image is None or cluster.has(IMAGE_VOLUMES) is not False:
@@ -144,17 +126,6 @@ def _image_volumes(release: Release) -> list[Violation]:
         f"has {cluster.version} (cluster.version); `claim` works"
     )
     return [Violation(("weights", "image"), message)]
-
-
-def _hosts(release: Release) -> list[Violation]:
-    if release.environment.network.plugin:
-        return []
-    reason = "a `cidr`, because NetworkPolicy has no host names; `host` needs `network.plugin` in the environment"
-    return [
-        Violation(("egress", index, "host"), f'found "{egress.host}", accepted: {reason}')
-        for index, egress in enumerate(release.model.egress)
-        if egress.host
-    ]
 
 
 def _canary(release: Release) -> list[Violation]:
@@ -179,15 +150,15 @@ def _part(gpu: Gpu) -> str:
 
 
 _RULES: Sequence[Callable[[Release], list[Violation]]] = (
-    _names,
+    name_violations,
     _ceilings,
     _scale,
     _gpus,
     image_violations,
     _secrets,
-    _calls,
+    team_violations,
     _image_volumes,
-    _hosts,
+    egress_violations,
     _canary,
 )
 """The rules, in the order in which their problems are reported."""

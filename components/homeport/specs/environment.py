@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -18,17 +20,20 @@ from pydantic import (
 from homeport.catalogue import kubernetes
 from homeport.catalogue.clouds import CLOUDS, IDENTITIES
 from homeport.catalogue.identities import IdentityKind
+from homeport.catalogue.namespaces import EXTERNAL_SECRETS, KEDA, KUBERNETES
 from homeport.specs.documents import Document
 from homeport.specs.fields import (
     BASE_IMAGE,
     CONFIG_KEY,
     DNS_LABEL,
     HOST_NAME,
+    NAMES,
     REGISTRY,
     Cidr,
     Cpu,
     DebianPackage,
     Demand,
+    Destination,
     DnsLabel,
     KubernetesVersion,
     LabelValue,
@@ -274,6 +279,29 @@ class Limits(Spec):
         default=None,
         description="Registries, or folders in them, that images may come from, such as registry.example.com/team.",
     )
+    tmp: Memory | None = Field(default=None, description="Maximum size of /tmp in each replica.")
+    startup_seconds: int | None = Field(
+        default=None, ge=1, strict=True, description="Maximum `startup_seconds` of a model."
+    )
+    drain_seconds: int | None = Field(
+        default=None, ge=1, strict=True, description="Maximum `drain_seconds` of a model."
+    )
+    egress: list[Destination] | None = Field(
+        default=None,
+        description="Destination outside the cluster that models may state in `egress`: `public` for every public address, "
+        "networks such as 10.0.8.0/24, and hosts such as features.example.com or *.example.com. A host must be named, "
+        "because its owner decides where it leads.",
+    )
+    dockerfile: bool = Field(
+        default=True,
+        description="Models may have a Dockerfile of their own, for which `images.bases` and `images.packages` do not hold. "
+        "Default true.",
+    )
+    reserved: list[Annotated[str, Field(pattern=NAMES)]] = Field(
+        default=[],
+        description="Names that are never a model's or its namespace's, `*` for any characters, such as [istio-*, "
+        "*-system]. Always reserved: Kubernetes' own namespaces and those that this file names.",
+    )
     total: TotalLimits = Field(default=TotalLimits(), description="Limits for all models together.")
 
 
@@ -325,7 +353,8 @@ class Images(Spec):
     bases: dict[LabelValue, Annotated[str, Field(pattern=BASE_IMAGE)]] = Field(
         default={},
         description="Approved base images by the name that models state, such as python-3.11. Each is a Debian with "
-        "Python; `{registry}` is replaced by `registry`. Default: none, so every version needs a digest.",
+        "Python; `{registry}` is replaced by `registry`. Default: none, so every version without its own Dockerfile needs a "
+        "digest.",
     )
     packages: list[DebianPackage] = Field(
         default=[], description="Debian packages that models may add to a base image. Default: none."
@@ -349,6 +378,12 @@ class Images(Spec):
     server: Version | None = Field(
         default=None, description="Version of homeport-server in built images. Default: the version of homeport."
     )
+
+    @property
+    def base_repositories(self) -> list[str]:
+        """Repositories of the base images, each once, without tag or digest."""
+        stated = (base.replace("{registry}", self.registry) for base in self.bases.values())
+        return list(dict.fromkeys(re.sub(r"(:[^:/]*)?(@.*)?$", "", base) for base in stated))
 
     def base(self, name: str | None) -> str | None:
         """Reference of the base image with this name, or of the only one; None if there is no such image."""
@@ -454,6 +489,22 @@ class Team(Spec):
     """A team that owns models."""
 
     group: str = Field(min_length=1, description="Group of cluster users who may read the team's pods and logs.")
+    folder: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Folder of the team's models, relative to this file: only a model.yaml in it may state the team as its "
+        "owner, and no other owner. Default: a model.yaml anywhere else may.",
+    )
+    models: list[DnsLabel] = Field(
+        default=[],
+        description="Names that only the team's models may have. They include every name to which `identities`, `claims` "
+        "or `secrets` give something. Default: none.",
+    )
+    registries: list[str] | None = Field(
+        default=None,
+        description="Registries, or folders in them, that images and weights of the team's models may come from, besides "
+        "what is built here. Default: all that `limits.registries` allows.",
+    )
 
 
 class Environment(Spec):
@@ -576,6 +627,25 @@ class Environment(Spec):
                 raise ValueError(f"{accepted} on {name}, not {identity.kind.name} (of {model})")
         return found
 
+    @field_validator("teams")
+    @classmethod
+    def _names_of_one_team(cls, found: dict[str, Team]) -> dict[str, Team]:
+        names = [name for team in found.values() for name in team.models]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"each name in the `models` of one team, once (found {twice} twice)")
+        return found
+
+    @field_validator("identities", "claims", "secrets")
+    @classmethod
+    def _given_to_a_team(cls, found: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        teams: dict[str, Team] = info.data.get("teams", {})
+        held = {name for team in teams.values() for name in team.models}
+        if teams and (free := next((name for name in found if name not in held), None)):
+            raise ValueError(
+                f"names in the `models` of a team, so that no other team's model can take what they get (found {free})"
+            )
+        return found
+
     @field_validator("claims")
     @classmethod
     def _volumes_once(cls, found: dict[str, dict[str, Claim]]) -> dict[str, dict[str, Claim]]:
@@ -594,6 +664,39 @@ class Environment(Spec):
         """Host name under which the Gateway serves a model, or None if there is no Gateway."""
         return self.gateway.host.replace("{model}", model) if self.gateway and self.gateway.host else None
 
+    @cached_property
+    def holders(self) -> dict[str, str]:
+        """The team that alone may use a name, by the name."""
+        return {name: team for team, each in self.teams.items() for name in each.models}
+
+    @cached_property
+    def granted(self) -> dict[str, list[str]]:
+        """Names of models that get something here, each with the fields that give it."""
+        given: dict[str, Mapping[str, object]] = {
+            "identities": self.identities,
+            "claims": self.claims,
+            "secrets": self.secrets,
+        }
+        names = dict.fromkeys(name for grants in given.values() for name in grants)
+        return {name: [field for field, grants in given.items() if name in grants] for name in names}
+
+    @cached_property
+    def named_namespaces(self) -> dict[str, str]:
+        """Namespaces that this environment names, each with the field that does."""
+        return dict(_named_namespaces(self))
+
+    @cached_property
+    def reserved_namespaces(self) -> dict[str, str]:
+        """Namespaces that are never a model's, `*` for any characters, each with who has it: a field, or a program."""
+        secrets = (source for sources in self.secrets.values() for source in sources.values())
+        return {
+            **dict.fromkeys(KUBERNETES, "Kubernetes"),
+            **({KEDA: "keda"} if self.keda else {}),
+            **({EXTERNAL_SECRETS: "secrets"} if any(source.external for source in secrets) else {}),
+            **self.named_namespaces,
+            **dict.fromkeys(self.limits.reserved, "limits.reserved"),
+        }
+
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read an `environment.yaml` and apply the overrides of HOMEPORT_CONTEXT and HOMEPORT_REGISTRY.
@@ -604,3 +707,12 @@ class Environment(Spec):
         """
         environment, _ = overridden(Document.read(Path(path)).validate(cls), os.environ)
         return environment
+
+
+def _named_namespaces(part: object, *place: str) -> Iterator[tuple[str, str]]:
+    """The namespaces that parts of an environment name, each with its field."""
+    inner = dict(part) if isinstance(part, Spec | Mapping) else dict(enumerate(part)) if isinstance(part, list) else {}
+    for name, value in inner.items():
+        if place and name == "namespace" and isinstance(value, str):  # the template for models has no place around it
+            yield value, ".".join((*place, name))
+        yield from _named_namespaces(value, *place, str(name))

@@ -1,5 +1,6 @@
 """The field types that the specs share: quantities, names, paths. Each has words for what it accepts."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
@@ -26,10 +27,12 @@ DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 # No `..`, and nothing that a Dockerfile or a shell would interpret as anything but a name.
 FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
+NAMES = r"^\*?[a-z0-9-]*[a-z0-9][a-z0-9-]*\*?$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
 KUBERNETES_VERSION = r"^1\.[1-9][0-9]$"
 HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+HOST_NAMES = rf"^(\*\.)?{HOST_NAME[1:]}"
 
 PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
@@ -44,6 +47,8 @@ PATTERNS = {
     DEBIAN_PACKAGE: "the name of a Debian package, such as libgomp1",
     ENTRY_POINT: "module:Class or module:function, such as model:predict",
     FILE_IN_FOLDER: "the path of a file or folder in the model's folder, such as model.py, without .. or spaces",
+    NAMES: "a name in lower-case letters, digits and `-`, with `*` for any characters before or after it, such as istio-* or "
+    "*-system",
     ENV_NAME: "letters, digits and `_`, no digit first",
     MIG_PROFILE: "a MIG profile: 1 to 7 compute slices and their memory in GB, such as 1g.10gb",
     KUBERNETES_VERSION: 'a minor version of Kubernetes, such as "1.36"',
@@ -79,6 +84,18 @@ def _cidr(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"a network such as 203.0.113.0/24 ({error})") from None
 
+
+def _destination(found: str) -> str:
+    try:
+        return found if re.fullmatch(HOST_NAMES, found) else str(ip_network(found))
+    except ValueError:
+        raise ValueError(
+            "a network such as 10.0.8.0/24, or a host such as features.example.com or *.example.com"
+        ) from None
+
+
+Destination = Annotated[str, AfterValidator(_destination)]
+"""A network or hosts outside the cluster: `10.0.8.0/24`, `features.example.com`, `*.example.com`."""
 
 Demand = Literal["concurrency", "requests_per_second", "queue_length"]
 """Kinds of demand for a model: requests in flight, requests per second, messages that wait for it."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from homeport.catalogue.addresses import METADATA_NAMES, disguise_around, metadata_around
-from homeport.catalogue.container import CODE, LIBRARIES, METRICS_PORT, SERVING_PORT, TAKEN
+from homeport.catalogue.container import CODE, LIBRARIES, METRICS_PORT, SERVE_VARIABLE, SERVING_PORT, TAKEN
 from homeport.catalogue.servers import SERVERS, Server
 from homeport.specs.documents import Document
 from homeport.specs.fields import (
@@ -416,7 +416,14 @@ class Model(Spec):
         strict=True,
         description="Maximum seconds that a request takes, 1 to 3600; a stopping replica finishes its requests. Default 30.",
     )
-    calls: list[DnsLabel] = Field(default=[], description="Names of the models that this model calls. Default: none.")
+    calls: list[DnsLabel] = Field(
+        default=[],
+        description="Names of the models that this model calls. Those of other teams name the owner in `callers`. Default: "
+        "none.",
+    )
+    callers: list[LabelValue] = Field(
+        default=[], description="Teams besides the owner whose models may call this one. Default: none."
+    )
     egress: list[Egress] = Field(default=[], description="Destinations outside the cluster. Default: none.")
     env: dict[EnvName, str] = Field(default={}, description="Variables of the container, never secrets. Default: none.")
     weights: Weights | None = Field(
@@ -437,6 +444,14 @@ class Model(Spec):
             raise ValueError("names of other models, because a model does not call itself")
         if len(set(found)) < len(found):
             raise ValueError("each name once")
+        return found
+
+    @field_validator("env")
+    @classmethod
+    def _serve_is_stated_once(cls, found: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        build = info.data.get("build")
+        if build and build.serve and SERVE_VARIABLE in found:
+            raise ValueError(f"no {SERVE_VARIABLE}, because `build.serve` says what is served")
         return found
 
     @field_validator("secrets")
@@ -484,6 +499,10 @@ class Model(Spec):
             missing = "port" if self.port is None else "health"
             raise ValueError(f"protocol `http` with `{missing}`, for which only open-inference has a default")
         return self
+
+    def lets_in(self, caller: "Model") -> bool:
+        """Whether a model that states this one in `calls` may call it: one of the same owner, or of a team in `callers`."""
+        return caller.owner in {self.owner, *self.callers}
 
     @property
     def serving_port(self) -> int:

@@ -23,7 +23,7 @@ def main() -> None:
         "--serve",
         metavar="MODULE:NAME",
         default=os.environ.get("HOMEPORT_SERVE"),
-        help="function or class to serve if there is no model-settings.json; default: $HOMEPORT_SERVE",
+        help="function or class to serve, whatever files are there; default: $HOMEPORT_SERVE",
     )
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()

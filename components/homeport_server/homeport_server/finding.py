@@ -1,4 +1,4 @@
-"""Finds what to serve: model-settings.json decides, otherwise a function or class, otherwise a model's file name."""
+"""Finds what to serve: a stated function or class, otherwise model-settings.json, otherwise a model's file name."""
 
 import logging
 from pathlib import Path
@@ -27,16 +27,18 @@ class NothingToServeError(Exception):
 
 async def find(folder: Path, serve: str | None) -> list[ModelSettings]:
     """The models of a folder; ``serve`` is a function or class as ``module:name``."""
-    if next(folder.rglob(SETTINGS), None):
+    stray = next(folder.rglob(SETTINGS), None)
+    if serve:
+        # A file anywhere below the folder must not replace what is stated where people review it.
+        if stray:
+            logger.warning("%s is served, so %s is ignored", serve, stray)
+        parameters = ModelParameters(uri=str(folder), extra={"serve": serve})
+        return [_settings(folder, "homeport_server.FunctionModel", parameters)]
+    if stray:
         models: list[ModelSettings] = await SchemalessModelRepository(str(folder)).list()
         if not models:
             raise NothingToServeError(f"no usable {SETTINGS} below {folder}")
-        if serve:
-            logger.warning("%s decides what is served, so %s is ignored", SETTINGS, serve)
         return models
-    if serve:
-        parameters = ModelParameters(uri=str(folder), extra={"serve": serve})
-        return [_settings(folder, "homeport_server.FunctionModel", parameters)]
     files = [name for name in FILES if (folder / name).is_file()]
     if len(files) != 1:
         found = f"found {' and '.join(files)}" if files else "found none of them"
