@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -31,6 +31,17 @@ def all_of(connection: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return received
+
+
+def cut_off(connection: socket.socket, sent: bytes, seconds: float) -> bool:
+    """Whether the server closes the connection while the same is sent again and again."""
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            connection.sendall(sent)
+    except OSError:  # reset, or a broken pipe
+        return True
+    return False
 
 
 def refused(server: Server, sent: bytes) -> Answer:
@@ -91,12 +102,12 @@ FAULTY = {
     "one-byte chunks": (
         BEGUN + one_byte_chunks(b" " * 1000),
         400,
-        "the body has 4372 bytes around its content; accepted: chunks of 100 bytes or more",
+        "the body has 4148 bytes around its content; accepted: chunks of 100 bytes or more",
     ),
     "chunk extensions": (
         BEGUN + (b"1;" + b"x" * 2000 + b"\r\n \r\n") * 3,
         400,
-        "the body has 6015 bytes around its content; accepted: chunks of 100 bytes or more",
+        "the body has 6016 bytes around its content; accepted: chunks of 100 bytes or more",
     ),
 }
 
@@ -119,9 +130,8 @@ def test_a_body_in_pieces_of_any_size_is_read(server: Server) -> None:
 
 def test_who_pipelines_more_than_64_kib_is_cut_off(server: Server) -> None:
     before = server.memory("VmHWM")
-    with connected(server) as connection, pytest.raises(OSError):  # noqa: PT011  # reset, or a broken pipe
-        for _ in range(1000):
-            connection.sendall(request(GOOD) * 500)
+    with connected(server) as connection:
+        assert cut_off(connection, request(GOOD) * 500, 30)
     assert server.memory("VmHWM") - before < 20 * 2**20
     with connected(server) as connection:
         connection.sendall(HEALTH * 100)
@@ -135,9 +145,7 @@ def test_a_refused_body_is_not_read_for_ever(start: Start) -> None:
     with start(IRIS, HOMEPORT_STALL_SECONDS="1.5") as server, connected(server) as connection:
         connection.sendall(request(b"", f"Content-Length: {10**12}"))
         begun = time.monotonic()
-        with pytest.raises(OSError):  # noqa: PT011
-            while True:
-                connection.sendall(b" " * 65536)
+        assert cut_off(connection, b" " * 65536, 10)
         assert time.monotonic() - begun < 6
 
 
@@ -216,11 +224,8 @@ def test_half_open_connections_are_closed_and_keep_nobody_out(start: Start) -> N
     with start(IRIS, HOMEPORT_STALL_SECONDS="3") as server:
         begun = [socket.create_connection(("127.0.0.1", server.port), timeout=15) for _ in range(600)]
         for connection in begun:
-            with pytest.MonkeyPatch.context():
-                try:
-                    connection.sendall(BEGUN[:-10])
-                except OSError:
-                    pass  # of more than 512, the oldest are closed
+            with suppress(OSError):  # of more than 512, the oldest are closed
+                connection.sendall(BEGUN[:-10])
         assert server.infer(tensor()).status == 200
         for connection in begun:
             all_of(connection)
@@ -232,7 +237,10 @@ def test_an_idle_connection_is_kept(server: Server) -> None:
         for idle in (0, 6):  # uvicorn's own limit is 5
             time.sleep(idle)
             connection.sendall(HEALTH)
-            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+            received = b""
+            while not received.endswith(b'{"live":true}'):
+                received += (piece := connection.recv(65536))
+                assert piece
 
 
 def test_a_slash_at_the_end_leads_nowhere(server: Server) -> None:

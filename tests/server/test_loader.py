@@ -86,9 +86,9 @@ SCHEMAS = {
         "numpy.random",
         "Generator",
         "RandomGeneratorNode",
-        content={"bit_generator": dict_of(bit_generator=text("seed"))},
+        content={"bit_generator": dict_of(bit_generator=text("seed"), state=text({}))},
     ),
-    "loss": node("sklearn._loss._loss", "open", "LossNode", content=dict_of()),
+    "loss": node("io", "open", "LossNode", content=dict_of(), __reduce__={"args": TOUCH}),
     "cached node of nothing": node("builtins", "str", "CachedNode", __id__=7),
     "unknown loader": node("os", "system", "PickleNode", content=TOUCH),
     "inside a trusted type": node(

@@ -7,7 +7,7 @@ The routes are homeport's own. MLServer's application is not used because
 - errors of its framework have ``detail``, not the protocol's ``error``.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -141,8 +141,7 @@ class KnownMethods:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
-    return Answer.of(error)
+    return Answer.of(cast(RefusedError, error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -46,10 +46,7 @@ def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]
     if not given:
         raise RefusedError("no input is given", f"at least one of the inputs {listed(names)}")
 
-    for tensor in declared:
-        if tensor.name in given and tensor.shape[:1] == [_ANY]:
-            _check_rows(given[tensor.name], max_rows)
-    arrays = {tensor.name: _array(given[tensor.name], tensor) for tensor in declared if tensor.name in given}
+    arrays = {tensor.name: _array(given[tensor.name], tensor, max_rows) for tensor in declared if tensor.name in given}
     _check_batch(arrays, declared)
     return arrays
 
@@ -78,14 +75,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(shown, names))
 
 
-def _check_rows(given: RequestInput, most: int) -> None:
-    if given.shape[:1] > [most]:
-        raise RefusedError(
-            f"input {shown(given.name)} has {given.shape[0]} rows", f"at most {most} in one request", 413
-        )
-
-
-def _array(given: RequestInput, declared: MetadataTensor) -> Array:
+def _array(given: RequestInput, declared: MetadataTensor, max_rows: int) -> Array:
     what = f"input {shown(declared.name)}"
     accepted = f"datatype {declared.datatype}, shape {_shape(declared.shape)}"
     if given.datatype != declared.datatype:
@@ -103,6 +93,8 @@ def _array(given: RequestInput, declared: MetadataTensor) -> Array:
             f"{what} has {len(values)} values, but its shape {shown(given.shape)} says {prod(given.shape)}",
             "as many values as the shape says",
         )
+    if declared.shape[:1] == [_ANY] and given.shape[0] > max_rows:
+        raise RefusedError(f"{what} has {given.shape[0]} rows", f"at most {max_rows} in one request", 413)
     return _typed(values, declared, what).reshape(given.shape)
 
 

@@ -224,12 +224,12 @@ class Connection(H11Protocol):
     def _close_idlest(self) -> None:
         """Close the connection that nobody will miss. One whose request is being computed is kept."""
         others = [each for each in cast("set[Connection]", self.connections) if each is not self]
-        waiting = [each for each in others if each.conn.arriving or each._idle]  # noqa: SLF001  # of the same class
+        waiting = [each for each in others if each.conn.arriving or each._idle]
         if not waiting:
             self.transport.abort()
             return
         of_peer = Counter(_peer(each) for each in others)
-        idlest = min(waiting, key=lambda each: (-of_peer[_peer(each)], each._moved))  # noqa: SLF001
+        idlest = min(waiting, key=lambda each: (-of_peer[_peer(each)], each._moved))
         self.connections.discard(idlest)
         idlest.transport.abort()
 

@@ -24,8 +24,8 @@ from homeport_server.settings import Bounds
 _EXAMPLE = '{"inputs": [{"name": "...", "shape": [...], "datatype": "...", "data": [...]}]}'
 _MOST = 64  # inputs, outputs, or dimensions of one shape; numpy itself allows 64 dimensions
 _LONGEST_ID = 256
-_MOST_PARTS = 500_000
-"""Lists and objects of a body: as many as a picture of 640 x 640 pixels has if each pixel is a list."""
+_MOST_PARTS = 2**20
+"""Lists and objects of a body. A picture of 640 x 640 pixels has fewer than half of them if each pixel is a list."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 

@@ -14,6 +14,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, REGISTRY
@@ -24,10 +25,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from homeport_server.app import create_app
 from homeport_server.asking import Worker
 from homeport_server.connections import SOCKET_BYTES, Config, Connection
 from homeport_server.settings import Address, Bounds
+from homeport_server.trimming import trim
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +47,10 @@ class Port(uvicorn.Server):
         """Called by uvicorn ten times a second."""
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                assert isinstance(connection, Connection)
+            for connection in cast("list[Connection]", list(self.server_state.connections)):
                 connection.check_time(now)
+        if counter % 100 == 0:
+            trim()
         return await super().on_tick(counter)
 
 
@@ -60,6 +62,8 @@ async def serve(folder: Path, target: str | None, address: Address, bounds: Boun
         logger.error("%s", error)
         return 1
     worker = await Worker.start(folder, target)
+    from homeport_server.app import create_app  # noqa: PLC0415  # takes a second, in which the model is loaded already
+
     protocol, metrics = Port(_config(create_app(worker, bounds), bounds)), Port(_config(_metrics(worker), bounds))
 
     stop = asyncio.Event()

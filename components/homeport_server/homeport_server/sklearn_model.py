@@ -12,7 +12,6 @@ from homeport_server import tables
 from homeport_server.checking import Array
 from homeport_server.model import CheckedModel
 
-
 LEAST_SKOPS = (0, 15)
 """Earlier releases run code of some files that they open: CVE-2024-37065 (until 0.10), CVE-2025-54412 and CVE-2025-54413
 (until 0.12), types of loss functions (until 0.14, https://github.com/skops-dev/skops/pull/506), and functions of

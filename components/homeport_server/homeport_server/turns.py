@@ -58,7 +58,7 @@ class Turns:
 
     async def _wait(self, receive: Receive, queue: deque[asyncio.Future[None]]) -> None:
         waiting = len(self._small) + len(self._large)
-        expected = (waiting + 1) * self._mean
+        expected = (waiting + 2) * self._mean  # of those that wait, the one that is computed, and this one
         if waiting >= MOST_WAITING or expected > self._seconds:
             raise busy(f"{waiting} requests wait already", max(1, math.ceil(min(expected, self._seconds))))
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -85,7 +85,8 @@ class Turns:
         try:
             return await compute()
         finally:
-            self._mean += _WEIGHT * (loop.time() - begun - self._mean)
+            took = loop.time() - begun
+            self._mean = self._mean + _WEIGHT * (took - self._mean) if self._mean else took
             self._pass_on()
 
     def _pass_on(self) -> None:

@@ -32,9 +32,13 @@ from homeport_server.messages import Message, receive, send
 from homeport_server.reading import read
 from homeport_server.refusal import RefusedError
 from homeport_server.settings import Bounds
+from homeport_server.trimming import trim
 
 logger = logging.getLogger(__name__)
 
+_LARGE = 2**20
+_NICE = 5
+"""Where both processes want the cpu, the one that reads requests and answers health checks gets three quarters of it."""
 _LONGEST_REASON = 1000
 
 
@@ -45,6 +49,7 @@ def main() -> None:
         # Not SIG_IGN, which programs that the model starts would inherit.
         signal.signal(signal_number, lambda *_: None)
     logs.configure()
+    os.nice(_NICE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_run(socket.socket(fileno=int(number)), Path(folder), target[0] if target else None))
     logging.shutdown()
@@ -116,6 +121,9 @@ class Answering:
             logger.exception("a request failed in the server")
             status, content = 500, _error(f"the server failed with {type(error).__name__}; see its log")
         send(self._writer, {"number": message.header["number"], "status": status}, content)
+        if len(message.content) > _LARGE:
+            del message
+            trim()
 
     async def _infer(self, message: Message) -> bytes:
         header = message.header
