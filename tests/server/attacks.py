@@ -40,7 +40,14 @@ LISTS = filled('{"inputs":[{"name":"features","datatype":"FP64","shape":[1,4],"d
 OBJECTS = filled('{"inputs":[],"x":[', '{"":0},', "0]}")
 DEEP = filled("", "[", "")
 NUMBERS = filled('{"inputs":[{"name":"features","datatype":"FP64","shape":[1,4],"data":[', "1,", "1]}]}")
-ROWS = json.dumps({"inputs": [tensor(shape=[9999, 4], data=[1] * 4 * 9999)]}, separators=(",", ":")).encode()
+ROWS = json.dumps(
+    {
+        "inputs": [tensor(shape=[9999, 4], data=[1] * 4 * 9999)],
+        "outputs": [{"name": "predict"}, {"name": "predict_proba"}],
+    },
+    separators=(",", ":"),
+).encode()
+"""The most rows, and an answer of more than half a megabyte."""
 BOMB = gzip.compress(b" " * 2**28)
 
 ENDLESS: dict[str, bytes] = {

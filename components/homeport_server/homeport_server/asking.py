@@ -50,21 +50,16 @@ class Worker:
             process = await asyncio.create_subprocess_exec(*program, *arguments, pass_fds=[theirs.fileno()])
         return cls(process, *await asyncio.open_connection(sock=ours))
 
-    async def ask(self, kind: str, content: bytes | bytearray = b"", **header: Any) -> Message:
-        """Ask, and wait for the answer.
-
-        Raises:
-            WorkerEndedError: There will be none.
-        """
+    def ask(self, kind: str, content: bytes | bytearray = b"", **header: Any) -> asyncio.Future[Message]:
+        """Ask; the result is the answer, or ``WorkerEndedError``."""
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         if self._reading.done():
-            raise WorkerEndedError
+            answer.set_exception(WorkerEndedError())
+            return answer
         number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        try:
-            send(self._writer, {"number": number, "kind": kind, **header}, content)
-            return await answer
-        finally:
-            del self._answers[number]
+        self._answers[number] = answer
+        send(self._writer, {"number": number, "kind": kind, **header}, content)
+        return answer
 
     async def ended(self) -> int:
         """Wait until the process ends; returns its exit code."""
@@ -88,7 +83,7 @@ class Worker:
                 self.metadata = orjson.loads(message.content)
                 for name in self.metadata["models"]:
                     logger.info("model %s is ready", name)
-            elif (answer := self._answers.get(number)) and not answer.done():
+            elif not (answer := self._answers.pop(number)).done():
                 answer.set_result(message)
         for answer in self._answers.values():
             if not answer.done():

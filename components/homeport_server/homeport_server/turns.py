@@ -7,7 +7,7 @@ queues take turns.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -36,7 +36,7 @@ class Turns:
         self._large: deque[asyncio.Future[None]] = deque()
         self._last = self._large
 
-    async def take(self, receive: Receive, size: int, compute: Callable[[], Awaitable[Result]]) -> Result:
+    async def take(self, receive: Receive, size: int, compute: Callable[[], asyncio.Future[Result]]) -> Result:
         """Compute the answer to a request with a body of this size, when it is its turn.
 
         Raises:
@@ -48,13 +48,14 @@ class Turns:
         if self._taken:
             await self._wait(receive, self._small if size <= SMALL_BYTES else self._large)
         self._taken = True
-        job = loop.create_task(self._compute(compute))
+        begun = loop.time()
+        answer = compute()
         # The model cannot be interrupted. Whoever waits for it is told in time; the turn ends when the model is done.
-        done, _ = await asyncio.wait({job}, timeout=end - loop.time())
+        answer.add_done_callback(lambda _: self._finish(answer, loop.time() - begun))
+        done, _ = await asyncio.wait({answer}, timeout=end - begun)
         if not done:
-            job.add_done_callback(_forget)
             raise RefusedError(f"the answer takes longer than {self._seconds} seconds", "less work in one request", 504)
-        return job.result()
+        return answer.result()
 
     async def _wait(self, receive: Receive, queue: deque[asyncio.Future[None]]) -> None:
         waiting = len(self._small) + len(self._large)
@@ -79,15 +80,11 @@ class Turns:
         finally:
             gone.cancel()
 
-    async def _compute(self, compute: Callable[[], Awaitable[Result]]) -> Result:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        try:
-            return await compute()
-        finally:
-            took = loop.time() - begun
-            self._mean = self._mean + _WEIGHT * (took - self._mean) if self._mean else took
-            self._pass_on()
+    def _finish(self, answer: asyncio.Future[Result], took: float) -> None:
+        if not answer.cancelled():
+            answer.exception()  # otherwise asyncio would log it if nobody waits any more
+        self._mean = self._mean + _WEIGHT * (took - self._mean) if self._mean else took
+        self._pass_on()
 
     def _pass_on(self) -> None:
         other = self._large if self._last is self._small else self._small
@@ -101,9 +98,3 @@ class Turns:
 async def _hung_up(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _forget(job: "asyncio.Task[Result]") -> None:
-    """Nobody waits for the job any more; without this, asyncio would log its error."""
-    if not job.cancelled():
-        job.exception()
