@@ -42,7 +42,7 @@ def group(cpus: float, memory: int) -> Iterator[Group]:
     """
     name = f"homeport-test-{os.getpid()}-{time.monotonic_ns()}"
     one = (_ROOT / "cgroup.controllers").exists()
-    folders = (_ROOT / name,) if one else (_ROOT / "cpu" / name, _ROOT / "memory" / name)
+    folders = [_ROOT / name] if one else [_ROOT / "cpu" / name, _ROOT / "memory" / name]
     quota = str(int(cpus * _PERIOD))
     try:
         for folder in folders:
@@ -60,6 +60,6 @@ def group(cpus: float, memory: int) -> Iterator[Group]:
         delete(name)
         pytest.skip(f"no control group can be made here: {error}")
     try:
-        yield Group(folders)
+        yield Group(tuple(folders))
     finally:
         delete(name)

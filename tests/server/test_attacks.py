@@ -27,8 +27,7 @@ REST_SECONDS = 45.0
 @contextmanager
 def attacked(server: Server, *names: str) -> Iterator[None]:
     command = [sys.executable, "-m", "tests.server.attacks", str(server.port), *names]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    with ended(process):
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process, ended(process):
         assert process.stdout
         assert process.stdout.readline() == b"attacking\n"
         yield

@@ -103,24 +103,24 @@ def test_fewer_parts_are_parsed_in_a_short_time(server: Server) -> None:
 def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> None:
     large = json.dumps({"inputs": [tensor(shape=[9999, 4], data=[1.25] * 4 * 9999)]}).encode()
     stalled = attacks.request(b" " * 4_900_000, "Content-Length: 5000000")
-    with start(iris, HOMEPORT_STALL_SECONDS="2") as server:
+    with start(iris, HOMEPORT_STALL_SECONDS="4") as server:
         begun = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(8)]
         for connection in begun:
             with contextlib.suppress(OSError):  # the first four fill the sender's half of the memory
                 connection.sendall(stalled)
         assert server.infer(tensor()).status == 200
 
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-        connection.request("POST", INFER, b" " * 4_900_000)
-        response = connection.getresponse()
+        caller = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        caller.request("POST", INFER, b" " * 4_900_000)
+        response = caller.getresponse()
         told = json.loads(response.read())
-        connection.close()
+        caller.close()
         assert (response.status, response.getheader("Retry-After")) == (503, "1")
         assert told == {
             "error": "the sender's large requests and answers have more than 20971520 bytes at once; "
             "accepted: the same request later"
         }
-        time.sleep(4)
+        time.sleep(6)
         assert server.send(large).status == 200
         for each in begun:
             each.close()

@@ -35,7 +35,16 @@ _MODULES = {
 }
 
 
+class MissingLibraryError(Exception):
+    """The library of a kind of model is not installed. Not an ImportError, whose text MLServer replaces by another."""
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return getattr(import_module(f"homeport_server.{_MODULES[name]}"), name)
+        try:
+            return getattr(import_module(f"homeport_server.{_MODULES[name]}"), name)
+        except ModuleNotFoundError as error:
+            raise MissingLibraryError(
+                f"{name} needs {error.name}, which is not installed; accepted: requirements that name it"
+            ) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -182,7 +182,7 @@ class Connection(H11Protocol):
             reason=HTTPStatus(status).phrase.encode(),
         )
         for event in (head, h11.Data(data=body), h11.EndOfMessage()):
-            self.transport.write(cast(bytes, self.conn.send(event)))
+            self.transport.write(self.conn.send(event))
         self._refused = True
         self._moved = self.loop.time()
         self.flow.pause_reading()

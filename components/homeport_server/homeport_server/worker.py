@@ -26,7 +26,7 @@ from mlserver.registry import MultiModelRegistry
 from mlserver.utils import extract_headers
 from prometheus_client import generate_latest
 
-from homeport_server import logs
+from homeport_server import MissingLibraryError, logs
 from homeport_server.finding import NothingToServeError, find
 from homeport_server.messages import Message, receive, send
 from homeport_server.reading import read
@@ -77,16 +77,17 @@ async def _run(connection: socket.socket, folder: Path, target: str | None) -> i
 
 async def _load(folder: Path, target: str | None, registry: MultiModelRegistry) -> bool:
     try:
-        models = await find(folder, target)
-    except NothingToServeError as error:
+        for model in await find(folder, target):
+            try:
+                await registry.load(model)
+            except MissingLibraryError:
+                raise
+            except Exception:
+                logger.exception("model %s could not be loaded", model.name)
+                return False
+    except (NothingToServeError, MissingLibraryError) as error:
         logger.error("%s", error)  # the text is complete; a traceback would hide it
         return False
-    for model in models:
-        try:
-            await registry.load(model)
-        except Exception:
-            logger.exception("model %s could not be loaded", model.name)
-            return False
     return True
 
 
