@@ -120,7 +120,7 @@ def create_app(worker: Worker, bounds: Bounds) -> ASGIApp:
             Exception: _unforeseen,
         },
     )
-    # Starlette would redirect a path that ends with a slash to http:// and whatever Host says.
+    # A redirect would name the host that the request names, and another scheme than that of a gateway before this server.
     app.router.redirect_slashes = False
     return KnownMethods(app)
 
