@@ -22,7 +22,7 @@ _STOP_SECONDS = 2
 
 
 class WorkerEndedError(Exception):
-    """The second process has ended, so nothing can be computed any more."""
+    """The second process has ended, so it computes nothing further."""
 
 
 class Worker:

@@ -222,7 +222,7 @@ class Connection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _close_idlest(self) -> None:
-        """Close the connection that nobody will miss. One whose request is being computed is kept."""
+        """Close the idlest connection. One whose request is being computed is kept."""
         others = [each for each in cast("set[Connection]", self.connections) if each is not self]
         waiting = [each for each in others if each.conn.arriving or each._idle]
         if not waiting:

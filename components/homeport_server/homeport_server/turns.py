@@ -1,4 +1,4 @@
-"""Who is answered next: one request at a time is computed, and only so many wait, for only so long.
+"""The order of requests: one at a time is computed, and a limited number of them wait for a limited time.
 
 Large requests take long. So that they do not keep small ones waiting, each kind has a queue of its own, and the two
 queues take turns.
@@ -50,7 +50,7 @@ class Turns:
         self._taken = True
         begun = loop.time()
         answer = compute()
-        # The model cannot be interrupted. Whoever waits for it is told in time; the turn ends when the model is done.
+        # The model cannot be interrupted. Its caller is told in time; the turn ends when the model is done.
         answer.add_done_callback(lambda _: self._finish(answer, loop.time() - begun))
         done, _ = await asyncio.wait({answer}, timeout=end - begun)
         if not done:
@@ -82,7 +82,7 @@ class Turns:
 
     def _finish(self, answer: asyncio.Future[Result], took: float) -> None:
         if not answer.cancelled():
-            answer.exception()  # otherwise asyncio would log it if nobody waits any more
+            answer.exception()  # otherwise asyncio would log an error whose caller no longer waits
         self._mean = self._mean + _WEIGHT * (took - self._mean) if self._mean else took
         self._pass_on()
 
