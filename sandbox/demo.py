@@ -76,7 +76,7 @@ def down() -> None:
         environment = _own_cluster(Progress()) if own_cluster else os.environ | sandbox.env()
         stacks = json.loads(_pulumi(environment, "stack", "ls", "--json"))
         if any(stack["name"] == STACK for stack in stacks):
-            _update(environment, "destroy")
+            _update(environment, "destroy", "--run-program")  # which has the hooks that the objects have
     if not own_cluster:
         sandbox.stop()
 
@@ -139,9 +139,9 @@ def _pulumi(environment: Mapping[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def _update(environment: Mapping[str, str], operation: str) -> None:
+def _update(environment: Mapping[str, str], operation: str, *options: str) -> None:
     """Run `pulumi up` or `pulumi destroy` visibly: with Pulumi's own display in a terminal, with lines in a log."""
-    command = ["pulumi", operation, "--yes", "--skip-preview", f"--stack={STACK}"]
+    command = ["pulumi", operation, "--yes", "--skip-preview", f"--stack={STACK}", *options]
     if sys.stdout.isatty():
         with _orderly(command, environment) as process:
             process.wait()

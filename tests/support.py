@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,11 @@ from homeport import Stack
 
 Stack.read(".").deploy()
 """
+
+
+def undigested(name: str) -> str:
+    """The name of an object without the digest of its rules."""
+    return re.sub("-(ingress|egress)-[0-9a-f]{8}$", r"-\1", name)
 
 
 class Cluster:
@@ -75,7 +81,13 @@ class Program:
 
     def __call__(self, *arguments: str, fails: bool = False) -> str:
         """What pulumi prints, after asserting that it succeeds (or fails)."""
-        done = subprocess.run(
+        done = self.run(*arguments)
+        assert (done.returncode != 0) == fails, f"pulumi {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Runs pulumi, whether it succeeds or not."""
+        return subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=self.folder,
             env=self.variables,
@@ -84,11 +96,14 @@ class Program:
             text=True,
             check=False,
         )
-        assert (done.returncode != 0) == fails, f"pulumi {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}"
-        return done.stdout
 
-    def up(self, *arguments: str) -> str:
-        return self("up", "--yes", "--skip-preview", f"--stack={self.stack}", *arguments)
+    def up(self, *arguments: str, fails: bool = False) -> str:
+        return self("up", "--yes", "--skip-preview", f"--stack={self.stack}", *arguments, fails=fails)
+
+    def destroy(self, *arguments: str, fails: bool = False) -> str:
+        """The program runs, because it has the hooks of what it deploys; without any, it need not even be right."""
+        running = ["--run-program"] if self.state().get("resources") else []
+        return self("destroy", "--yes", "--skip-preview", f"--stack={self.stack}", *running, *arguments, fails=fails)
 
     def expect_no_changes(self, *arguments: str) -> str:
         """With `--refresh` against the cluster, where nothing may be under way then, else against the state."""
@@ -130,7 +145,7 @@ def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -
     try:
         yield program
     finally:
-        program("destroy", "--yes", "--skip-preview", f"--stack={stack}")
+        program.destroy()
 
 
 def until(ask: Callable[[], T | None], seconds: float, *, every: float = 0.3) -> T:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from homeport.commands import check as checking
+from homeport.commands import guard as guarding
 from homeport.commands import history as histories
 from homeport.commands import init as beginning
 from homeport.commands import recover as recovery
@@ -227,6 +228,23 @@ def render(
             _print([Line(rendering.objects(found.values()).removesuffix("\n"), made=True)])
         else:
             _print(rendering.write_all(found, out or Path("rendered")))
+
+
+@app.command(
+    epilog="Example: `homeport guard prod | kubectl apply --server-side -f -`.",
+)
+def guard(
+    name: Annotated[str, typer.Argument(metavar="STACK", help="Name of the stack.")],
+    stacks: Folder = Path("stacks"),
+) -> None:
+    """Print what an administrator of the cluster installs once for a stack, as YAML.
+
+    These are the permissions with which the environment's `deployer` can run `pulumi up`, and rules by which the API
+    server protects the models. Exit codes: 0 printed, 1 there are problems, 2 the command line is wrong.
+    """
+    with _exit_codes():
+        (folder,) = chosen([name], stacks)
+        typer.echo(guarding.objects(folder), nl=False)
 
 
 @app.command(epilog="Examples: `homeport history iris --stack prod`, `homeport history iris --output json`.")

@@ -46,6 +46,8 @@ class Release:
     """Suffix that distinguishes the objects of a canary from those of the stable version."""
     weights: LiveWeights | None = None
     """Version of the weights, if they are in their own image."""
+    deployed_by: str | None = None
+    """The Pulumi stack that deploys it, as `PROJECT/STACK`; None if it is not known, as for files outside a project."""
     secret_values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Values of secrets by name, in base64, as Pulumi Outputs. Empty if they are not known, as when files are rendered."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 from homeport.files import is_file
 from homeport.project import is_inside, project
 from homeport.provenance import UNKNOWN, Commits
+from homeport.pulumi_project import stack_of
 from homeport.release import Release
 from homeport.rules.cycles import cycles
 from homeport.rules.files import disguised_repositories, file_violations
@@ -74,7 +75,9 @@ class Stack:
         files = Files(document, live[0], {name: document for name, (document, _) in models.items()})
         commits = Commits([document.path, *(each.path for each in files.models.values())], live[0].path)
         by_name = {name: model for name, (_, model) in models.items()}
-        releases = tuple(_releases(environment, live[1], by_name, files, commits))
+        made = _releases(environment, live[1], by_name, files, commits)
+        stack = _collected(problems, stack_of, Path(folder))
+        releases = tuple(replace(release, deployed_by=stack) for release in made)
         problems += _problems(environment, releases, files)
         if problems:
             raise SpecError(problems)

@@ -94,8 +94,9 @@ def kill(program: Program, command: str, seconds: float, *, provider: bool = Fal
 
 def start(program: Program, command: str) -> "subprocess.Popen[bytes]":
     """Runs a command of pulumi in the background."""
+    hooks = ["--run-program"] if command == "destroy" else []
     return subprocess.Popen(
-        ["pulumi", command, "--yes", "--skip-preview", "--non-interactive", f"--stack={program.stack}"],
+        ["pulumi", command, "--yes", "--skip-preview", "--non-interactive", f"--stack={program.stack}", *hooks],
         cwd=program.folder,
         env=program.variables,
         stdout=subprocess.DEVNULL,

@@ -136,6 +136,7 @@ def test_recovery_waits_until_a_namespace_is_gone(cluster: Cluster, program: Pro
     held = {"name": "held", "namespace": "untouched", "finalizers": ["homeport.invalid/held"]}
     configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": held}
     cluster.kubectl("create", "--filename=-", stdin=json.dumps(configmap))
+    program.variables["HOMEPORT_DELETE"] = "ConfigMap/untouched/held"
     process = interruption.start(program, "destroy")
     until(lambda: cluster.get("namespace/untouched")["metadata"].get("deletionTimestamp"), 120, every=0.05)
     process.kill()
@@ -157,7 +158,7 @@ def test_killed_thirty_five_times_all_is_as_the_files_say_after_one_command(clus
     for operation in OPERATIONS[:-1]:
         write(program.folder, operation.live)
         begun = time.monotonic()
-        program(operation.command, "--yes", "--skip-preview", f"--stack={program.stack}")
+        program.destroy() if operation.command == "destroy" else program.up()
         durations.append(time.monotonic() - begun)
     durations.append(durations[-1])
     REPORT.parent.mkdir(exist_ok=True)

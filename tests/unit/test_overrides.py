@@ -89,6 +89,7 @@ def test_a_variable_is_checked_as_the_file_is(file: Path, monkeypatch: pytest.Mo
 def test_the_provider_goes_to_the_cluster_of_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, Any]] = []
     monkeypatch.setattr("homeport.components.provider.Provider", lambda _, **arguments: made.append(arguments))
+    monkeypatch.setattr("homeport.components.provider.hooks_of", lambda *_: None)
     cluster_provider(Environment.load(file))
     monkeypatch.setenv("HOMEPORT_CONTEXT", "kind-kind")
     cluster_provider(Environment.load(file))

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from homeport.cli import app
-from homeport.commands.recover import Lock, adopt, leaving
+from homeport.commands.recover import Lock, adopt, forget, leaving, marks
+from homeport.manifests.names import MARK
 
 STACK = "urn:pulumi:dev::homeport::"
 PROVIDER = f"{STACK}pulumi:providers:kubernetes::cluster"
@@ -77,6 +78,39 @@ def test_relations_to_what_is_gone_are_dropped() -> None:
     assert "parent" not in made
     assert made["dependencies"] == [PROVIDER]
     assert made["propertyDependencies"] == {"spec": [], "metadata": []}
+
+
+def marked(name: str, wanted: str | None, live: str | None = None) -> dict[str, Any]:
+    def metadata(mark: str | None) -> dict[str, Any]:
+        return {"metadata": {"name": name, "annotations": {MARK: mark} if mark else None}}
+
+    outputs = {} if live is None else {"outputs": metadata(live or None)}
+    return resource("apps/v1:Deployment", name, urn=f"{SERVICE}::{name}", inputs=metadata(wanted), **outputs)
+
+
+def test_marks_are_those_of_the_cluster_once_it_was_asked() -> None:
+    told = {
+        "resources": [
+            marked("a", "shop/dev/a"),
+            marked("b", "shop/dev/b", "shop/prod/b"),
+            marked("c", "shop/dev/c", ""),
+        ]
+    }
+    urns = [each["urn"] for each in told["resources"]]
+    assert list(marks(told, urns).values()) == ["shop/dev/a", "shop/prod/b", None]
+    assert marks(told, urns[1:2]) == {urns[1]: "shop/prod/b"}
+    assert marks({}, urns) == {}
+
+
+def test_what_another_made_leaves_the_state_with_every_relation_to_it() -> None:
+    gone, left = marked("a", "shop/dev/a"), marked("b", "shop/dev/b")
+    left |= {"dependencies": [gone["urn"], PROVIDER], "parent": gone["urn"], "outputs": {"kept": True}}
+    told = {"resources": [{"urn": PROVIDER}, gone, left]}
+    forget(told, [gone["urn"]])
+    assert [each["urn"] for each in told["resources"]] == [PROVIDER, left["urn"]]
+    assert told["resources"][1]["dependencies"] == [PROVIDER]
+    assert "parent" not in told["resources"][1]
+    assert told["resources"][1]["outputs"] == {"kept": True}
 
 
 def test_state_without_anything_is_left_alone() -> None:

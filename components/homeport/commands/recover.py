@@ -2,8 +2,9 @@
 
 Pulumi needs several commands for this, and does not know whether a pending creation succeeded. For a Kubernetes object
 this can be found out, because its name is in the state. So the object is marked as created, and the refresh that follows
-finds it or removes it from the state. `pulumi refresh --clear-pending-creates` would remove it first; the object would
-then stay in the cluster if the files no longer have it.
+finds it or removes it from the state. An object that another has made in the meantime is removed from the state too.
+`pulumi refresh --clear-pending-creates` would remove every one first; the object would then stay in the cluster if the
+files no longer have it.
 """
 
 import json
@@ -12,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
+from homeport.manifests.names import MARK
 
 LEAVING_SECONDS = 600
 """Maximum seconds for the deletion of an object: as long as Pulumi itself waits for a deletion."""
@@ -77,12 +79,20 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
     if adopted := adopt(told["deployment"]):
         for urn in adopted:
             say(f"checking whether it was created: {_short(urn)}")
-        pulumi_command.ask("stack", "import", f"--stack={name}", stdin=json.dumps(told))
+        _replace_state(name, told)
+    wanted = marks(told["deployment"], adopted)
     unasked = ("--yes", "--skip-preview")
     asked = unasked if yes else ()
     pulumi_command.show("refresh", f"--stack={name}", *asked)
+    told = pulumi_command.state(name)
+    if others := [urn for urn, mark in marks(told["deployment"], wanted).items() if mark != wanted[urn]]:
+        for urn in others:
+            say(f"leaving alone what another made: {_short(urn)}")
+        forget(told["deployment"], others)
+        _replace_state(name, told)
     if destroy:
-        pulumi_command.show("destroy", f"--stack={name}", *asked)
+        # The program has the hooks that look for objects of others.
+        pulumi_command.show("destroy", "--run-program", f"--stack={name}", *asked)
     else:
         _wait_for_the_leaving(name, unasked, say)
         pulumi_command.show("up", f"--stack={name}", *asked)
@@ -110,6 +120,26 @@ def adopt(deployment: Any) -> list[str]:
             adopted.append(resource["urn"])
     deployment["pending_operations"] = left
     return adopted
+
+
+def marks(deployment: Any, urns: Iterable[str]) -> dict[str, str | None]:
+    """The marks of ownership of some resources that are in a state: those in the cluster, or those that are wanted.
+
+    A refresh writes what is in the cluster into the outputs. An object whose creation is pending has no outputs.
+    """
+    found = {
+        each["urn"]: each.get("outputs") or each["inputs"]
+        for each in deployment.get("resources", ())
+        if each["urn"] in set(urns)
+    }
+    return {urn: ((content.get("metadata") or {}).get("annotations") or {}).get(MARK) for urn, content in found.items()}
+
+
+def forget(deployment: Any, urns: Collection[str]) -> None:
+    """Remove resources from a state, and every relation to them."""
+    left = [each for each in deployment["resources"] if each["urn"] not in urns]
+    known = {each["urn"] for each in left}
+    deployment["resources"] = [_among(known, each) for each in left]
 
 
 def leaving(deployment: Any) -> list[str]:
@@ -158,6 +188,10 @@ def _unlock(stack: str, force: bool, say: Say) -> None:
             pulumi_command.ask("cancel", "--yes", f"--stack={stack}")
         except pulumi_command.PulumiError as error:
             say(str(error))  # there may be nothing to cancel; otherwise the next pulumi command fails
+
+
+def _replace_state(stack: str, told: Any) -> None:
+    pulumi_command.ask("stack", "import", f"--stack={stack}", stdin=json.dumps(told))
 
 
 def _wait_for_the_leaving(stack: str, unasked: tuple[str, ...], say: Say) -> None:

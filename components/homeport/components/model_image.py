@@ -14,6 +14,7 @@ from homeport.catalogue.container import CACHE_TAG
 from homeport.components.arguments import EnvironmentLike, ModelLike
 from homeport.images.build_context import BuildContext, prepare
 from homeport.provenance import origin
+from homeport.pulumi_project import project_file
 from homeport.release import Release
 from homeport.rules.files import disguised_repositories, file_violations
 from homeport.rules.images import build_violations
@@ -28,7 +29,6 @@ from homeport.specs.problems import Location, Problem, SpecError
 TYPE = "homeport:index:ModelImage"
 """Part of the URN of every built image, so it must never change."""
 
-_PROJECT = "Pulumi.yaml"
 _FILES: set[PipVariable] = {"PIP_CERT", "PIP_CONFIG_FILE"}
 
 _ARGUMENTS: Mapping[Location, Location] = {("stable", "digest"): ("version",)}
@@ -137,11 +137,10 @@ def machine_problems(environment: Environment) -> list[Problem]:
 
 def _shown(path: Path) -> str:
     """The path relative to the program's folder, so that the state is the same on every machine."""
-    here = Path.cwd()
-    project = next((folder for folder in (here, *here.parents) if (folder / _PROJECT).is_file()), None)
-    if project is None:
+    file = project_file(Path.cwd())
+    if file is None:
         return str(path.resolve())
-    main = project / (Document.read(project / _PROJECT).content.get("main") or "")
+    main = file.parent / (Document.read(file).content.get("main") or "")
     return os.path.relpath(path, main if main.is_dir() else main.parent)
 
 

@@ -2,13 +2,15 @@
 
 from pulumi_kubernetes import Provider
 
+from homeport.components.hooks import hooks_of
+from homeport.components.kubectl import Kubectl
 from homeport.specs.environment import Environment
 
 
 def cluster_provider(environment: Environment) -> Provider:
     """The Kubernetes provider for the environment's cluster."""
     # Only the identifier decides whether it is another cluster. Without it, a moved kubeconfig would replace everything.
-    return Provider(
+    provider = Provider(
         "cluster",
         context=environment.cluster.context,
         cluster_identifier=environment.cluster.identifier,
@@ -16,3 +18,6 @@ def cluster_provider(environment: Environment) -> Provider:
         # Otherwise a new value replaces the Secret, and no pod can start while it is missing.
         enable_secret_mutable=True,
     )
+    # Also if no model is left, because the engine needs the hooks to delete the last one.
+    hooks_of(provider, Kubectl(context=environment.cluster.context))
+    return provider

@@ -17,6 +17,7 @@ UNSHOWN = "unshown"
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label that starts with a letter, as the name of a Service must (RFC 1035)."""
+ACCOUNT = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
 LABEL_VALUE = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 HTTP_PATH = r"^/[^\s?#]*$"
 MOUNT_PATH = r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
@@ -46,6 +47,7 @@ HOST_NAMES = rf"^(\*\.)?{HOST_NAME[1:]}"
 
 PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
+    ACCOUNT: "NAMESPACE/NAME of a ServiceAccount, such as ci/deployer",
     LABEL_VALUE: "at most 63 letters, digits, `_`, `.` and `-`, a letter or digit first and last",
     HTTP_PATH: "the path of a URL that starts with `/`, such as /healthz",
     MOUNT_PATH: "the absolute path of a folder, such as /weights, in letters, digits, `_`, `-` and `.`",

@@ -1,0 +1,256 @@
+"""Hooks: before Pulumi creates or deletes an object of a model, look whose it is in the cluster."""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pulumi
+
+from homeport.components.kubectl import Kubectl, KubectlError
+from homeport.errors import HomeportError
+from homeport.manifests import Manifest
+from homeport.manifests.deployer import BINDING
+from homeport.manifests.names import MARK
+from homeport.ownership import Live, Name, Owner, foreign, taken
+
+ADOPT_VARIABLE = "HOMEPORT_ADOPT"
+"""Variable that names objects of no one that this update may take over."""
+
+DELETE_VARIABLE = "HOMEPORT_DELETE"
+"""Variable that names objects of others that this update may delete together with a model's namespace."""
+
+T = TypeVar("T")
+
+_CONNECTION = ("context", "cluster", "kubeconfig")
+"""Settings of a Kubernetes provider that decide to which cluster it goes."""
+
+_ATTRIBUTE = "_homeport_hooks"
+
+
+class OwnershipError(HomeportError):
+    """An object that others made would be changed or deleted."""
+
+
+class Hooks:
+    """The hooks of every object that one provider deploys. They run in previews too, and look at each namespace once."""
+
+    def __init__(self, provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> None:
+        self._provider, self._stated = provider, connection
+        self._connection: asyncio.Future[Kubectl] | None = None
+        self._declared: dict[str, Sequence[Manifest]] = {}
+        self._registered: set[str] = set()
+        self._deployments: asyncio.Future[list[Mapping[str, Any]]] | None = None
+        self._looks: dict[tuple[str, str], asyncio.Future[list[Live]]] = {}
+        # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
+        self._threads = ThreadPoolExecutor(4, "homeport-hooks")
+        self._told = False
+        name = provider.pulumi_resource_name if provider else "default"
+        options = pulumi.ResourceHookOptions(on_dry_run=True)
+        # The state has these names, and the engine must find them again to delete an object. So they must never change.
+        self._before_create = pulumi.ResourceHook(f"homeport-before-create-{name}", self._creation, options)
+        self._before_delete = {
+            protect: pulumi.ResourceHook(
+                f"homeport-before-delete-{'protected-' if protect else ''}{name}", hook, options
+            )
+            for protect, hook in ((False, self._deletion), (True, self._protected_deletion))
+        }
+
+    def of(self, *, protect: bool) -> pulumi.ResourceHookBinding:
+        """The hooks of an object, whose namespace may be protected.
+
+        Pulumi itself refuses to delete a protected namespace only after it has deleted everything in it.
+        """
+        return pulumi.ResourceHookBinding(
+            before_create=[self._before_create], before_delete=[self._before_delete[protect]]
+        )
+
+    def declare(self, manifests: Sequence[Manifest]) -> None:
+        """Tell which objects the program declares for a model, the namespace first."""
+        self._declared[Name.of(manifests[0]).home] = manifests
+
+    def follow(self, resource: pulumi.Resource) -> None:
+        """Notice when the engine has finished with the declaration of an object."""
+        resource.urn.apply(self._registered.add)
+
+    async def _creation(self, args: pulumi.ResourceHookArgs) -> None:
+        made = args.new_inputs or {}
+        name, mark = Name.of(made), _mark(made)
+        agreed = _named(ADOPT_VARIABLE)
+        declared = self._declared[name.home]
+        # A deployer may see the binding that lets it in before it is let in, and the other objects afterwards.
+        what, wanted = (str(name), [declared[0], made]) if name.name == BINDING else ("objects", declared)
+
+        def ask(kubectl: Kubectl) -> list[Live]:
+            home = kubectl.find(wanted[:1])
+            if not home or len(wanted) == 1:
+                return home
+            try:
+                return [*home, *kubectl.find(wanted[1:])]
+            except KubectlError:
+                if taken(home, name, mark, agreed):
+                    return home  # which is reason enough
+                raise
+
+        if refused := taken(await self._look(what, name, ask), name, mark, agreed):
+            raise OwnershipError(_creation_refused(refused, mark))
+
+    async def _protected_deletion(self, args: pulumi.ResourceHookArgs) -> None:
+        name = Name.of(args.old_inputs or {})
+        if self._namespace_goes(args.urn, name):
+            raise OwnershipError(
+                f"{name} is not deleted, because its namespace is protected: set `protect: false` in the environment, run "
+                "`pulumi up`, and then take the model out"
+            )
+        await self._deletion(args)
+
+    async def _deletion(self, args: pulumi.ResourceHookArgs) -> None:
+        old = args.old_inputs or {}
+        name, mark, agreed = Name.of(old), _mark(old), _named(DELETE_VARIABLE)
+        if f"Namespace/{name.home}" in agreed:
+            return
+        if self._namespace_goes(args.urn, name):
+            # The second look finds what was put there since the first one, while the model's own objects went.
+            look = "content" if name.namespace else "content, at last"
+            found = await self._look(look, name, lambda kubectl: _losses(kubectl, name.home, mark))
+        else:
+            found = await self._look(str(name), name, lambda kubectl: kubectl.find([old]))
+            found = [live for live in found if live.mark != mark]
+        if refused := [live for live in found if str(live.name) not in agreed]:
+            raise OwnershipError(_deletion_refused(refused, name, mark))
+
+    def _namespace_goes(self, urn: str, name: Name) -> bool:
+        """Whether the deletion of an object is part of the deletion of its namespace, or is that deletion."""
+        declared = self._declared.get(name.namespace)
+        if declared is None:
+            return True
+        # The engine deletes what the program declares in two cases: for a replacement, whose declaration waits for it, and
+        # in `pulumi destroy`, after all declarations.
+        return urn in self._registered and name in map(Name.of, declared)
+
+    async def _look(self, what: str, name: Name, ask: Callable[[Kubectl], list[Live]]) -> list[Live]:
+        """What the cluster answers, which is asked only once; nothing in a preview where it does not answer."""
+        key = (what, name.home)
+        if key not in self._looks:
+            self._looks[key] = asyncio.ensure_future(self.ask(ask))
+        try:
+            return await self._looks[key]
+        except KubectlError as error:
+            if pulumi.runtime.is_dry_run():
+                self._tell(error)
+                return []
+            raise OwnershipError(
+                f"the cluster does not tell whose {name} is: {error} (to delete the namespace without a look, set "
+                f"{DELETE_VARIABLE}=Namespace/{name.home} for one update)"
+            ) from None
+
+    async def ask(self, ask: Callable[[Kubectl], T]) -> T:
+        """What the provider's cluster answers.
+
+        Raises:
+            KubectlError: It did not answer, or refused.
+        """
+        kubectl = await self._kubectl()
+        return await self._in_thread(lambda: ask(kubectl))
+
+    async def deployments(self) -> list[Mapping[str, Any]]:
+        """The Deployments of all models, with one look: an update without changes must not become slow.
+
+        Raises:
+            KubectlError: The cluster did not answer, or refused.
+        """
+        if self._deployments is None:
+            wanted = [each for made in self._declared.values() for each in made if each["kind"] == "Deployment"]
+            self._deployments = asyncio.ensure_future(self.ask(lambda kubectl: kubectl.read(wanted)))
+        return await self._deployments
+
+    async def _in_thread(self, ask: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+
+    async def _kubectl(self) -> Kubectl:
+        if self._connection is None:
+            self._connection = asyncio.ensure_future(self._connect())
+        return await self._connection
+
+    async def _connect(self) -> Kubectl:
+        """The connection, after one request over it, so that a cluster that does not answer is waited for only once."""
+        kubectl = self._stated or await self._connection_of_provider()
+        await self._in_thread(kubectl.reach)
+        return kubectl
+
+    async def _connection_of_provider(self) -> Kubectl:
+        if self._provider is None:
+            config = pulumi.Config("kubernetes")
+            return Kubectl(**{key: config.get(key) for key in _CONNECTION})
+        outputs: list[pulumi.Output[str | None]] = [pulumi.get(self._provider, key) for key in _CONNECTION]
+        if not all(await asyncio.gather(*(output.is_known() for output in outputs))):
+            raise KubectlError("the settings of its Kubernetes provider are known only after the update")
+        values = await asyncio.gather(*(output.future() for output in outputs))
+        return Kubectl(**dict(zip(_CONNECTION, values, strict=True)))
+
+    def _tell(self, error: KubectlError) -> None:
+        if not self._told:
+            self._told = True
+            pulumi.log.warn(f"this preview does not show whether objects of others are in the way: {error}")
+
+
+def hooks_of(provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> Hooks:
+    """The hooks of a provider, or of Pulumi's default provider. A hook can be registered only once in a program.
+
+    Args:
+        provider: The provider; None: the default provider.
+        connection: What the provider was told, if it is known. Pulumi knows the settings of a new provider only after the
+            preview.
+    """
+    owner = provider or pulumi.runtime.get_root_resource()
+    found: Hooks | None = getattr(owner, _ATTRIBUTE, None)
+    if found is None:
+        found = Hooks(provider, connection)
+        setattr(owner, _ATTRIBUTE, found)
+    return found
+
+
+def _losses(kubectl: Kubectl, namespace: str, mark: str) -> list[Live]:
+    """What would be lost with a namespace: the objects of others, and the namespace itself if it is another's now."""
+    there = kubectl.find([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
+    if not there or there[0].leaving:
+        return []
+    return [*(each for each in there if each.mark != mark), *foreign(kubectl.content(namespace), mark)]
+
+
+def _mark(manifest: Mapping[str, Any]) -> str:
+    return str(manifest["metadata"]["annotations"][MARK])
+
+
+def _named(variable: str) -> set[str]:
+    return set(re.split(r"[\s,]+", os.environ.get(variable, "")))
+
+
+def _creation_refused(refused: Sequence[Live], mark: str) -> str:
+    free = [each for each in refused if each.owner(mark) is Owner.NO_ONE]
+    lines = [f"these objects exist, and {mark} did not make them, so nothing is created or changed:", *_listed(refused)]
+    if len(free) < len(refused):
+        lines.append("Choose another name for the model or its namespace, or let those who manage them give them up.")
+    else:
+        lines.append(
+            "Choose another name for the model or its namespace. To take them over, name them for one update: "
+            f"{ADOPT_VARIABLE}={','.join(str(each.name) for each in free)}"
+        )
+    return "\n".join(lines)
+
+
+def _deletion_refused(refused: Sequence[Live], name: Name, mark: str) -> str:
+    return "\n".join(
+        [
+            f"{name} is not deleted, because these objects, which {mark} did not make, would be lost:",
+            *_listed(refused),
+            "Move them to another namespace. To delete them too, name them for one update: "
+            f"{DELETE_VARIABLE}={','.join(str(each.name) for each in refused)}",
+        ]
+    )
+
+
+def _listed(found: Iterable[Live]) -> list[str]:
+    return [f"  {each}" for each in found]

@@ -1,0 +1,207 @@
+"""The hooks: what they ask the cluster, how often, and what they refuse, in the order in which the engine calls them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pulumi
+import pytest
+
+from homeport.components.hooks import Hooks, OwnershipError
+from homeport.components.kubectl import Kubectl, KubectlError
+from homeport.manifests import Manifest
+from homeport.manifests.names import MARK
+from homeport.ownership import Live
+
+IRIS = "shop/prod/iris"
+
+
+def manifest(kind: str, name: str = "iris", mark: str | None = IRIS, namespace: str = "iris") -> Manifest:
+    place = {} if kind == "Namespace" else {"namespace": namespace}
+    notes = {"annotations": {MARK: mark}} if mark else {}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "uid": f"{kind}/{name}", **place, **notes}}
+
+
+NAMESPACE, SERVICE, CANARY = manifest("Namespace"), manifest("Service"), manifest("Service", "iris-canary")
+NOTES = manifest("ConfigMap", "notes", None)
+
+
+class FakeCluster(Kubectl):
+    """Has some objects, and counts what it is asked."""
+
+    def __init__(self, *objects: Manifest) -> None:
+        self.objects = [Live.of(each) for each in objects]
+        self.asked: list[str] = []
+        self.fails = False
+
+    def find(self, manifests: Any) -> list[Live]:
+        return self._answer(
+            "find", [each for each in self.objects if each.name in {Live.of(one).name for one in manifests}]
+        )
+
+    def content(self, namespace: str) -> list[Live]:
+        return self._answer("content", [each for each in self.objects if each.name.namespace == namespace])
+
+    def _answer(self, what: str, found: list[Live]) -> list[Live]:
+        self.asked.append(what)
+        if self.fails:
+            raise KubectlError("no answer")
+        return found
+
+
+class Engine:
+    """Calls the hooks, as the engine does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *declared: Manifest) -> None:
+        self.hooks: dict[str, Callable[[Any], Any]] = {}
+        monkeypatch.setattr(pulumi, "ResourceHook", lambda name, hook, _: self.hooks.setdefault(name, hook))
+        self.guards = Hooks(None)
+        if declared:
+            self.guards.declare(declared)
+        self.cluster = FakeCluster()
+
+        async def kubectl() -> Kubectl:
+            return self.cluster
+
+        monkeypatch.setattr(self.guards, "_kubectl", kubectl)
+
+    def create(self, *created: Manifest) -> list[str]:
+        return self._call("create", [{"new_inputs": each, "urn": _urn(each)} for each in created])
+
+    def delete(self, *deleted: Manifest, protected: bool = False) -> list[str]:
+        kind = "delete-protected" if protected else "delete"
+        return self._call(kind, [{"old_inputs": each, "urn": _urn(each)} for each in deleted])
+
+    def registers(self, *manifests: Manifest) -> None:
+        for each in manifests:
+            urn = _urn(each)
+            self.guards.follow(SimpleNamespace(urn=SimpleNamespace(apply=lambda told, urn=urn: told(urn))))  # type: ignore[arg-type]
+
+    def _call(self, kind: str, calls: Sequence[dict[str, Any]]) -> list[str]:
+        """What each call refuses; empty where it refuses nothing."""
+
+        async def call() -> list[Any]:
+            hook = self.hooks[f"homeport-before-{kind}-default"]
+            return await asyncio.gather(*(hook(SimpleNamespace(**each)) for each in calls), return_exceptions=True)
+
+        found = asyncio.run(call())
+        assert all(isinstance(each, OwnershipError | None) for each in found), found
+        return [str(each or "") for each in found]
+
+
+def _urn(manifest: Manifest) -> str:
+    return f"urn:{manifest['kind']}/{manifest['metadata']['name']}"
+
+
+def test_all_objects_of_a_new_model_cost_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    assert engine.create(NAMESPACE, SERVICE) == ["", ""]
+    assert engine.cluster.asked == ["find"]
+
+
+def test_one_object_of_another_stops_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    engine.cluster = FakeCluster(NAMESPACE, manifest("Service", mark="shop/dev/iris"))
+    shown = engine.create(NAMESPACE, SERVICE)
+    assert all("managed by the stack and model shop/dev/iris" in each for each in shown)
+    assert "HOMEPORT_ADOPT" not in shown[0]
+    monkeypatch.setenv("HOMEPORT_ADOPT", "Service/iris/iris")
+    assert all(engine.create(NAMESPACE, SERVICE))
+
+
+def test_what_is_no_ones_is_taken_over_by_the_name_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    engine.cluster = FakeCluster(manifest("Namespace", mark=None), manifest("Service", mark=None))
+    shown, _ = engine.create(NAMESPACE, SERVICE)
+    _, _, value = shown.partition("HOMEPORT_ADOPT=")
+    assert value == "Namespace/iris,Service/iris/iris"
+    monkeypatch.setenv("HOMEPORT_ADOPT", value)
+    assert engine.create(NAMESPACE, SERVICE) == ["", ""]
+    monkeypatch.setenv("HOMEPORT_ADOPT", "Namespace/iris")
+    assert all(engine.create(NAMESPACE, SERVICE))
+
+
+def test_a_model_that_is_taken_out_goes_as_a_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch)
+    engine.cluster = FakeCluster(NAMESPACE, SERVICE, CANARY, NOTES)
+    shown = engine.delete(CANARY, SERVICE)
+    assert all("HOMEPORT_DELETE=ConfigMap/iris/notes" in each for each in shown)
+    assert engine.cluster.asked == ["find", "content"]
+    monkeypatch.setenv("HOMEPORT_DELETE", "ConfigMap/iris/note")
+    assert all(engine.delete(CANARY, SERVICE, NAMESPACE))
+    for agreed in ("ConfigMap/iris/notes", "Namespace/iris", " Namespace/rose , ConfigMap/iris/notes"):
+        monkeypatch.setenv("HOMEPORT_DELETE", agreed)
+        assert engine.delete(CANARY, SERVICE, NAMESPACE) == ["", "", ""]
+
+
+def test_what_comes_while_a_model_goes_is_found_before_the_namespace_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch)
+    engine.cluster = FakeCluster(NAMESPACE, SERVICE)
+    assert engine.delete(SERVICE) == [""]
+    engine.cluster.objects = [Live.of(NAMESPACE), Live.of(NOTES)]
+    assert "ConfigMap/iris/notes" in engine.delete(NAMESPACE)[0]
+
+
+@pytest.mark.parametrize(
+    "now", [[], [NAMESPACE | {"metadata": NAMESPACE["metadata"] | {"deletionTimestamp": "now"}}, NOTES]]
+)
+def test_a_namespace_that_is_gone_or_going_has_nothing_to_lose(
+    monkeypatch: pytest.MonkeyPatch, now: list[Manifest]
+) -> None:
+    engine = Engine(monkeypatch)
+    engine.cluster = FakeCluster(*now)
+    assert engine.delete(SERVICE, NAMESPACE) == ["", ""]
+
+
+def test_a_namespace_that_others_made_again_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch)
+    engine.cluster = FakeCluster(manifest("Namespace", mark=None))
+    assert all("Namespace/iris: no one's" in each for each in engine.delete(SERVICE, NAMESPACE))
+
+
+def test_a_canary_goes_whatever_others_have_put_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    engine.registers(NAMESPACE, SERVICE)
+    engine.cluster = FakeCluster(NAMESPACE, SERVICE, CANARY, NOTES)
+    assert engine.delete(CANARY) == [""]
+
+
+def test_an_object_that_others_have_made_again_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    engine.cluster = FakeCluster(NAMESPACE, SERVICE, manifest("Service", "iris-canary", None))
+    assert "Service/iris/iris-canary: no one's" in engine.delete(CANARY)[0]
+
+
+def test_a_replacement_is_no_removal_and_a_destruction_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    engine.cluster = FakeCluster(NAMESPACE, SERVICE, NOTES)
+    assert engine.delete(SERVICE) == [""]  # its declaration waits for the replacement
+    engine.registers(NAMESPACE, SERVICE)
+    assert "ConfigMap/iris/notes" in engine.delete(SERVICE)[0]
+    assert "ConfigMap/iris/notes" in engine.delete(NAMESPACE)[0]
+
+
+def test_a_protected_model_loses_nothing_before_its_namespace_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Engine(monkeypatch)
+    assert all("`protect: false`" in each for each in gone.delete(SERVICE, NAMESPACE, protected=True))
+    live = Engine(monkeypatch, NAMESPACE, SERVICE)
+    live.cluster = FakeCluster(CANARY)
+    assert live.delete(CANARY, protected=True) == [""]
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_without_an_answer_only_a_preview_goes_on(monkeypatch: pytest.MonkeyPatch, preview: bool) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    engine.cluster.fails = True
+    shown = engine.create(NAMESPACE, SERVICE) + engine.delete(CANARY, NAMESPACE)
+    if preview:
+        assert shown == [""] * 4
+        assert told == ["this preview does not show whether objects of others are in the way: no answer"]
+    else:
+        assert all("no answer" in each for each in shown)
+        monkeypatch.setenv("HOMEPORT_DELETE", "Namespace/iris")
+        assert engine.delete(CANARY, NAMESPACE) == ["", ""]
