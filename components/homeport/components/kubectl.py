@@ -14,6 +14,7 @@ from homeport.errors import HomeportError
 from homeport.ownership import Live
 
 _REQUEST_SECONDS = 10
+_REACH_SECONDS = 5
 _COMMAND_SECONDS = 60
 
 # Only metadata: the content of the objects, such as the values of Secrets, does not leave kubectl.
@@ -49,7 +50,7 @@ class Kubectl:
         Raises:
             KubectlError: The cluster did not answer.
         """
-        self._run("get", "--raw=/version")
+        self._run("get", "--raw=/version", seconds=_REACH_SECONDS)
 
     def find(self, manifests: Iterable[Mapping[str, Any]]) -> list[Live]:
         """Those objects of some manifests that exist.
@@ -87,9 +88,9 @@ class Kubectl:
         """
         return _whole(self._run("get", ",".join(kinds), f"--namespace={namespace}", "--output=json"))
 
-    def _run(self, *arguments: str, stdin: str = "") -> str:
+    def _run(self, *arguments: str, stdin: str = "", seconds: int = _REQUEST_SECONDS) -> str:
         with self._options() as options:
-            command = ["kubectl", *options, f"--request-timeout={_REQUEST_SECONDS}s", *arguments]
+            command = ["kubectl", *options, f"--request-timeout={seconds}s", *arguments]
             try:
                 done = subprocess.run(
                     command, input=stdin, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS
