@@ -13,6 +13,7 @@ from pathlib import Path
 from docs import accelerators, fields
 from examples.portability import compare
 from homeport import Stack
+from homeport.commands.guard import objects
 from homeport.commands.render import render
 from homeport.specs.schemas import SPECS, schema
 from homeport.stack import ENVIRONMENT_FILE
@@ -32,6 +33,7 @@ def generated() -> dict[Path, str]:
         accelerators.PAGE: accelerators.page(),
         compare.README: compare.readme(),
         **_golden(),
+        **_guards(),
     }
 
 
@@ -64,6 +66,11 @@ def _golden() -> dict[Path, str]:
         for name, stack in stacks(GOLDEN).items()
         for file, text in render(stack).items()
     }
+
+
+def _guards() -> dict[Path, str]:
+    folders = (GOLDEN / name for name, stack in stacks(GOLDEN).items() if stack.environment.deployer)
+    return {folder / "guard.yaml": objects(folder) for folder in folders}
 
 
 def _anywhere(stack: Stack) -> Stack:

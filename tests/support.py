@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,11 @@ from homeport import Stack
 
 Stack.read(".").deploy()
 """
+
+
+def undigested(name: str) -> str:
+    """The name of an object without the digest of its rules."""
+    return re.sub("-(ingress|egress)-[0-9a-f]{8}$", r"-\1", name)
 
 
 class Cluster:

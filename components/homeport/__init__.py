@@ -17,6 +17,7 @@ from homeport.specs.problems import Problem, SpecError
 from homeport.stack import Stack
 
 if TYPE_CHECKING:
+    from homeport.components.guard import Guard, GuardArgs
     from homeport.components.model_image import ModelImage, ModelImageArgs
     from homeport.components.model_service import ModelService, ModelServiceArgs
     from homeport.components.provider import cluster_provider
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Canary",
     "Environment",
+    "Guard",
+    "GuardArgs",
     "HomeportError",
     "Model",
     "ModelImage",
@@ -41,6 +44,8 @@ __all__ = [
 ]
 
 _NEED_PULUMI = {
+    "Guard": "homeport.components.guard",
+    "GuardArgs": "homeport.components.guard",
     "ModelImage": "homeport.components.model_image",
     "ModelImageArgs": "homeport.components.model_image",
     "ModelService": "homeport.components.model_service",

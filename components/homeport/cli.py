@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from homeport.commands import check as checking
+from homeport.commands import guard as guarding
 from homeport.commands import history as histories
 from homeport.commands import init as beginning
 from homeport.commands import recover as recovery
@@ -76,7 +77,7 @@ def main() -> None:
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"homeport {installed_version('homeport')}")
+        _print([Line(f"homeport {installed_version('homeport')}")])
         raise typer.Exit
 
 
@@ -224,9 +225,26 @@ def render(
     with _exit_codes():
         found = read(chosen(names, stacks))
         if stdout:
-            typer.echo(rendering.objects(found.values()), nl=False)
+            _print([Line(rendering.objects(found.values()).removesuffix("\n"), made=True)])
         else:
             _print(rendering.write_all(found, out or Path("rendered")))
+
+
+@app.command(
+    epilog="Example: `homeport guard prod | kubectl apply --server-side -f -`.",
+)
+def guard(
+    name: Annotated[str, typer.Argument(metavar="STACK", help="Name of the stack.")],
+    stacks: Folder = Path("stacks"),
+) -> None:
+    """Print what an administrator of the cluster installs once for a stack, as YAML.
+
+    These are the permissions with which the environment's `deployer` can run `pulumi up`, and rules by which the API
+    server protects the models. Exit codes: 0 printed, 1 there are problems, 2 the command line is wrong.
+    """
+    with _exit_codes():
+        (folder,) = chosen([name], stacks)
+        typer.echo(guarding.objects(folder), nl=False)
 
 
 @app.command(epilog="Examples: `homeport history iris --stack prod`, `homeport history iris --output json`.")
@@ -243,7 +261,7 @@ def history(
     """
     with _exit_codes():
         found = histories.history(model, stack, stacks)
-    _print(map(Line, [histories.as_json(found)] if output is Table.JSON else histories.text(found)))
+    _print([histories.as_json(found)] if output is Table.JSON else map(Line, histories.text(found)))
 
 
 @app.command(
@@ -267,13 +285,13 @@ def recover(
     if not yes and not sys.stdin.isatty():
         raise typer.BadParameter("--yes is required when standard input is not a terminal")
     with _exit_codes():
-        recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=typer.echo)
+        recovery.recover(stack, destroy=destroy, yes=yes, force=force, say=lambda text: _print([Line(text)]))
 
 
 @app.command(epilog="Example: `homeport schema model > model.schema.json`.")
 def schema(kind: Annotated[Kind, typer.Argument(help="File that the schema describes.")] = Kind.MODEL) -> None:
     """Print the JSON Schema of `model.yaml`, `environment.yaml` or `models.yaml`, for editors."""
-    typer.echo(schemas.schema(kind), nl=False)
+    _print([Line(schemas.schema(kind).removesuffix("\n"), made=True)])
 
 
 @contextmanager
@@ -284,12 +302,16 @@ def _exit_codes() -> Iterator[None]:
     except UsageError as error:
         raise typer.BadParameter(str(error), param_hint=error.parameter) from None
     except HomeportError as error:
-        typer.echo(str(error), err=True)
+        _print(Line(line, error=True) for line in error.lines)
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        _print([Line(str(error), error=True)])
         raise typer.Exit(FAILED) from None
 
 
 def _print(lines: Iterable[Line]) -> None:
+    """Print lines. Nothing else in homeport prints, so no other code has to think of what a line may do (`Line.printed`)."""
     for line in lines:
         # `echo` removes colors if the output is not a terminal, but ignores https://no-color.org.
         plain = line.color is None or os.environ.get("NO_COLOR")
-        typer.echo(line.text if plain else typer.style(line.text, fg=line.color), err=line.error)
+        typer.echo(line.printed if plain else typer.style(line.printed, fg=line.color), err=line.error)

@@ -12,6 +12,14 @@ def cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache").absolute() / "homeport"
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Of a path that no file can have, as one that is too long, there is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def replace(file: Path, content: str | bytes) -> None:
     """Replace a file in one step: readers see the old content or the new, never a part.
 

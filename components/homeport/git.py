@@ -10,7 +10,7 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -67,10 +67,10 @@ class NoWorkingTreeError(GitError):
 
 @dataclass(frozen=True, order=True)
 class Commit:
-    """A commit; the later ones are greater."""
+    """A commit; of different repositories, the ones that say so are later. Of one repository, `places` tells."""
 
     time: int
-    """When it was committed, in seconds since 1970."""
+    """When it was committed, in seconds since 1970, as its author wants it."""
     name: str
     """Its hash."""
 
@@ -172,6 +172,16 @@ def newest(root: Path, specs: Sequence[str]) -> Commit | None:
     """
     time, _, name = ask(root, "rev-list", "--max-count=1", "--timestamp", "HEAD", "--", *specs).decode().partition(" ")
     return Commit(int(time), name.strip()) if name else None
+
+
+def places(root: Path, names: Collection[str]) -> dict[str, int]:
+    """Where commits are in the history of HEAD: each is after all that it was made from, whatever its date says.
+
+    Raises:
+        GitError: Git cannot tell.
+    """
+    told = ask(root, "rev-list", "--topo-order", "--reverse", "HEAD").decode().split()
+    return {name: place for place, name in enumerate(told) if name in names}
 
 
 def ends(root: Path) -> frozenset[str]:

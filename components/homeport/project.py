@@ -1,31 +1,48 @@
-"""The Pulumi project that a folder belongs to, as its `Pulumi.yaml` tells it without Pulumi."""
+"""The project: the folder that the files of a stack are in. What is outside of it is not read for a stack."""
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
 
-from homeport.specs.documents import Document
+from homeport import git
 
-_FILES = ("Pulumi.yaml", "Pulumi.yml")
-
-
-def project_file(folder: Path) -> Path | None:
-    """The `Pulumi.yaml` of a folder, or of the nearest folder above it; None if there is none."""
-    here = folder.resolve()
-    files = (at / name for at in (here, *here.parents) for name in _FILES)
-    return next((file for file in files if file.is_file()), None)
+PROJECT_FILE = "Pulumi.yaml"
+"""https://www.pulumi.com/docs/iac/concepts/projects/project-file/"""
 
 
-def stack_of(folder: Path) -> str | None:
-    """The Pulumi stack that a folder describes, as `PROJECT/STACK`. The folder has the name of the stack.
+def project(stack: Path) -> Path:
+    """The project of a stack's folder.
 
-    None where files cannot tell: outside a project, and in the folder of the project itself, which may have many stacks.
-
-    Raises:
-        SpecError: `Pulumi.yaml` cannot be read, or is not YAML.
+    It is the working tree of git that the folder is in; without git, the nearest folder, from this one upwards, that has
+    a `Pulumi.yaml`; without one, the folder that `stacks/` is in.
     """
-    file = project_file(folder)
-    if file is None or file.parent == folder.resolve():
-        return None
-    content = Document.read(file).content
-    name = content.get("name") if isinstance(content, Mapping) else None
-    return f"{name}/{folder.resolve().name}" if isinstance(name, str) else None
+    here = _unlinked(Path(os.path.abspath(stack)))  # noqa: PTH100  # links are followed below
+    try:
+        return git.working_tree(here)
+    except git.NoWorkingTreeError:
+        around = [here, *here.parents]
+        found = (folder for folder in around if (folder / PROJECT_FILE).is_file())
+        return next(found, around[min(2, len(around) - 1)])
+
+
+def is_inside(file: Path, folder: Path) -> bool:
+    """Whether a file is in a folder when all links are followed."""
+    return Path(os.path.realpath(file)).is_relative_to(folder)
+
+
+def _unlinked(folder: Path) -> Path:
+    """The folder without links; where a commit may have brought one of the links, the folder that this link is in.
+
+    Otherwise a link from `stacks/` to somewhere else would make that place the project.
+    """
+    for link in reversed([folder, *folder.parents]):
+        if link.is_symlink() and _is_in_working_tree(link.parent):
+            return link.parent.resolve()
+    return folder.resolve()
+
+
+def _is_in_working_tree(folder: Path) -> bool:
+    try:
+        git.working_tree(folder)
+    except git.NoWorkingTreeError:
+        return False
+    return True

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from homeport import git
+from homeport.catalogue.credentials import credential
 from homeport.errors import HomeportError
 from homeport.git import Commit, GitError, NoWorkingTreeError
 
@@ -62,7 +63,28 @@ def origin(folder: Path) -> str | None:
         told = git.ask(git.working_tree(folder), "config", "--local", "--get", "remote.origin.url")
     except GitError:
         return None
-    return re.sub(r"^(\w+://)[^/@]*@", r"\1", told.decode(errors="replace").strip())
+    return without_credentials(told.decode(errors="replace").strip())
+
+
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/]*@)?(?P<host>[^/?#]*)(?P<path>[^?#]*)")
+_AT_HOST = re.compile(r"(?P<user>[^/]*@)?(?P<host>[^/:@]+:)(?P<path>[^?#]*)")
+
+
+def without_credentials(remote: str) -> str | None:
+    """The address of a remote without user, password, query and fragment; None if it is in no form that is known.
+
+    The forms are those of https://git-scm.com/docs/git-clone#_git_urls: with a scheme, `user@host:path`, and a folder.
+    """
+    if not remote.isprintable() or re.match(r"\w+::", remote):  # `transport::address` says what it pleases
+        return None
+    scheme, user, host, path = "", "", "", remote
+    if found := _ADDRESS.match(remote):
+        scheme, host, path = found["scheme"], found["host"], found["path"]
+    elif found := _AT_HOST.match(remote):
+        # The user is needed here. If it is `git`, as it is everywhere, it is not a secret.
+        user, host, path = "git@" if found["user"] == "git@" else "", found["host"], found["path"]
+    address = f"{scheme}{user}{host}{path}"
+    return None if "@" in path or credential(address) else address
 
 
 def content_at(file: Path, commit: str) -> bytes | None:
@@ -97,12 +119,16 @@ class Commits:
         self._lines: list[Commit | None] = []
         self._changed: set[Path] = set()
         self._ends: frozenset[str] = frozenset()
+        self._places: dict[str, tuple[Path, int]] = {}
+        paths = [Path(file).resolve() for file in files]
         try:
-            for root, inside in _by_root(Path(file).resolve() for file in files).items():
-                self._ask(root, inside)
             if divided:
                 file = divided.resolve()
-                self._lines = git.blame(git.working_tree(file.parent), file)
+                root = git.working_tree(file.parent)
+                self._lines = git.blame(root, file)
+                self._order(root, self._lines)
+            for root, inside in _by_root(paths).items():
+                self._ask(root, inside)
         except GitError as error:
             self._newest = {}
             self.why_unknown = None if isinstance(error, NoWorkingTreeError) else str(error)
@@ -116,6 +142,11 @@ class Commits:
         with ThreadPoolExecutor() as pool:
             newest = pool.map(lambda spec: git.newest(root, [spec]), specs)
             self._newest |= dict(zip(files, newest, strict=True))
+        self._order(root, [self._newest[file] for file in files])
+
+    def _order(self, root: Path, commits: Iterable[Commit | None]) -> None:
+        names = {commit.name for commit in commits if commit} - self._places.keys()
+        self._places |= {name: (root, place) for name, place in git.places(root, names).items()} if names else {}
 
     def last_commit(self, files: Iterable[str | Path], lines: Lines | None = None) -> str:
         """What `last_commit` says of some of the files, and of lines of the divided one."""
@@ -128,7 +159,10 @@ class Commits:
             blamed = self._lines[lines[0] - 1 : lines[1]]
             dirty = dirty or not all(blamed)
             commits += blamed
-        newest = max((commit for commit in commits if commit), default=None)
+        known = (commit for commit in commits if commit and commit.name in self._places)
+        in_order = sorted(known, key=lambda commit: self._places[commit.name])
+        # The last one of each repository. Only between repositories do dates decide, which authors choose.
+        newest = max({self._places[commit.name][0]: commit for commit in in_order}.values(), default=None)
         if newest and newest.name in self._ends:
             newest = None  # what it seems to have changed may be older
         return (newest.name if newest else UNKNOWN) + (DIRTY if dirty else "")

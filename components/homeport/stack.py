@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from homeport.project import stack_of
+from homeport.files import is_file
+from homeport.project import is_inside, project
 from homeport.provenance import UNKNOWN, Commits
+from homeport.pulumi_project import stack_of
 from homeport.release import Release
 from homeport.rules.cycles import cycles
 from homeport.rules.files import disguised_repositories, file_violations
@@ -25,7 +27,7 @@ from homeport.specs.fields import Spec
 from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
 from homeport.specs.overrides import Override, overridden
-from homeport.specs.problems import Problem, SpecError
+from homeport.specs.problems import Problem, SpecError, short
 
 if TYPE_CHECKING:
     from homeport.components.model_service import ModelService
@@ -62,9 +64,10 @@ class Stack:
                 two variables is not valid. The error has all problems of all files.
         """
         problems: list[Problem] = []
-        here = _collected(problems, _environment, Path(folder) / ENVIRONMENT_FILE)
-        live = _collected(problems, _load, Path(folder) / MODELS_FILE, LiveModels)
-        models = dict(_models(*live, problems)) if live else {}
+        root = project(Path(folder))
+        here = _collected(problems, _environment, Path(folder) / ENVIRONMENT_FILE, root)
+        live = _collected(problems, _load, Path(folder) / MODELS_FILE, LiveModels, root)
+        models = dict(_models(*live, root, problems)) if live else {}
         problems += disguised_repositories([Path(folder), *(document.path.parent for document, _ in models.values())])
         if here is None or live is None:
             raise SpecError(problems)
@@ -115,25 +118,33 @@ def _collected(problems: list[Problem], read: Callable[P, T], *args: P.args, **k
         return None
 
 
-def _load(path: Path, spec: type[S]) -> tuple[Document, S]:
+def _load(path: Path, spec: type[S], root: Path) -> tuple[Document, S]:
+    if not is_inside(path, root):
+        raise SpecError([Problem(_outside("a link", root), path)])
     document = Document.read(path)
     return document, document.validate(spec)
 
 
-def _environment(path: Path) -> tuple[Document, Environment, tuple[Override, ...]]:
-    document, environment = _load(path, Environment)
+def _outside(found: str, root: Path) -> str:
+    return f"found {found}, which leads out of the project, accepted: a file in {root}"
+
+
+def _environment(path: Path, root: Path) -> tuple[Document, Environment, tuple[Override, ...]]:
+    document, environment = _load(path, Environment, root)
     return document, *overridden(environment, os.environ)
 
 
 def _models(
-    document: Document, live: LiveModels, problems: list[Problem]
+    document: Document, live: LiveModels, root: Path, problems: list[Problem]
 ) -> Iterator[tuple[str, tuple[Document, Model]]]:
     for name, entry in live.models.items():
         path = Path(os.path.normpath(document.path.parent / entry.spec))
-        if not path.is_file():
-            message = f'found "{entry.spec}", accepted: path of a model.yaml (no such file: {path})'
+        if not is_inside(path, root):
+            problems.append(document.problem(("models", name, "spec"), _outside(f'"{short(entry.spec)}"', root)))
+        elif not is_file(path):
+            message = f'found "{short(entry.spec)}", accepted: path of a model.yaml (no such file: {path})'
             problems.append(document.problem(("models", name, "spec"), message))
-        elif (loaded := _collected(problems, _load, path, Model)) and loaded[1].name != name:
+        elif (loaded := _collected(problems, _load, path, Model, root)) and loaded[1].name != name:
             message = f'found "{name}", accepted: "{loaded[1].name}", the name in {entry.spec}'
             problems.append(document.problem(("models", name), message))
         elif loaded:

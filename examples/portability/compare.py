@@ -20,11 +20,14 @@ CONCERNS = {
     "ServiceAccount metadata.annotations.eks.amazonaws.com/role-arn": "identity",
     "ServiceAccount metadata.annotations.iam.gke.io/gcp-service-account": "identity",
     "ServiceAccount metadata.annotations.azure.workload.identity/client-id": "identity",
+    "NetworkPolicy summarizer-egress metadata.name": "identity",
     "NetworkPolicy summarizer-egress spec.egress": "identity",
+    "NetworkPolicy summarizer-ingress metadata.name": "routing",
     "NetworkPolicy summarizer-ingress spec.ingress": "routing",
     "ScaledObject spec.triggers": "scaling",
 }
-"""Fields that may differ, with their concern. A NetworkPolicy is named, because there are several."""
+"""Fields that may differ, with their concern. A NetworkPolicy is named, because there are several; its own name ends with a
+digest of its rules."""
 
 MISSING = object()
 
@@ -85,7 +88,8 @@ def readme() -> str:
 
 
 def _title(manifest: Mapping[str, Any]) -> str:
-    name = f" {manifest['metadata']['name']}" if manifest["kind"] == "NetworkPolicy" else ""
+    # Its last part is a digest of its rules.
+    name = f" {manifest['metadata']['name'].rpartition('-')[0]}" if manifest["kind"] == "NetworkPolicy" else ""
     return f"{manifest['kind']}{name} "
 
 

@@ -56,8 +56,9 @@ def test_rollback(scene: Scene) -> None:
 
 
 def scale(scene: Scene, replicas: int) -> None:
-    """What an autoscaler does."""
-    scene.cluster.kubectl("scale", "deployment/change", f"--replicas={replicas}", NAMESPACE)
+    """By the autoscaler, which alone decides the number."""
+    patch = json.dumps({"spec": {"minReplicas": replicas, "maxReplicas": replicas}})
+    scene.cluster.kubectl("patch", "horizontalpodautoscaler/change", NAMESPACE, f"--patch={patch}")
     scene.settle(replicas)
 
 
@@ -112,12 +113,12 @@ def test_killed_container_is_restarted_and_soon_gets_no_requests(scene: Scene) -
 
 
 BAD = {
-    "absent": ("[ErrImagePull] ", "trying and failing to pull image"),
-    "crash": ("the model's file is damaged", "the model's file is damaged"),
-    "moment": ("the model's file is damaged", "the model's file is damaged"),
-    "never": ("containers with unready status: [model]", "the model is not loaded"),
+    "absent": (f"{REPOSITORY}:absent cannot be pulled: ", "trying and failing to pull image"),
+    "crash": ("the model crashed with exit code 1; its last lines: the model's file is damaged", "file is damaged"),
+    "moment": ("the model crashed with exit code 1; its last lines: the model's file is damaged", "file is damaged"),
+    "never": ("Startup probe failed: HTTP probe failed with statuscode: 503", "the model is not loaded"),
 }
-"""Version -> what Pulumi says of it, in the words of its pod, and what the command says that Pulumi names."""
+"""Version -> what Pulumi says of it, and what the command says that Pulumi names."""
 
 
 def try_bad(scene: Scene, version: str) -> None:

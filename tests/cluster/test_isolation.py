@@ -31,6 +31,7 @@ from tests.cluster.probes import (
     pod,
     releases,
 )
+from tests.support import undigested
 
 # Public addresses, because a wide network opens no special-purpose ones. They are of the namespace at the other end of the
 # sandbox's cable, and no packet leaves it. 7.0.0.0/8 is not in use on the internet.
@@ -243,7 +244,7 @@ def rules() -> list[Any]:
 
 
 def named(objects: list[Any], name: str) -> Any:
-    return next(each for each in objects if each["metadata"]["name"] == name)
+    return next(each for each in objects if undigested(each["metadata"]["name"]) == name)
 
 
 @pytest.mark.parametrize(("policy", "direction", "index"), rules())

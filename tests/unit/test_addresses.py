@@ -21,6 +21,7 @@ from homeport.catalogue.addresses import (
     wrapped,
 )
 from homeport.specs.model import Egress
+from tests.support import undigested
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 CILIUM = {"network": {"plugin": "cilium"}}
@@ -37,7 +38,9 @@ def release(egress: dict[str, Any], **environment: Any) -> Release:
 
 
 def opened(cidr: str) -> Any:
-    (policy,) = (each for each in manifests(release({"cidr": cidr})) if each["metadata"]["name"] == "iris-egress")
+    (policy,) = (
+        each for each in manifests(release({"cidr": cidr})) if undigested(each["metadata"]["name"]) == "iris-egress"
+    )
     return policy["spec"]["egress"][1]["to"][0]["ipBlock"]
 
 

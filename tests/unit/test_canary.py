@@ -12,6 +12,7 @@ from homeport.components.model_service import release_of
 from homeport.manifests import resources
 from homeport.manifests.routing import url
 from homeport.specs.live_models import CanaryVersion
+from tests.support import undigested
 
 DIGESTS = {version: "sha256:" + version * 64 for version in "345"}
 MODEL: dict[str, Any] = {
@@ -38,7 +39,7 @@ def release(canary: Canary | None = CANARY, model: Any = None, environment: Any 
 
 def objects(made: Release) -> dict[tuple[str, str], Any]:
     assert violations(made) == []
-    return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
+    return {(each["kind"], undigested(each["metadata"]["name"])): each for each in manifests(made)}
 
 
 def test_canary_adds_its_own_four_objects_and_changes_none_but_the_route() -> None:
@@ -96,9 +97,11 @@ def test_network_policies_hold_for_both() -> None:
 
 
 def test_quota_has_room_for_both_while_they_are_replaced_and_drain() -> None:
-    hard = objects(release())["ResourceQuota", "iris"]["spec"]["hard"]
+    limits = {"cpu": 16, "memory": "32Gi", "gpus": 8}
+    hard = objects(release(environment={"limits": limits}))["ResourceQuota", "iris"]["spec"]["hard"]
     assert hard["pods"] == "20"  # twice: 8 at most, 1 that comes, 1 that drains
-    assert (hard["requests.cpu"], hard["requests.memory"], hard["requests.nvidia.com/gpu"]) == ("40", "80Gi", "20")
+    # Twice what is allowed, and as much for each of the other two, which may be that large.
+    assert (hard["requests.cpu"], hard["requests.memory"], hard["requests.nvidia.com/gpu"]) == ("96", "192Gi", "48")
 
 
 def test_quota_of_a_place_without_canaries_has_no_room_for_one() -> None:

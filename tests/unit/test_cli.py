@@ -206,7 +206,7 @@ def test_annotation_is_one_line(repository: Path) -> None:
     (repository / "iris.yaml").write_text(MODEL + 'scale: {max: "100%\\n"}\n')
     shown = homeport("check", "dev", "-o", "github").stdout
     assert shown.splitlines()[0] == (
-        '::error file=iris.yaml,line=4,title=dev::scale.max: found "100%25%0A", accepted: a whole number'
+        '::error file=iris.yaml,line=4,title=dev::scale.max: found "100%25\\n", accepted: a whole number'
     )
 
 

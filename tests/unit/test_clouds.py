@@ -11,7 +11,7 @@ import pytest
 from homeport import Environment, SpecError
 from homeport.catalogue.clouds import CLOUDS, IDENTITIES
 from homeport.specs.documents import parse
-from tests.support import ROOT
+from tests.support import ROOT, undigested
 
 IMPORT = "from homeport.catalogue.gpus import (\n    AKS_ROWS,"
 TABLE = "CLOUDS: Mapping[str, Cloud] = {\n"
@@ -100,7 +100,7 @@ def test_a_model_lands_on_the_nodes_of_a_new_cloud(moon: Any) -> None:
 
 
 def test_a_model_has_an_identity_of_a_new_cloud(moon: Any) -> None:
-    objects = moon["objects"]
+    objects = {undigested(name): each for name, each in moon["objects"].items()}
     assert objects["ServiceAccount/iris"]["metadata"]["annotations"]["moon.example/crater"] == "7"
     assert objects["Deployment/iris"]["spec"]["template"]["metadata"]["labels"]["moon.example/suit"] == "on"
     assert {"to": [{"ipBlock": {"cidr": "169.254.1.1/32"}}], "ports": [{"port": 81, "protocol": "TCP"}]} in objects[

@@ -17,11 +17,13 @@ from pulumi.runtime.proto.resource_pb2 import RegisterResourceResponse
 import homeport.rules.images as image_rules
 from homeport import Canary, Environment, Model, ModelService, Release, Stack, cluster_provider, stack, violations
 from homeport.components import model_image, model_service
+from homeport.components.rollouts import Rollouts
 from homeport.manifests import CONCERNS, Stage, manifests, resources
+from homeport.manifests.kinds import KINDS, Kind
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
 from homeport.rules.violation import Violation
-from tests.support import live_entry
+from tests.support import live_entry, undigested
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 CLUSTER = {"cluster": {"identifier": "prod"}}
@@ -53,12 +55,12 @@ WALLS = (
     "service",
     "poddisruptionbudget",
 )
-Expected = tuple[set[str], set[str], list[str]]
-"""Names of the walls, of the workloads and of what waits until they serve, in its order."""
+Expected = tuple[set[str], set[str], set[str], list[str]]
+"""Names of the walls, of the storage, of the workloads and of what waits until they serve, in its order."""
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
-    "alone": (MODEL, CLUSTER, False, ({*WALLS, "horizontalpodautoscaler"}, {"deployment"}, [])),
-    "gateway": (MODEL, GATEWAY, False, ({*WALLS, "horizontalpodautoscaler"}, {"deployment"}, ["httproute"])),
+    "alone": (MODEL, CLUSTER, False, ({*WALLS, "horizontalpodautoscaler"}, set(), {"deployment"}, [])),
+    "gateway": (MODEL, GATEWAY, False, ({*WALLS, "horizontalpodautoscaler"}, set(), {"deployment"}, ["httproute"])),
     "canary": (
         MODEL,
         GATEWAY,
@@ -71,6 +73,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
                 "horizontalpodautoscaler",
                 "horizontalpodautoscaler-canary",
             },
+            set(),
             {"deployment", "deployment-canary"},
             ["httproute"],
         ),
@@ -81,6 +84,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
         True,
         (
             {*WALLS, "service-canary", "poddisruptionbudget-canary"},
+            set(),
             {"deployment", "deployment-canary"},
             ["scaledobject", "scaledobject-canary", "httproute"],
         ),
@@ -92,13 +96,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
         (
             {
                 *WALLS,
+                "horizontalpodautoscaler",
                 "role",
                 "rolebinding",
                 "ciliumnetworkpolicy",
-                "persistentvolumeclaim",
                 "secret-token",
                 "externalsecret-canary",
             },
+            {"persistentvolumeclaim-corpus"},
             {"deployment"},
             ["httproute"],
         ),
@@ -116,9 +121,10 @@ def release(model: dict[str, Any], environment: dict[str, Any], canary: bool) ->
 
 def waits(expected: Expected) -> dict[str, set[str]]:
     """What each object waits for, by name."""
-    walls, workloads, serving = expected
+    *stages, serving = expected
     found = {"namespace": set[str]()}
-    found |= {name: {"namespace"} for name in walls} | {name: {"namespace", *walls} for name in workloads}
+    for stage in stages:
+        found |= {name: set(found) for name in stage}
     for name in serving:
         found[name] = set(found)
     return found
@@ -130,7 +136,8 @@ def test_each_object_has_its_name_and_its_place(
 ) -> None:
     found = resources(release(model, environment, canary))
     before = {
-        each.name: {other.name for other in found[:index] if each.waits_for(other)} for index, each in enumerate(found)
+        undigested(each.name): {undigested(other.name) for other in found[:index] if each.waits_for(other)}
+        for index, each in enumerate(found)
     }
     assert before == waits(expected)
     assert len(found) == len(before)
@@ -144,6 +151,8 @@ def test_a_concern_is_one_line_of_the_list(monkeypatch: pytest.MonkeyPatch) -> N
     def stateful(release: Release) -> list[Resource]:
         return [Resource(manifest(release, "apps/v1", "StatefulSet", release.model.name, spec={}), Stage.WORKLOAD)]
 
+    for version, kind in (("monitoring.coreos.com/v1", "PodMonitor"), ("apps/v1", "StatefulSet")):
+        monkeypatch.setitem(KINDS, (version, kind), Kind(version, kind, f"{kind.lower()}s"))
     # The package, which `homeport.manifests`, the function, hides.
     monkeypatch.setattr(sys.modules["homeport.manifests"], "CONCERNS", (stateful, *CONCERNS, monitoring))
     names = [each.name for each in resources(release(MODEL, GATEWAY, canary=False))]
@@ -178,6 +187,12 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     found = Recorder()
+
+    async def served(*_: object) -> bool:
+        return False
+
+    # There is no cluster to ask.
+    monkeypatch.setattr(Rollouts, "_unfinished", served)
     mocks.set_mocks(found.mocks, project="shop", stack="prod", preview=False, monitor=found)
     set_all_config({"shop:token": "open sesame"}, ["shop:token"])
     monkeypatch.setattr("pulumi.runtime.resource._get_callbacks", found.callbacks)
@@ -235,14 +250,15 @@ def test_pulumi_is_told_the_names_and_the_order(
     assert recorder.asked["home"].type == "homeport:index:ModelService"
     children = {name: asked for name, asked in recorder.asked.items() if name.startswith("home-")}
     assert {
-        name.removeprefix("home-"): {urn.rpartition("::home-")[2] for urn in asked.dependencies}
+        undigested(name.removeprefix("home-")): {undigested(urn.rpartition("::home-")[2]) for urn in asked.dependencies}
         for name, asked in children.items()
     } == waits(expected)
     assert {asked.parent.rpartition("::")[2] for asked in children.values()} == {"home"}
     protected = {name for name, asked in children.items() if asked.protect}
     assert protected == ({"home-namespace"} if environment.get("protect") else set())
-    limited = {name for name, asked in children.items() if asked.customTimeouts.update}
-    assert limited == {f"home-{name}" for name in expected[1]}
+    noticed = {name for name, asked in children.items() if asked.hooks.after_update}
+    autoscalers = {name for stage in expected for name in stage if name.startswith(("horizontalpod", "scaledobject"))}
+    assert noticed == {f"home-{name}" for name in {*expected[2], *autoscalers}}
     for asked in children.values():  # a single object without them would go before another's hook refuses
         assert asked.hooks.before_create == ["homeport-before-create-default"]
         kind = "protected-" if environment.get("protect") else ""

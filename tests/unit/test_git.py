@@ -14,7 +14,7 @@ from homeport import SpecError, Stack, git
 from homeport.cli import app
 from homeport.components.model_image import ModelImageArgs
 from homeport.components.model_image import _read as read_image
-from homeport.provenance import UnknownCommitError, content_at, last_commit, origin, revision
+from homeport.provenance import UnknownCommitError, content_at, last_commit, origin, revision, without_credentials
 
 ENVIRONMENT = "cluster: {identifier: prod}\nimages: {registry: registry.example.com/models, bases: {python-3.11: registry.example.com/python:1}}\n"
 LIVE = 'models:\n  iris: {spec: ../../model/model.yaml, stable: {version: "1"}}\n'
@@ -464,3 +464,63 @@ def test_content_at_a_commit(checkout: Path) -> None:
     assert content_at(file, before) == LIVE.encode()
     assert content_at(file, after) == b"models: {}\n"
     assert content_at(checkout / "other", after) is None
+
+
+def test_a_commit_of_the_future_does_not_stay(checkout: Path) -> None:
+    model, live = checkout / "model/model.yaml", checkout / "stacks/prod/models.yaml"
+    commit(checkout, 4_070_908_800)  # 2099
+    (checkout / "stacks/prod/environment.yaml").write_text(ENVIRONMENT + "# changed\n")
+    environment = commit(checkout, 1_800_000_000)
+    files = [model, checkout / "stacks/prod/environment.yaml"]
+    assert last_commit(files) == environment
+    live.write_text(LIVE + "# changed\n")
+    entry = commit(checkout, 1_700_000_000)
+    assert last_commit(files, (live, (1, 3))) == entry
+    assert last_commit([model, live]) == entry
+
+
+def test_the_last_commit_of_two_branches_is_the_one_that_joined_last(checkout: Path) -> None:
+    model, environment = checkout / "model/model.yaml", checkout / "stacks/prod/environment.yaml"
+    commit(checkout)
+    do(checkout, "checkout", "--quiet", "-b", "side")
+    model.write_text(MODEL + "# side\n")
+    side = commit(checkout, 4_070_908_800)
+    do(checkout, "checkout", "--quiet", "main")
+    environment.write_text(ENVIRONMENT + "# main\n")
+    main = commit(checkout)
+    do(checkout, "merge", "--quiet", "--no-edit", "side")
+    assert last_commit([model, environment]) in {main, side}
+    environment.write_text(ENVIRONMENT + "# after\n")
+    after = commit(checkout)
+    assert last_commit([model, environment]) == after
+
+
+REMOTES = {
+    "https://git.example.com/ml/iris.git": "https://git.example.com/ml/iris.git",
+    "https://token@git.example.com/ml/iris": "https://git.example.com/ml/iris",
+    "https://user:hunter2@git.example.com/ml/iris": "https://git.example.com/ml/iris",
+    "https://user:hunt@er2@git.example.com/ml/iris": "https://git.example.com/ml/iris",
+    "git+https://user:hunter2@git.example.com/ml/iris": "git+https://git.example.com/ml/iris",
+    "https://git.example.com/ml/iris?access_token=hunter2#hunter2": "https://git.example.com/ml/iris",
+    "https://user:hunter2@git.example.com": "https://git.example.com",
+    "ssh://git:hunter2@git.example.com:22/ml/iris": "ssh://git.example.com:22/ml/iris",
+    "git@git.example.com:ml/iris.git": "git@git.example.com:ml/iris.git",
+    "git:hunter2@git.example.com:ml/iris.git": "git.example.com:ml/iris.git",
+    "hunter2@git.example.com:ml/iris.git": "git.example.com:ml/iris.git",
+    "https://[2001:db8::1]/ml/iris": "https://[2001:db8::1]/ml/iris",
+    "/srv/git/iris": "/srv/git/iris",
+    # In no form that git documents, or with what may be a part of a password.
+    "https://user:hunt/er2@git.example.com/ml/iris": None,
+    "//user:hunter2@git.example.com/ml": None,
+    "https:\\user:hunter2@git.example.com/ml": None,
+    "ext::sh -c hunter2": None,
+    "https://git.example.com/" + "ghp_" + "a" * 36 + "/iris": None,
+    "https://git.example.com/ml\nhunter2": None,
+}
+
+
+@pytest.mark.parametrize("remote", REMOTES)
+def test_an_address_has_nobodys_credentials(remote: str) -> None:
+    found = without_credentials(remote)
+    assert found == REMOTES[remote]
+    assert "hunter2" not in str(found)

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,12 @@ CANARY = '    canary: {version: "2", percent: 10}\n'
 COMMITS = {"a": live("1"), "b": live("1", CANARY), "c": live("2"), "d": live("2"), "e": "models: {}\n", "f": "{ no"}
 
 
+def reading(commits: Mapping[str, str]) -> Callable[[str], bytes | None]:
+    return lambda commit: commits[commit].encode() if commit in commits else None
+
+
 def told(*updates: Any, model: str = "iris") -> list[tuple[str | None, str | None, str, str]]:
-    found = events(model, updates[::-1], COMMITS.get)
+    found = events(model, updates[::-1], reading(COMMITS))
     return [(each.version, each.canary, each.commit, each.result) for each in found]
 
 
@@ -88,22 +92,22 @@ def test_what_cannot_be_read_at_a_commit_was_not_live() -> None:
 
 def test_update_outside_a_repository_has_no_commit() -> None:
     bare = {"kind": "update", "startTime": "2026-11-22T01:00:00.000Z", "result": "succeeded"}
-    (event, *_) = events("iris", [update("a", 2), bare], COMMITS.get)
+    (event, *_) = events("iris", [update("a", 2), bare], reading(COMMITS))
     assert (event.time, event.author, event.digest, event.percent) == ("2026-11-22T02:00:00Z", "Ada", DIGEST, None)
 
 
 def test_other_weights_of_the_same_version_are_told_beside_it() -> None:
     commits = {each: live("1").replace('"1",', f'"1", weights: {{version: "{each}"}},') for each in "78"}
-    found = events("iris", [update("8", 2), update("7", 1)], commits.get)
+    found = events("iris", [update("8", 2), update("7", 1)], reading(commits))
     assert [(each.version, each.weights) for each in found] == [("1", "8"), ("1", "7")]
     assert "  1 (weights 8)  " in text(found)[1]
 
 
-def gone(commit: str) -> str | None:
+def gone(commit: str) -> bytes:
     """A clone that lacks the commits of which nothing is known here."""
     if commit not in COMMITS:
         raise UnknownCommitError(commit)
-    return COMMITS[commit]
+    return COMMITS[commit].encode()
 
 
 def test_what_was_live_from_a_commit_that_is_not_here_is_unknown_and_never_gone() -> None:
@@ -188,7 +192,7 @@ def test_digest_of_a_built_image_is_told_of_the_live_version(
 
 def test_digest_is_told_of_what_is_live_only() -> None:
     bare = {"a": live("1").replace(DIGEST, "").replace(', digest: ""', ""), "b": live("2")}
-    found = events("iris", [update("a", 3), update("b", 2), update("a", 1)], bare.get)
+    found = events("iris", [update("a", 3), update("b", 2), update("a", 1)], reading(bare))
     told = [each.digest for each in with_built("iris", found, {"iris": {"version": "1", "image": f"r/iris@{BUILT}"}})]
     assert told == [BUILT, DIGEST, None]
     for outputs in (
@@ -198,7 +202,7 @@ def test_digest_is_told_of_what_is_live_only() -> None:
         {},
     ):
         assert with_built("iris", found, outputs) == found
-    failed = events("iris", [update("a", 2, "failed"), update("b", 1)], bare.get)
+    failed = events("iris", [update("a", 2, "failed"), update("b", 1)], reading(bare))
     assert with_built("iris", failed, {"iris": {"version": "1", "image": f"r/iris@{BUILT}"}}) == failed
 
 

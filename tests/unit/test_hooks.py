@@ -102,7 +102,7 @@ def test_all_objects_of_a_new_model_cost_one_question(monkeypatch: pytest.Monkey
 
 def test_one_object_of_another_stops_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, NAMESPACE, SERVICE)
-    engine.cluster = FakeCluster(manifest("Service", mark="shop/dev/iris"))
+    engine.cluster = FakeCluster(NAMESPACE, manifest("Service", mark="shop/dev/iris"))
     shown = engine.create(NAMESPACE, SERVICE)
     assert all("managed by the stack and model shop/dev/iris" in each for each in shown)
     assert "HOMEPORT_ADOPT" not in shown[0]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from homeport import Environment, Model, Release
 from homeport.catalogue.addresses import inner_networks
 from homeport.manifests import manifests
+from tests.support import undigested
 
 ROLE = "arn:aws:iam::111122223333:role/fraud-score"
 EMAIL = "iris@project.iam.gserviceaccount.com"
@@ -27,7 +28,7 @@ def environment(cloud: str, identity: dict[str, Any] | None, **fields: Any) -> E
 def objects(here: Environment) -> dict[str, Any]:
     model = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris"})
     found = manifests(Release(model, here, "1", "registry.example.com/iris:1"))
-    return {f"{each['kind']}/{each['metadata']['name']}": each for each in found}
+    return {f"{each['kind']}/{undigested(each['metadata']['name'])}": each for each in found}
 
 
 def cloud_annotations(here: Environment) -> dict[str, str]:

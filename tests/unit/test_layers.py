@@ -11,15 +11,16 @@ from tests.support import ROOT
 LIBRARY = ROOT / "components"
 
 LAYERS: tuple[set[str], ...] = (
-    {"catalogue", "errors", "files", "lock", "output"},
+    {"catalogue", "files", "lock", "output"},
+    {"errors"},
     {"git"},
-    {"provenance"},
+    {"project", "provenance"},
     {"specs"},
-    {"nodes", "project"},
+    {"nodes", "pulumi_project"},
     {"release"},
     {"rules"},
     {"stack", "manifests", "images"},
-    {"ownership"},
+    {"ownership", "rollout"},
     {"components", "commands"},
     {"cli"},
     {"homeport"},

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from homeport import Environment, Model, Release, manifests, violations
+from tests.support import undigested
 
 MODEL: dict[str, Any] = {
     "name": "fraud-score",
@@ -31,7 +32,7 @@ def release(model: dict[str, Any] | None = None, environment: dict[str, Any] | N
 def objects(*arguments: Any, **named: Any) -> dict[tuple[str, str], Any]:
     made = release(*arguments, **named)
     assert violations(made) == []
-    return {(each["kind"], each["metadata"]["name"]): each for each in manifests(made)}
+    return {(each["kind"], undigested(each["metadata"]["name"])): each for each in manifests(made)}
 
 
 def one(kind: str, *arguments: Any, **named: Any) -> Any:
@@ -85,12 +86,55 @@ def test_pod_security_is_restricted(mode: str) -> None:
 
 def test_quota_has_room_for_one_more_pod_and_one_that_drains() -> None:
     hard = one("ResourceQuota")["spec"]["hard"]
-    assert (hard["pods"], hard["requests.cpu"], hard["limits.memory"]) == ("10", "20", "40Gi")
+    assert hard == {
+        "pods": "10",
+        "persistentvolumeclaims": "0",
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
 
 
-def test_quota_counts_gpus() -> None:
-    gpu = {"resources": {"gpu": {"kinds": ["l4"], "count": 2}}}
-    assert one("ResourceQuota", gpu, {"accelerators": GPU})["spec"]["hard"]["requests.nvidia.com/gpu"] == "20"
+CEILINGS = {"limits": {"cpu": 20, "memory": "64Gi", "gpus": 16, "replicas": 12}}
+
+
+def test_quota_and_largest_container_are_the_ceilings_of_the_environment() -> None:
+    gpu = {"resources": {"cpu": 2, "memory": "4Gi", "gpu": {"kinds": ["l4"], "count": 2}}, "scale": {"max": 8}}
+    here = CEILINGS | {"accelerators": GPU}
+    hard = one("ResourceQuota", gpu, here)["spec"]["hard"]
+    # All replicas of a version, one more that starts, and one that drains.
+    assert (hard["pods"], hard["requests.nvidia.com/gpu"]) == ("14", "48")
+    assert (hard["requests.cpu"], hard["limits.cpu"]) == ("60", "60")
+    assert (hard["requests.memory"], hard["limits.memory"]) == ("192Gi", "192Gi")
+    (limit,) = one("LimitRange", gpu, here)["spec"]["limits"]
+    assert limit["max"] == {"cpu": "20", "memory": "64Gi"}
+
+
+@pytest.mark.parametrize("scale", [{"max": 8}, {"min": 1, "max": 1}])
+@pytest.mark.parametrize("size", [{"cpu": "150m"}, {"cpu": 2, "memory": "8Gi"}, {"tmp": "2Gi"}])
+def test_a_model_that_needs_less_does_not_make_its_quota_smaller(scale: Any, size: Any) -> None:
+    edited, before = {"resources": size, "scale": scale}, {"resources": {"cpu": 2, "memory": "4Gi"}}
+    assert one("ResourceQuota", edited, CEILINGS) == one("ResourceQuota", before, CEILINGS) | {
+        "metadata": one("ResourceQuota", edited, CEILINGS)["metadata"]
+    }
+    (limit,) = one("LimitRange", edited, CEILINGS)["spec"]["limits"]
+    assert limit["max"] == {"cpu": "20", "memory": "64Gi"}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"scale": {"max": 7}},
+        {"owner": "others"},
+        {"calls": ["a"]},
+        {"egress": [{"cidr": "203.0.113.0/24", "port": 443, "reason": "x"}]},
+    ],
+)
+def test_an_edit_of_what_pods_do_not_run_restarts_none(edit: dict[str, Any]) -> None:
+    templates = [
+        next(each["spec"]["template"] for each in manifests(release(stated)) if each["kind"] == "Deployment")
+        for stated in (None, edit)
+    ]
+    assert templates[0] == templates[1]
 
 
 def test_account_has_no_token_and_no_role() -> None:
@@ -142,7 +186,7 @@ def test_one_declaration_opens_both_ends_of_a_call() -> None:
         next(
             each["spec"]["egress" if index == 0 else "ingress"]
             for each in manifests(end)
-            if each["metadata"]["name"].endswith("-egress" if index == 0 else "-ingress")
+            if undigested(each["metadata"]["name"]).endswith("-egress" if index == 0 else "-ingress")
         )
         for index, end in enumerate(ends)
     )
@@ -166,10 +210,26 @@ def test_replicas_are_absent_where_an_autoscaler_owns_them() -> None:
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (1, 8)
 
 
-def test_fixed_number_of_replicas_has_no_autoscaler() -> None:
+def test_a_fixed_number_of_replicas_is_the_autoscalers_too() -> None:
     found = objects({"scale": {"min": 2, "max": 2}})
-    assert found["Deployment", "fraud-score"]["spec"]["replicas"] == 2
-    assert ("HorizontalPodAutoscaler", "fraud-score") not in found
+    assert "replicas" not in found["Deployment", "fraud-score"]["spec"]
+    scaler = found["HorizontalPodAutoscaler", "fraud-score"]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 2)
+
+
+def names(*arguments: Any) -> set[str]:
+    return {each["metadata"]["name"] for each in manifests(release(*arguments)) if each["kind"] == "NetworkPolicy"}
+
+
+def test_a_policy_with_other_rules_is_another_object() -> None:
+    declared = {"egress": [{"cidr": "203.0.113.0/24", "port": 443, "reason": "features"}]}
+    other = {"egress": [{"cidr": "203.0.113.0/24", "port": 443, "reason": "the same for another reason"}]}
+    assert {undigested(name) for name in names() ^ names(declared)} == {"fraud-score-egress"}
+    assert {undigested(name) for name in names() ^ names({"port": 9000}, {"gateway": {"namespace": "gateway"}})} == {
+        "fraud-score-ingress"
+    }
+    assert names(declared) == names(other)
+    assert len(names()) == 3
 
 
 def test_update_adds_a_pod_before_it_takes_one() -> None:

@@ -72,7 +72,7 @@ MISTAKES = {
     ),
     "missing field": (
         "name: iris\nimage: registry.example.com/iris\n",
-        "model.yaml: owner: missing, required: Team that is responsible for the model; the environment maps it to a group.",
+        "model.yaml:1: owner: missing, required: Team that is responsible for the model; the environment maps it to a group.",
     ),
     "wrong type": (
         MINIMAL + 'scale: {min: 1, max: "ten"}\n',
@@ -124,12 +124,12 @@ MISTAKES = {
         "tag or digest, such as registry.example.com/team/model",
     ),
     "http without port": (
-        MINIMAL + "protocol: http\n",
-        "model.yaml: found a mapping, accepted: protocol `http` with `port`, for which only open-inference has a default",
+        MINIMAL + "protocol: http\nhealth: {live: /a, ready: /b}\n",
+        "model.yaml:1: port: found nothing, accepted: a value with protocol `http`, because only open-inference has a default",
     ),
     "server and protocol": (
         MINIMAL + "server: vllm\nprotocol: http\n",
-        "model.yaml: found a mapping, accepted: `server` or `protocol`, not both, because a `server` "
+        'model.yaml:5: protocol: found "http", accepted: `server` or `protocol`, not both, because a `server` '
         "decides everything that `protocol` does",
     ),
     "unknown server": (
@@ -142,8 +142,8 @@ MISTAKES = {
     ),
     "secret among the arguments": (
         MINIMAL + "args: [--model, /weights, --api-key=abc]\n",
-        "model.yaml: found a mapping, accepted: `args` without --api-key, which suggests a secret: `args` are stored "
-        "and shown in plain text",
+        "model.yaml:4: args: found --api-key, which suggests a secret, accepted: `args` without secrets, because they are "
+        "stored and shown in plain text; use `secrets`",
     ),
     "unknown protocol": (
         MINIMAL + "protocol: grpc\n",
@@ -176,7 +176,7 @@ MISTAKES = {
     "number as variable": (MINIMAL + "env: {WORKERS: 3}\n", "model.yaml:4: env.WORKERS: found 3, accepted: text"),
     "YAML syntax": (
         MINIMAL + "scale: {min: 1\n",
-        "model.yaml:5: not YAML: expected ',' or '}', but got '<stream end>'",
+        "model.yaml:5: scale: not YAML: expected ',' or '}', but got '<stream end>'",
     ),
     "key twice": (MINIMAL + "owner: b\n", "model.yaml:4: owner: found owner twice, accepted: each name once"),
     "empty file": ("", "model.yaml: found nothing, accepted: a mapping of fields"),
@@ -197,13 +197,13 @@ def test_missing_file_says_where_it_looked(tmp_path: Path) -> None:
 
 def test_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError, match="cannot be read as UTF-8 text"):
+    with pytest.raises(SpecError, match=r"model.yaml:1: found bytes that are not UTF-8, accepted: UTF-8 text"):
         Model.load(tmp_path / "model.yaml")
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     found = problems(tmp_path, "name: Iris\nscale: {min: -1}\nmemory: 4Gi\n")
-    assert [line.split(": ")[1] for line in found] == ["name", "owner", "scale.min", "memory"]
+    assert [line.split(": ")[1] for line in found] == ["name", "owner", "build", "scale.min", "memory"]
 
 
 @pytest.mark.parametrize("name", ["MAX_TOKENS", "TOKENIZER", "MONKEY", "KEYSTONE_URL"])

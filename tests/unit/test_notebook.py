@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from nbformat import v3, v4
 
-from homeport.commands.notebook import Served, is_as_made, unnamed
+from homeport.commands import notebook
+from homeport.commands.notebook import MAX_CELLS, Served, is_as_made, unnamed
 from homeport.specs.problems import SpecError
 
 
@@ -192,7 +193,7 @@ def test_what_is_served_is_one_of_the_definitions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{", "not a notebook: NotJSONError"),
+        ("{", "not a notebook: JSONDecodeError"),
         ("[]", "not a notebook: "),
         ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}', "not a notebook: "),
         ('{"nbformat": 4, "nbformat_minor": 4, "metadata": {"kernelspec": 3}, "cells": []}', "not a valid notebook: "),
@@ -232,3 +233,89 @@ def test_imports_that_no_requirement_brings(tmp_path: Path) -> None:
         "numpy_like_thing": None,
         "jsonschema": f"jsonschema=={version('jsonschema')}",
     }
+
+
+TOO_DEEP = "found code or data that is nested too deeply for Python"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("x = " + "-" * 50_000 + "1", TOO_DEEP),
+        ("x = " + "a." * 20_000 + "b", TOO_DEEP),
+        ("def predict(x: '" + "a." * 3_000 + "b'): ...", TOO_DEEP),
+        ("x = '\ud800'", "not Python: found text that is not Unicode"),
+        ("x = '\0'", "cell 1, line 1: not Python: source code string cannot contain null bytes"),
+        ("x = 1\ry = 2\r(", "cell 1, line 3: not Python: '(' was never closed"),
+        ("\r\r\r(\r\r", "cell 1, line 4: not Python: '(' was never closed"),
+        ("%pip install 'a", "cell 1, line 1: found a line that no shell reads: No closing quotation"),
+        (
+            "x = 1\n" * 20_000,
+            "found 120,000 characters in the cells tagged `serve`, accepted: at most 65,536; move code ",
+        ),
+    ],
+)
+def test_what_no_parser_takes_is_a_reason(source: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "metadata": {"tags": ["serve"]},
+        "execution_count": None,
+        "outputs": [],
+        "source": source,
+    }
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]}))
+    assert problems(path)[0].startswith(reason)
+
+
+@pytest.mark.parametrize("language", [3, [], {}, True, "R\x1b[2J"])
+def test_a_language_is_told_whatever_it_is(language: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    kernel = {"name": "x", "display_name": "x", "language": language}
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {"kernelspec": kernel}, "cells": []}))
+    with pytest.raises(SpecError) as caught:
+        Served.read(path)
+    assert str(caught.value).isprintable()
+
+
+def test_outputs_are_not_looked_at(tmp_path: Path) -> None:
+    output = v4.new_output("stream", text="x" * MAX_CELLS)
+    path = written(tmp_path, code(PREDICT.replace("RATE", "2"), "serve", outputs=[output]))
+    assert Served.read(path).entry == "predict"
+
+
+def test_more_cells_than_people_read_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": ["x" * MAX_CELLS]}))
+    assert problems(path)[0].endswith("characters besides outputs, accepted: at most 524,288")
+
+
+def test_names_are_looked_for_in_other_cells_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    bound = notebook._bound
+
+    def look(source: str) -> set[str]:
+        looked.append(source)
+        return bound(source)
+
+    monkeypatch.setattr(notebook, "_bound", look)
+    others = [code(f"z{number} = 1") for number in range(20)]
+    path = written(
+        tmp_path, *others, code("".join(f"z{number}\n" for number in range(30)) + "def predict(): ...", "serve")
+    )
+    told = problems(path)
+    assert len(told) == 30
+    assert "cell 8 defines it" in told[7]
+    assert len(looked) == 20
+
+
+def test_what_python_warns_of_is_served_and_not_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, code("X = '\\d'\ndef predict(): return X is 'a'", "serve"))
+    assert Served.read(path).entry == "predict"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_name_of_a_notebook_is_no_code(tmp_path: Path) -> None:
+    served = Served.read(written(tmp_path, code("def predict(): ...", "serve")))
+    tree = ast.parse(served.text("a\nimport os\r\x0cos.system('x').ipynb"))
+    assert [type(node) for node in tree.body] == [ast.FunctionDef]

@@ -7,7 +7,7 @@ import pytest
 
 from homeport.manifests.names import MARK
 from homeport.ownership import Live, Name, Owner, foreign, taken
-from homeport.project import stack_of
+from homeport.pulumi_project import stack_of
 
 IRIS = "shop/prod/iris"
 APIS = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1"}

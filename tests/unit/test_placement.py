@@ -106,7 +106,8 @@ PARTS = [
 
 @pytest.mark.parametrize(("environment", "part", "resource"), PARTS)
 def test_pod_and_quota_name_the_same_resource(environment: dict[str, Any], part: dict[str, Any], resource: str) -> None:
-    objects = {each["kind"]: each for each in manifests(release(environment, {"kinds": ["h100"], **part}))}
+    here = environment | {"limits": {"gpus": 8}}
+    objects = {each["kind"]: each for each in manifests(release(here, {"kinds": ["h100"], **part}))}
     container = objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     assert container["resources"]["requests"][resource] == "1"
     assert container["resources"]["limits"][resource] == "1"

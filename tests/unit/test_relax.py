@@ -15,7 +15,8 @@ L4 = {"kinds": ["l4"]}
 def objects(gpu: Any = None, **relax: str) -> dict[str, Any]:
     size = {"resources": {"gpu": gpu}, "scale": {"min": 1, "max": 4}}
     model = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris", **size})
-    here = Environment.model_validate({"cloud": "gke", "cluster": {"identifier": "test"}, "relax": relax})
+    place = {"cloud": "gke", "cluster": {"identifier": "test"}, "limits": {"cpu": 8, "memory": "16Gi"}}
+    here = Environment.model_validate(place | {"relax": relax})
     assert here.relax.reasons == relax
     return {each["kind"]: each for each in manifests(Release(model, here, "1", "registry.example.com/iris:1"))}
 
@@ -34,7 +35,6 @@ def test_nothing_is_relaxed_unless_stated() -> None:
 def test_every_object_tells_what_is_relaxed(hatch: str) -> None:
     found = objects(L4, **{hatch: "a reason"})
     assert {each["metadata"]["annotations"]["homeport/relaxed"] for each in found.values()} == {hatch}
-    assert found["Deployment"]["spec"]["template"]["metadata"]["annotations"]["homeport/relaxed"] == hatch
 
 
 def test_several_are_told_by_name() -> None:
@@ -62,7 +62,9 @@ def test_cpu_limits() -> None:
     resources = found["Deployment"]["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert set(resources["requests"]) - set(resources["limits"]) == {"cpu"}
     # Else the API server would refuse the pod, or give it a limit again.
-    assert "limits.cpu" not in found["ResourceQuota"]["spec"]["hard"]
+    hard = found["ResourceQuota"]["spec"]["hard"]
+    assert "limits.cpu" not in hard
+    assert "requests.cpu" in hard
     (limit,) = found["LimitRange"]["spec"]["limits"]
     assert "cpu" not in limit["default"]
     assert "cpu" not in limit["max"]
@@ -77,8 +79,7 @@ def test_gpu_downtime_takes_a_replica_before_it_adds_one() -> None:
     grace = spec["template"]["spec"]["terminationGracePeriodSeconds"]
     assert spec["progressDeadlineSeconds"] == before["progressDeadlineSeconds"] + grace
     assert spec["template"]["spec"] == before["template"]["spec"]
-    # Four replicas, and one that drains.
-    assert relaxed["ResourceQuota"]["spec"]["hard"]["requests.nvidia.com/gpu"] == "5"
+    assert relaxed["ResourceQuota"]["spec"] == strict["ResourceQuota"]["spec"]
     assert relaxed["PodDisruptionBudget"]["spec"] == strict["PodDisruptionBudget"]["spec"]
 
 

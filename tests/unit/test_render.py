@@ -15,7 +15,7 @@ from homeport.specs.documents import Document
 
 MODEL = Model.model_validate({"name": "iris", "owner": "ds", "image": "registry.example.com/iris"})
 ENVIRONMENT = Environment.model_validate({"cluster": {"identifier": "x"}})
-NOWHERE = Files(Document(Path("environment.yaml"), {}), Document(Path("models.yaml"), {}), {})
+NOWHERE = Files(Document(Path("environment.yaml"), {}, 0), Document(Path("models.yaml"), {}, 0), {})
 
 
 def release(image: Any = "registry.example.com/iris:1", model: Model = MODEL) -> Release:

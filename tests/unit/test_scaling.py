@@ -147,10 +147,11 @@ def test_canary_has_a_scaled_object_of_its_own() -> None:
     assert found["ScaledObject", "iris-canary"]["spec"]["scaleTargetRef"]["name"] == "iris-canary"
 
 
-def test_fixed_number_has_no_scaled_object() -> None:
+def test_a_fixed_number_is_kedas_too() -> None:
     found = objects({"min": 2, "max": 2, "target": {"concurrency": 4}}, keda=KEDA)
-    assert not [kind for kind, _ in found if kind == "ScaledObject"]
-    assert found["Deployment", "iris"]["spec"]["replicas"] == 2
+    spec = found["ScaledObject", "iris"]["spec"]
+    assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (2, 2)
+    assert "replicas" not in found["Deployment", "iris"]["spec"]
 
 
 def test_scaled_object_comes_after_the_deployment_that_it_scales() -> None:

@@ -9,8 +9,11 @@ import pytest
 from pulumi.provider.experimental.analyzer import Analyzer, PropertyType
 
 from homeport import ModelServiceArgs, SpecError, manifests
+from homeport.components.guard import Guard
 from homeport.components.model_image import ModelImage
-from homeport.components.model_service import RESOURCES, ModelService, logs_command, release_of
+from homeport.components.model_service import ModelService, release_of
+from homeport.components.objects import RESOURCES
+from homeport.components.rollouts import logs_command
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 ENVIRONMENT = {"cluster": {"identifier": "prod"}}
@@ -110,6 +113,8 @@ def test_other_languages_can_pass_the_arguments() -> None:
     }
     assert {name for name, of in image.inputs.items() if of.ref == "pulumi.json#/Any"} == {"model", "environment"}
     assert set(image.outputs) == {"ref"}
+    guard = Analyzer("homeport").analyze([Guard])["component_definitions"]["Guard"]
+    assert {name for name, of in guard.inputs.items() if not of.optional} == {"environment", "stack"}
 
 
 def test_a_model_that_is_built_needs_its_image() -> None:

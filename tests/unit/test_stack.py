@@ -59,7 +59,7 @@ def test_missing_model_file_is_named_where_it_is_asked_for(stack: Path) -> None:
 
 def test_two_models_with_one_name(stack: Path) -> None:
     (stack / "models.yaml").write_text(LIVE + LIVE.split("\n", 1)[1])
-    assert problems(stack) == ["models.yaml:5: iris: found iris twice, accepted: each name once"]
+    assert problems(stack) == ["models.yaml:5: models.iris: found iris twice, accepted: each name once"]
 
 
 def test_one_spec_under_two_names(stack: Path) -> None:
@@ -162,7 +162,7 @@ def test_version_that_yaml_reads_as_a_number(stack: Path) -> None:
 def test_problems_of_all_files_are_reported_at_once(stack: Path) -> None:
     (stack / "environment.yaml").write_text("cluster: {}\n")
     (stack.parent / "iris.yaml").write_text("name: iris\n")
-    assert [line.split(":")[0] for line in problems(stack)] == ["environment.yaml", "iris.yaml"]
+    assert [line.split(":")[0] for line in problems(stack)] == ["environment.yaml", "iris.yaml", "iris.yaml"]
 
 
 def test_peers_are_the_other_models(stack: Path) -> None:

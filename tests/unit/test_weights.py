@@ -79,10 +79,11 @@ def test_weights_on_a_volume_are_claimed_in_the_namespace_of_the_model() -> None
     [
         (release(None), "0"),
         (release({"image": REPOSITORY}, SEVEN), "0"),
-        (release({"claim": "corpus"}, claims=CLAIMS), "1"),
+        (release(None, claims=CLAIMS), "2"),
+        (release({"claim": "corpus"}, claims=CLAIMS), "2"),
     ],
 )
-def test_quota_has_room_for_the_claim_and_no_other(made: Release, claims: str) -> None:
+def test_quota_has_room_for_a_claim_and_the_one_that_replaces_it(made: Release, claims: str) -> None:
     assert objects(made)["ResourceQuota", "seer"]["spec"]["hard"]["persistentvolumeclaims"] == claims
 
 

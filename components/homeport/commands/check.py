@@ -1,15 +1,14 @@
 """Checks all files of stacks at once. The result is text for people, JSON for programs or annotations for GitHub."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from homeport.commands.stacks import by_problem, shown
+from homeport.commands.stacks import by_problem, described
 from homeport.manifests import manifests
 from homeport.output import github
-from homeport.output.text import Line, count
+from homeport.output.text import Line, count, for_programs
 from homeport.rules.several_stacks import clashes
 from homeport.specs.overrides import Override
 from homeport.specs.problems import Problem, SpecError
@@ -102,7 +101,7 @@ def _during_update(least: int) -> str:
 def as_text(stacks: Sequence[Checked]) -> Iterator[Line]:
     """For people."""
     for problem, names in _by_problem(stacks):
-        yield Line(shown(problem, names), "red")
+        yield Line(described(problem, names), "red")
     for stack in stacks:
         yield Line(summary(stack), None if stack.problems else "green")
         yield from (Line(line, "yellow") for line in notices(stack))
@@ -112,16 +111,16 @@ def as_github(stacks: Sequence[Checked]) -> Iterator[Line]:
     """For GitHub Actions: each problem as an annotation of its line, then one line about each stack."""
     for problem, names in _by_problem(stacks):
         message = ": ".join(filter(None, [problem.field, problem.message]))
-        yield Line(github.error(message, title=", ".join(names), file=problem.file, line=problem.line))
+        yield github.error(message, title=", ".join(names), file=problem.file, line=problem.line)
     for stack in stacks:
-        yield from (Line(github.notice(line)) for line in notices(stack))
+        yield from map(github.notice, notices(stack))
         yield Line(summary(stack))
 
 
 def as_json(stacks: Sequence[Checked]) -> Iterator[Line]:
     """For programs."""
     ok = not any(stack.problems for stack in stacks)
-    yield Line(json.dumps({"ok": ok, "stacks": [*map(_plain, stacks)]}, indent=2))
+    yield for_programs({"ok": ok, "stacks": [*map(_plain, stacks)]})
 
 
 def _by_problem(stacks: Iterable[Checked]) -> Iterable[tuple[Problem, list[str]]]:

@@ -12,17 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
 from homeport.commands.stacks import stack_folder
-from homeport.output.text import table
+from homeport.output.text import Line, for_programs, table
 from homeport.provenance import DIRTY, UNKNOWN, UnknownCommitError, content_at
+from homeport.specs import reading
 from homeport.stack import MODELS_FILE
 
-ReadFile = Callable[[str], bytes | str | None]
+ReadFile = Callable[[str], bytes | None]
 """What `models.yaml` said at a commit, or None if it was not there; raises `UnknownCommitError`."""
 
 
@@ -103,7 +101,7 @@ def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
         commit = str(update.get("environment", {}).get("git.head", UNKNOWN))
         if commit not in seen:
             try:
-                seen[commit] = dict(_entries(read(commit) or ""))
+                seen[commit] = dict(_entries(read(commit) or b""))
             except UnknownCommitError:
                 seen[commit], gone[commit] = {}, None
         known = update["kind"] == "destroy" or commit not in gone
@@ -117,7 +115,7 @@ def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
     if not any(model in entries for entries in seen.values()):
         names = ", ".join(sorted({name for entries in seen.values() for name in entries})) or "none"
         accepted = f'found "{model}", accepted: {names} (models that were live at a commit)'
-        raise HistoryError("\n".join([accepted, *map(_missing, gone)]))
+        raise HistoryError(accepted, *map(_missing, gone))
     return found[::-1]
 
 
@@ -130,9 +128,9 @@ def with_built(model: str, found: Sequence[Event], outputs: Mapping[str, Any]) -
     return [replace(newest, digest=digest or None), *found[1:]]
 
 
-def as_json(found: Sequence[Event]) -> str:
+def as_json(found: Sequence[Event]) -> Line:
     """For programs."""
-    return json.dumps([asdict(event) for event in found], indent=2)
+    return for_programs([asdict(event) for event in found])
 
 
 def text(found: Sequence[Event]) -> list[str]:
@@ -161,12 +159,12 @@ _UNKNOWN_ENTRY = {"stable": {"version": UNKNOWN}}
 def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
     source = update.get("environment", {})  # as Pulumi calls what it knows of git
     dirty = DIRTY if source.get("git.dirty") == "true" else ""
-    stable, canary = entry.get("stable") or {}, entry.get("canary") or {}
+    stable, canary = _part(entry, "stable"), _part(entry, "canary")
     return Event(
         time=str(update["startTime"]).replace(".000Z", "Z"),
         version=_optional(stable.get("version")),
         digest=_optional(stable.get("digest")),
-        weights=_optional((stable.get("weights") or {}).get("version")),
+        weights=_optional(_part(stable, "weights").get("version")),
         canary=_optional(canary.get("version")),
         percent=canary.get("percent"),
         commit=commit + dirty,
@@ -175,13 +173,19 @@ def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
     )
 
 
-def _entries(content: bytes | str) -> Iterator[tuple[str, Any]]:
+def _entries(content: bytes) -> Iterator[tuple[str, Any]]:
     """Live models by name. What was committed once need not be as the specs say today."""
     try:
-        models = YAML(typ="safe").load(content)["models"]
-        yield from ((name, entry) for name, entry in models.items() if isinstance(entry, dict))
-    except (YAMLError, KeyError, TypeError, AttributeError):
-        return
+        found = reading.read(content)
+    except reading.MisreadError as error:
+        found = error.content
+    yield from ((name, entry) for name, entry in _part(found, "models").items() if isinstance(entry, dict))
+
+
+def _part(whole: Any, name: str) -> dict[str, Any]:
+    """A mapping in another one; empty where there is none."""
+    found = whole.get(name) if isinstance(whole, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _optional(value: Any) -> str | None:

@@ -7,7 +7,6 @@ except a `model.py` that was made from a notebook.
 import json
 import os
 import re
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -103,11 +102,11 @@ def init(target: Target, kind: Kind, notebook: Path | None, *, entry: str | None
         (stack / MODELS_FILE).write_text(live, encoding="utf-8")
         yield Line(f"{stack / MODELS_FILE}: {name} added")
     if notebook or kind is not Kind.DOCKER:
-        yield Line(f"\nServe it here:\n  homeport run {folder}")
+        yield from map(Line, ("", "Serve it here:", f"  homeport run {folder}"))
     if not stack:
         place = Path("stacks", "dev")
-        entry_lines = textwrap.indent(live_entry(name, folder, place), "  ").removesuffix("\n")
-        yield Line(f"\nMake it live, below `models` in {place / MODELS_FILE}:\n{entry_lines}")
+        lines = (f"  {line}" for line in live_entry(name, folder, place).splitlines())
+        yield from map(Line, ("", f"Make it live, below `models` in {place / MODELS_FILE}:", *lines))
 
 
 def scaffold(kind: Kind, target: Target) -> Made:
@@ -128,7 +127,7 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
     """
     folder = target.folder
     module, spec = folder / _MODULE, folder / "model.yaml"
-    if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8")):
+    if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8", errors="replace")):
         raise InitError(
             f"{module} was changed since it was made from a notebook, or was never made from one: use --force to "
             "overwrite it"

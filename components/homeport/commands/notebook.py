@@ -5,9 +5,11 @@ It only reads the notebook and runs no cell. `nbformat` and `pyflakes` are insta
 
 import ast
 import hashlib
+import json
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions, version
@@ -17,7 +19,8 @@ from typing import Any, Self
 from packaging.utils import canonicalize_name
 
 from homeport.images.requirements import requirement, requirements
-from homeport.specs.problems import Problem, SpecError
+from homeport.output.text import visible
+from homeport.specs.problems import Problem, SpecError, few
 
 TAG = "serve"
 """Tag of the cells that are served, in Jupyter's cell tags (`metadata.tags`)."""
@@ -27,6 +30,12 @@ _HOW_TO_TAG = (
     "Add Cell Tag in the cell's menu"
 )
 _DIGEST = "# sha256:"
+MAX_BYTES = 64 * 2**20
+"""Of a notebook with its outputs."""
+MAX_CELLS = 2**19
+"""Characters of a notebook without its outputs."""
+MAX_CODE = 2**16
+"""Characters of the tagged cells: as many as pyflakes checks in about a second."""
 _MAGIC = re.compile(r"\s*(?:[\w.,\s]+=\s*)?[%!?]|.*\?\s*$")
 """A line that only IPython can run: `%magic`, `!command`, `name = !command`, `?help`, `help?`."""
 _PIP = re.compile(r"\s*[%!](?:uv )?pip install\s+(?P<arguments>.+)")
@@ -80,25 +89,40 @@ class Served:
             SpecError: It is not a Python notebook, no cell is tagged, or the tagged cells cannot run alone because of
                 magics, syntax errors or names that none of them defines. The error has every problem.
         """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the notebook's format and code; they would be printed
+            try:
+                return cls._read(path, entry)
+            except (RecursionError, MemoryError):  # the parsers of Python and JSON, and what walks their results
+                raise SpecError([Problem("found code or data that is nested too deeply for Python", path)]) from None
+
+    @classmethod
+    def _read(cls, path: Path, entry: str | None) -> Self:
         cells = _cells(path)
         tagged = [cell for cell in cells if cell.tagged]
         if not tagged:
             message = f"found no cell tagged `{TAG}`: tag at least one; {_HOW_TO_TAG}"
             raise SpecError([Problem(message, path)])
+        size = sum(len(cell.source) for cell in tagged)
+        if size > MAX_CODE:
+            message = f"found {size:,} characters in the cells tagged `{TAG}`, accepted: at most {MAX_CODE:,}"
+            raise SpecError([Problem(f"{message}; move code that does not change into a module", path)])
         required: list[str] = []
         problems: list[Problem] = []
         sources = [_python(path, cell, required, problems) for cell in tagged]
         if problems:
-            raise SpecError(problems)
+            raise SpecError(few(problems))
         code, lines = _joined(tagged, sources)
         try:
             tree = ast.parse(code)
             compile(tree, str(path), "exec", dont_inherit=True)
         except SyntaxError as error:
-            place = lines[(error.lineno or 1) - 1]
+            place = lines[min(error.lineno or 1, len(lines)) - 1]
             raise SpecError([Problem(f"not Python: {error.msg}", path, field=place)]) from None
+        except ValueError:  # half of a character, which JSON can say
+            raise SpecError([Problem("not Python: found text that is not Unicode", path)]) from None
         if problems := list(_undefined(path, tree, lines, cells)):
-            raise SpecError(problems)
+            raise SpecError(few(problems))
         served = _entry(path, tree, entry)
         parameters = _parameters(served)
         if problems := [
@@ -110,14 +134,14 @@ class Served:
             for each in parameters
             if each.annotation is None
         ]:
-            raise SpecError(problems)
+            raise SpecError(few(problems))
         installed = tuple(dict.fromkeys(required))
         return cls(code, served.name, installed, _imports(tree, lines), _request(parameters))
 
     def text(self, source: str) -> str:
         """The whole module; `source` is the notebook's path relative to it."""
         header = (
-            f"# Made from {source} by `homeport init --notebook`: change its cells tagged `{TAG}`, not this file, and run\n"
+            f"# Made from {visible(source)} by `homeport init --notebook`: change its cells tagged `{TAG}`, not this file, and run\n"
             "# that command again. The digest below shows whether this file was changed by hand.\n"
         )
         return f"{header}{_DIGEST}{_digest(self.code)}\n{self.code}"
@@ -158,36 +182,75 @@ def _cells(path: Path) -> list[Cell]:
         raise SpecError([Problem('to read a notebook, run: pip install "homeport[notebook]"', path)]) from None
     invalid: dict[str, Exception] = {}
     try:
+        text = _without_outputs(path)
         # Older formats are converted to version 4, in which cells have tags.
-        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4, capture_validation_error=invalid)
+        notebook = nbformat.reads(text, as_version=4, capture_validation_error=invalid)
     except FileNotFoundError:
         raise SpecError([Problem(f"no such file (looked in {path.parent.resolve()})", path)]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem(f"cannot be read as UTF-8 text: {error}", path)]) from None
+    except (RecursionError, SpecError):
+        raise
     except Exception as error:  # its readers raise many kinds of errors, including KeyError
         raise SpecError([Problem(f"not a notebook: {type(error).__name__}: {error}"[:300], path)]) from None
     if invalid:
         reason = str(invalid["ValidationError"]).partition("\n")[0]
         raise SpecError([Problem(f"not a valid notebook: {reason}", path)])
     metadata = notebook.metadata
-    language = metadata.get("kernelspec", {}).get("language") or metadata.get("language_info", {}).get("name", "python")
+    kernel, about = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    language = str(kernel.get("language") or about.get("name", "python"))
     if language.lower() not in {"python", "ipython"}:
         raise SpecError([Problem(f'found a notebook of "{language}", accepted: a Python notebook', path)])
     return [
-        Cell(number, cell.get("execution_count"), TAG in cell.metadata.get("tags", ()), cell.source)
+        Cell(number, cell.get("execution_count"), TAG in cell.metadata.get("tags", ()), _unix(cell.source))
         for number, cell in enumerate(notebook.cells, 1)
         if cell.cell_type == "code"
     ]
+
+
+def _without_outputs(path: Path) -> str:
+    """The notebook's JSON without what its cells have put out, which is most of it and is not looked at.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not JSON in UTF-8.
+        SpecError: It is too large.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise SpecError([Problem(f"found more than {MAX_BYTES >> 20} MiB, accepted: at most that", path)])
+    found = json.loads(content.decode("utf-8"))
+    if isinstance(found, dict) and isinstance(cells := found.get("cells"), list):
+        for cell in cells:
+            if isinstance(cell, dict) and isinstance(cell.get("outputs"), list):
+                cell["outputs"] = []
+    text = json.dumps(found)
+    if len(text) > MAX_CELLS:
+        message = f"found {len(text):,} characters besides outputs, accepted: at most {MAX_CELLS:,}"
+        raise SpecError([Problem(message, path)])
+    return text
+
+
+def _unix(source: str) -> str:
+    """The source with the line ends that all of Python's tools count alike."""
+    return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]) -> str:
     """The cell as plain Python with the same number of lines. Requirements and problems are added to the lists."""
     if _parsed(cell.source):
         return cell.source
-    lines = cell.source.splitlines()
+    lines = cell.source.split("\n")
     for index, line in enumerate(lines):
         if match := _PIP.fullmatch(line):
-            arguments = [part for part in shlex.split(match["arguments"], comments=True) if part not in _HARMLESS]
+            try:
+                arguments = [part for part in shlex.split(match["arguments"], comments=True) if part not in _HARMLESS]
+            except ValueError as error:
+                problems.append(
+                    Problem(f"found a line that no shell reads: {error}", path, field=cell.place(index + 1))
+                )
+                continue
             if odd := [part for part in arguments if not requirement(part)]:
                 message = (
                     f"found `{odd[0]}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; put "
@@ -205,7 +268,7 @@ def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]
                 field=cell.place(index + 1),
             )
             for index, line in enumerate(lines)
-            if _MAGIC.match(line) and not line.lstrip().startswith("#")
+            if _MAGIC.match(line.strip()) and not line.lstrip().startswith("#")
         ]
     return "\n".join(lines)
 
@@ -213,7 +276,7 @@ def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]
 def _parsed(source: str) -> bool:
     try:
         ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 
@@ -233,12 +296,14 @@ def _undefined(path: Path, tree: ast.Module, lines: Sequence[str], cells: Sequen
     from pyflakes.messages import UndefinedName  # noqa: PLC0415
 
     seen: set[str] = set()
+    homes: dict[str, Cell] = {}
     for found in sorted(Checker(tree).messages, key=lambda message: int(message.lineno)):
         name = str(found.message_args[0]) if isinstance(found, UndefinedName) else ""
         if not name or name in seen:
             continue
         seen.add(name)
-        home = next((cell for cell in cells if not cell.tagged and name in _bound(cell.source)), None)
+        homes = homes or {name: cell for cell in reversed(cells) if not cell.tagged for name in _bound(cell.source)}
+        home = homes.get(name)
         advice = f"; cell {home.number} defines it: tag it too, or move the definition" if home else ""
         message = f"found `{name}`, accepted: names that a cell tagged `{TAG}` defines or imports{advice}"
         yield Problem(message, path, field=lines[found.lineno - 1])
@@ -247,7 +312,7 @@ def _undefined(path: Path, tree: ast.Module, lines: Sequence[str], cells: Sequen
 def _bound(source: str) -> set[str]:
     """Names that a cell defines at its top level, as far as it is valid Python."""
     names: set[str] = set()
-    plain = "\n".join("" if _MAGIC.match(line) else line for line in source.splitlines())
+    plain = "\n".join("" if _MAGIC.match(line.strip()) else line for line in source.split("\n"))
     for node in ast.walk(ast.parse(plain)) if _parsed(plain) else ():
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():

@@ -19,7 +19,10 @@ def ask(*arguments: str, stdin: str | None = None) -> str:
     """
     done = _run([*arguments, "--non-interactive"], input=stdin, capture_output=True, text=True)
     if done.returncode != 0:
-        raise PulumiError(f"pulumi {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        told = done.stderr.strip() or done.stdout.strip()
+        first, *others = told.splitlines() or [""]
+        # A program may have said it, so none of it stands where homeport's own lines begin.
+        raise PulumiError(f"pulumi {' '.join(arguments)}: {first}", *(f"  {line}" for line in others))
     return str(done.stdout)
 
 

@@ -45,7 +45,7 @@ def read(folders: Iterable[Path]) -> dict[str, Stack]:
         except SpecError as error:
             failed[folder.name] = error.problems
     if failed:
-        raise CommandError("\n".join(shown(problem, names) for problem, names in by_problem(failed).items()))
+        raise CommandError(*(described(problem, names) for problem, names in by_problem(failed).items()))
     return stacks
 
 
@@ -58,6 +58,6 @@ def by_problem(problems: Mapping[str, Iterable[Problem]]) -> dict[Problem, list[
     return found
 
 
-def shown(problem: Problem, names: Iterable[str]) -> str:
+def described(problem: Problem, names: Iterable[str]) -> str:
     """One line about a problem and the stacks that have it."""
     return f"{problem} [{', '.join(names)}]"

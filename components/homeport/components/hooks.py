@@ -12,6 +12,7 @@ import pulumi
 from homeport.components.kubectl import Kubectl, KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
+from homeport.manifests.deployer import BINDING
 from homeport.manifests.names import MARK
 from homeport.ownership import Live, Name, Owner, foreign, taken
 
@@ -41,6 +42,7 @@ class Hooks:
         self._connection: asyncio.Future[Kubectl] | None = None
         self._declared: dict[str, Sequence[Manifest]] = {}
         self._registered: set[str] = set()
+        self._deployments: asyncio.Future[list[Mapping[str, Any]]] | None = None
         self._looks: dict[tuple[str, str], asyncio.Future[list[Live]]] = {}
         # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
         self._threads = ThreadPoolExecutor(4, "homeport-hooks")
@@ -76,9 +78,23 @@ class Hooks:
     async def _creation(self, args: pulumi.ResourceHookArgs) -> None:
         made = args.new_inputs or {}
         name, mark = Name.of(made), _mark(made)
+        agreed = _named(ADOPT_VARIABLE)
         declared = self._declared[name.home]
-        found = await self._look("objects", name, lambda kubectl: kubectl.find(declared))
-        if refused := taken(found, name, mark, _named(ADOPT_VARIABLE)):
+        # A deployer may see the binding that lets it in before it is let in, and the other objects afterwards.
+        what, wanted = (str(name), [declared[0], made]) if name.name == BINDING else ("objects", declared)
+
+        def ask(kubectl: Kubectl) -> list[Live]:
+            home = kubectl.find(wanted[:1])
+            if not home or len(wanted) == 1:
+                return home
+            try:
+                return [*home, *kubectl.find(wanted[1:])]
+            except KubectlError:
+                if taken(home, name, mark, agreed):
+                    return home  # which is reason enough
+                raise
+
+        if refused := taken(await self._look(what, name, ask), name, mark, agreed):
             raise OwnershipError(_creation_refused(refused, mark))
 
     async def _protected_deletion(self, args: pulumi.ResourceHookArgs) -> None:
@@ -118,7 +134,7 @@ class Hooks:
         """What the cluster answers, which is asked only once; nothing in a preview where it does not answer."""
         key = (what, name.home)
         if key not in self._looks:
-            self._looks[key] = asyncio.ensure_future(self._ask(ask))
+            self._looks[key] = asyncio.ensure_future(self.ask(ask))
         try:
             return await self._looks[key]
         except KubectlError as error:
@@ -130,9 +146,25 @@ class Hooks:
                 f"{DELETE_VARIABLE}=Namespace/{name.home} for one update)"
             ) from None
 
-    async def _ask(self, ask: Callable[[Kubectl], list[Live]]) -> list[Live]:
+    async def ask(self, ask: Callable[[Kubectl], T]) -> T:
+        """What the provider's cluster answers.
+
+        Raises:
+            KubectlError: It did not answer, or refused.
+        """
         kubectl = await self._kubectl()
         return await self._in_thread(lambda: ask(kubectl))
+
+    async def deployments(self) -> list[Mapping[str, Any]]:
+        """The Deployments of all models, with one look: an update without changes must not become slow.
+
+        Raises:
+            KubectlError: The cluster did not answer, or refused.
+        """
+        if self._deployments is None:
+            wanted = [each for made in self._declared.values() for each in made if each["kind"] == "Deployment"]
+            self._deployments = asyncio.ensure_future(self.ask(lambda kubectl: kubectl.read(wanted)))
+        return await self._deployments
 
     async def _in_thread(self, ask: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)

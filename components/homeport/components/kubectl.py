@@ -71,6 +71,23 @@ class Kubectl:
         asked = ",".join(kind for kind in kinds if kind not in _TELLS_OF_OTHERS)
         return list(_parsed(self._run("get", asked, f"--namespace={namespace}", "--ignore-not-found", _METADATA)))
 
+    def read(self, manifests: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Those objects of some manifests that exist, with their content.
+
+        Raises:
+            KubectlError: The cluster did not answer, or refused.
+        """
+        wanted = "".join(f"---\n{json.dumps(_reference(each))}\n" for each in manifests)
+        return _whole(self._run("get", "--filename=-", "--ignore-not-found", "--output=json", stdin=wanted))
+
+    def all(self, kinds: Iterable[str], namespace: str) -> list[Mapping[str, Any]]:
+        """All objects of some kinds in a namespace, with their content.
+
+        Raises:
+            KubectlError: The cluster did not answer, or refused.
+        """
+        return _whole(self._run("get", ",".join(kinds), f"--namespace={namespace}", "--output=json"))
+
     def _run(self, *arguments: str, stdin: str = "", seconds: int = _REQUEST_SECONDS) -> str:
         with self._options() as options:
             command = ["kubectl", *options, f"--request-timeout={seconds}s", *arguments]
@@ -106,6 +123,11 @@ class Kubectl:
 def _reference(manifest: Mapping[str, Any]) -> dict[str, Any]:
     place = {key: manifest["metadata"][key] for key in ("name", "namespace") if key in manifest["metadata"]}
     return {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": place}
+
+
+def _whole(told: str) -> list[Mapping[str, Any]]:
+    found = json.loads(told or '{"items": []}')
+    return list(found["items"]) if "items" in found else [found]
 
 
 def _parsed(lines: str) -> Iterator[Live]:

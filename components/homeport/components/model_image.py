@@ -13,8 +13,8 @@ import pulumi_docker_build as docker_build
 from homeport.catalogue.container import CACHE_TAG
 from homeport.components.arguments import EnvironmentLike, ModelLike
 from homeport.images.build_context import BuildContext, prepare
-from homeport.project import project_file
 from homeport.provenance import origin
+from homeport.pulumi_project import project_file
 from homeport.release import Release
 from homeport.rules.files import disguised_repositories, file_violations
 from homeport.rules.images import build_violations

@@ -1,20 +1,18 @@
 """ModelService: a thin Pulumi component on the manifests. Each object becomes the typed resource of its kind."""
 
-import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NotRequired, Self, TypedDict
 
 import pulumi
-from pulumi_kubernetes import apiextensions, apps, autoscaling, core, networking, policy, rbac
 from pydantic import Field
 
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
 from homeport.components.hooks import hooks_of
+from homeport.components.objects import typed
+from homeport.components.rollouts import Rollouts
 from homeport.components.secret_values import config_violations, secret_values
-from homeport.manifests import Manifest, Resource, Stage, resources
-from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
+from homeport.manifests import Resource, Stage, resources
 from homeport.manifests.routing import url
 from homeport.provenance import UNKNOWN
 from homeport.release import Release
@@ -29,22 +27,6 @@ from homeport.specs.problems import Location, SpecError
 
 TYPE = "homeport:index:ModelService"
 """Part of the URN of every deployed resource, so it must never change."""
-
-RESOURCES: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
-    ("v1", "Namespace"): core.v1.Namespace,
-    ("v1", "ResourceQuota"): core.v1.ResourceQuota,
-    ("v1", "LimitRange"): core.v1.LimitRange,
-    ("v1", "ServiceAccount"): core.v1.ServiceAccount,
-    ("v1", "Service"): core.v1.Service,
-    ("v1", "Secret"): core.v1.Secret,
-    ("v1", "PersistentVolumeClaim"): core.v1.PersistentVolumeClaim,
-    ("rbac.authorization.k8s.io/v1", "Role"): rbac.v1.Role,
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"): rbac.v1.RoleBinding,
-    ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
-    ("apps/v1", "Deployment"): apps.v1.Deployment,
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaling.v2.HorizontalPodAutoscaler,
-    ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
-}
 
 _ARGUMENTS: Mapping[Location, Location] = {
     ("stable", "digest"): ("image",),
@@ -112,57 +94,45 @@ class ModelService(pulumi.ComponentResource):
         stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
         release = replace(release, deployed_by=stack, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
-        made = self._children(name, release)
+        made, ready = self._children(name, release)
         children = {resource.name: child for resource, child in made}
-        workload = next(child for resource, child in made if resource.stage is Stage.WORKLOAD)
         self.namespace = children["namespace"].metadata["name"]
         self.service_account = children["serviceaccount"].metadata["name"]
-        # Derived from the workload and its route, so that resources that use them wait until the model serves.
-        self.version = workload.metadata.apply(lambda _: release.version)
+        # Resources that use these wait until the model serves.
+        self.version = ready.apply(lambda _: release.version)
         self.image = pulumi.Output.from_input(release.image)
         self.canary_image = pulumi.Output.from_input(release.canary.image if release.canary else None)
-        self.url = children.get("httproute", workload).metadata.apply(lambda _: url(release))
+        self.url = ready.apply(lambda _: url(release))
         self.register_outputs({output: getattr(self, output) for output in ModelService.__annotations__})
 
-    def _children(self, name: str, release: Release) -> list[tuple[Resource, Any]]:
-        """The objects of a release in the order of creation, each with its Pulumi resource."""
+    def _children(self, name: str, release: Release) -> tuple[list[tuple[Resource, Any]], pulumi.Output[Any]]:
+        """The objects of a release in the order of creation, each with its Pulumi resource; known once all serve."""
         made: list[tuple[Resource, Any]] = []
+        ready: list[Any] = []
+        # KEDA scales only a Deployment that exists, so its minimum cannot be waited for here.
+        least = 0 if release.triggers else release.replicas[0]
         wanted = resources(release)
         guards = hooks_of(self.get_provider("kubernetes:core/v1:Namespace"))
         guards.declare([resource.manifest for resource in wanted])
+        rollouts = Rollouts(self, guards, release.environment.cluster.context)
         for resource in wanted:
-            waits = [child for earlier, child in made if resource.waits_for(earlier)]
+            waits = [after for (earlier, _), after in zip(made, ready, strict=True) if resource.waits_for(earlier)]
             hooks = guards.of(protect=release.environment.protect)
             options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
-            if resource.stage is Stage.WORKLOAD:
-                command = logs_command(resource.manifest, release.environment.cluster.context)
-                hooks.on_error = self._on_failure(f"{name}-{resource.name}-logs", command)
-            if resource.seconds is not None:
-                limit = f"{resource.seconds}s"
-                options.custom_timeouts = pulumi.CustomTimeouts(create=limit, update=limit)
-            child = _typed(f"{name}-{resource.name}", resource.manifest, options)
+            if resource.stage is Stage.DEPLOYER:
+                # It goes with the namespace. Until then the deployer must see that the others go.
+                options.deleted_with = made[0][1]
+            if resource.replicas:
+                rollouts.notice(hooks)
+            child = typed(f"{name}-{resource.name}", resource.manifest, options)
             guards.follow(child)
             made.append((resource, child))
-        return made
-
-    def _on_failure(self, name: str, command: str) -> list[pulumi.ErrorHook]:
-        def tell(failed: pulumi.ErrorHookArgs) -> bool:
-            if failed.failed_operation != "delete":
-                pulumi.log.error(f"to see its last log lines, or why there are none, run: {command}", self)
-            return False  # do not retry
-
-        return [pulumi.ErrorHook(name, tell)]
-
-
-def logs_command(workload: Manifest, context: str | None) -> str:
-    """The command that shows the last log lines of the pods of a version."""
-    metadata = workload["metadata"]
-    labels = {key: metadata["labels"][key] for key in (INSTANCE_LABEL, VERSION_LABEL)}
-    there = [f"--context={context}"] if context else []
-    which = [f"--namespace={metadata['namespace']}", "--selector=" + ",".join(map("=".join, labels.items()))]
-    return shlex.join(["kubectl", "logs", *there, *which, "--tail=20", "--prefix"])
+            ready.append(
+                rollouts.served(child, resource.manifest, least, resource.seconds) if resource.seconds else child
+            )
+        return made, pulumi.Output.all(*ready)
 
 
 class _Canary(CanaryVersion):
@@ -201,15 +171,3 @@ def _unbuilt(release: Release) -> list[Violation]:
         return []
     message = f'missing for "{release.built.version}": build it with a ModelImage and pass its `ref`'
     return [Violation(("canary" if release.built.suffix else "stable", "digest"), message, source="live")]
-
-
-def _typed(name: str, manifest: Manifest, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    content = {_snake_case(key): value for key, value in manifest.items()}
-    if typed := RESOURCES.get((manifest["apiVersion"], manifest["kind"])):
-        del content["api_version"], content["kind"]
-        return typed(name, **content, opts=options)
-    return apiextensions.CustomResource(name, **content, opts=options)
-
-
-def _snake_case(text: str) -> str:
-    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", text)

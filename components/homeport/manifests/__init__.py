@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from homeport.manifests.deployer import access
 from homeport.manifests.deployment import deployment
 from homeport.manifests.identity import identity
 from homeport.manifests.isolation import isolation
@@ -18,6 +19,7 @@ __all__ = ["Manifest", "Resource", "Stage", "manifests", "resources"]
 
 CONCERNS: Sequence[Callable[[Release], list[Resource]]] = (
     isolation,
+    access,
     identity,
     network,
     routing,

@@ -5,6 +5,12 @@ from homeport.manifests.pod import grace_seconds, pod_template
 from homeport.manifests.resource import Resource, Stage
 from homeport.release import Release
 
+AWAIT, CREATED = "pulumi.com/waitFor", "jsonpath={.metadata.uid}"
+"""Annotation that Pulumi waits for no more than the object. homeport waits for the replicas, and tells what keeps them.
+
+`pulumi.com/skipAwait` would also skip the wait for the last pod when the Deployment is deleted.
+"""
+
 MIN_READY_SECONDS = 5
 """Seconds that a new pod must stay ready before it counts, so that a crash right after readiness stops the update."""
 
@@ -12,13 +18,13 @@ MIN_READY_SECONDS = 5
 def deployment(release: Release) -> list[Resource]:
     """The Deployments of the stable version and of its canary."""
     return [
-        Resource(_deployment(track), Stage.WORKLOAD, track.suffix, seconds=_rollout_seconds(track))
+        Resource(_deployment(track), Stage.WORKLOAD, track.suffix, seconds=_progress_seconds(track), replicas=True)
         for track in release.tracks
     ]
 
 
 def _deployment(release: Release) -> Manifest:
-    least, most = release.replicas
+    # `replicas` is absent: the autoscaler owns it.
     spec: Manifest = {
         "selector": {"matchLabels": selector(release)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": _pace(release)},
@@ -27,9 +33,9 @@ def _deployment(release: Release) -> Manifest:
         "revisionHistoryLimit": 3,
         "template": pod_template(release),
     }
-    if least == most:  # otherwise the autoscaler owns the number, and stating it here would reset it at every update
-        spec["replicas"] = least
-    return manifest(release, "apps/v1", "Deployment", release.instance, spec=spec)
+    made = manifest(release, "apps/v1", "Deployment", release.instance, spec=spec)
+    made["metadata"]["annotations"][AWAIT] = CREATED
+    return made
 
 
 def _pace(release: Release) -> Manifest:
@@ -40,14 +46,5 @@ def _pace(release: Release) -> Manifest:
 
 def _progress_seconds(release: Release) -> int:
     """Maximum seconds until the next new pod is available: a node and an image, start-up, minReadySeconds."""
-    return release.environment.provision_seconds + _replacement_seconds(release)
-
-
-def _rollout_seconds(release: Release) -> int:
-    """Maximum seconds until an update is complete, because pods are replaced one after another."""
-    return release.environment.provision_seconds + _replacement_seconds(release) * release.replicas[1]
-
-
-def _replacement_seconds(release: Release) -> int:
     drain = grace_seconds(release) if release.updates_in_place else 0
-    return drain + release.model.startup_seconds + MIN_READY_SECONDS
+    return release.environment.provision_seconds + drain + release.model.startup_seconds + MIN_READY_SECONDS

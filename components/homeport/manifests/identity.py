@@ -1,8 +1,9 @@
 """Identity: the model has no rights in the cluster and one identity in the cloud; its team may read its objects."""
 
-from homeport.manifests.names import manifest
+from homeport.manifests.names import Manifest, manifest
 from homeport.manifests.resource import Resource
 from homeport.release import Release
+from homeport.specs.environment import Environment
 
 READ = ["get", "list", "watch"]
 
@@ -16,15 +17,7 @@ def identity(release: Release) -> list[Resource]:
     account["metadata"]["annotations"] |= _cloud_annotations(release)
     if team is None:
         return [Resource(account)]
-    rules = [
-        {"apiGroups": [""], "resources": ["pods", "pods/log", "events", "services"], "verbs": READ},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": READ},
-        {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": READ},
-        {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": READ},
-        {"apiGroups": ["metrics.k8s.io"], "resources": ["pods"], "verbs": READ},
-    ]
-    if release.environment.keda:
-        rules.append({"apiGroups": ["keda.sh"], "resources": ["scaledobjects"], "verbs": READ})
+    rules = team_rules(release.environment)
     role = manifest(release, "rbac.authorization.k8s.io/v1", "Role", f"{name}-team", rules=rules)
     binding = manifest(
         release,
@@ -35,6 +28,20 @@ def identity(release: Release) -> list[Resource]:
         subjects=[{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": team.group}],
     )
     return [Resource(account), Resource(role), Resource(binding)]
+
+
+def team_rules(environment: Environment) -> list[Manifest]:
+    """What a team may do in the namespaces of its models: read objects, but no secrets."""
+    rules = [
+        {"apiGroups": [""], "resources": ["pods", "pods/log", "events", "services"], "verbs": READ},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": READ},
+        {"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": READ},
+        {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": READ},
+        {"apiGroups": ["metrics.k8s.io"], "resources": ["pods"], "verbs": READ},
+    ]
+    if environment.keda:
+        rules.append({"apiGroups": ["keda.sh"], "resources": ["scaledobjects"], "verbs": READ})
+    return rules
 
 
 def identity_labels(release: Release) -> dict[str, str]:

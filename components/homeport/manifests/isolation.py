@@ -4,12 +4,15 @@ from homeport.manifests.names import Manifest, manifest
 from homeport.manifests.placement import gpu_requests
 from homeport.manifests.pod import ephemeral_storage
 from homeport.manifests.resource import Resource, Stage
-from homeport.manifests.weights import weights
 from homeport.release import Release
 from homeport.specs.quantities import byte_count, cpu_quantity, memory_quantity, millicores
 
-POD_SECURITY = "restricted"
-"""Strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
+POD_SECURITY = {
+    f"pod-security.kubernetes.io/{mode}{suffix}": value
+    for mode in ("enforce", "audit", "warn")
+    for suffix, value in (("", "restricted"), ("-version", "latest"))
+}
+"""Labels of a namespace: the strictest level of https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
 
 
 def isolation(release: Release) -> list[Resource]:
@@ -22,46 +25,52 @@ def isolation(release: Release) -> list[Resource]:
 
 
 def _namespace(release: Release) -> Manifest:
-    namespace = manifest(release, "v1", "Namespace", release.namespace, namespaced=False)
-    for mode in ("enforce", "audit", "warn"):
-        namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] = POD_SECURITY
-        namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}-version"] = "latest"
+    namespace = manifest(release, "v1", "Namespace", release.namespace)
+    namespace["metadata"]["labels"] |= POD_SECURITY
     return namespace
 
 
 def _quota(release: Release) -> Manifest:
-    # A rolling update at full scale runs one extra pod while the replaced pod still drains and still counts. Without room
-    # for both, the update stops half-way with two versions live (Seldon's users saw this, issue 916). An update in place
-    # runs no pod beyond the one that drains.
-    # If a canary is possible, the quota always has room for it. A canary then need not wait for a larger quota, and
-    # while it is promoted its pods still run as the stable ones are replaced.
-    most = release.replicas[1] + (1 if release.updates_in_place else 2)
-    pods = most * (1 if release.environment.host_of(release.model.name) is None else 2)
-    cpu = cpu_quantity(millicores(release.cpu) * pods)
-    memory = memory_quantity(byte_count(release.memory) * pods)
-    storage = memory_quantity(byte_count(ephemeral_storage(release)) * pods)
-    hard = {
-        "pods": str(pods),
-        "requests.cpu": cpu,
-        "limits.cpu": cpu,
-        "requests.memory": memory,
-        "limits.memory": memory,
-        "requests.ephemeral-storage": storage,
-        "limits.ephemeral-storage": storage,
-        "persistentvolumeclaims": str(len(weights(release))),
-        "services.loadbalancers": "0",
-        "services.nodeports": "0",
-    }
-    if release.relax.cpu_limits:
-        del hard["limits.cpu"]  # a quota of limits would refuse pods without limits
-    hard |= {f"requests.{resource}": count for resource, count in gpu_requests(release, pods).items()}
+    """The environment's ceilings, and room for an update at the highest of them.
+
+    Nothing of it is taken from the model's sizes. A quota that became smaller with a model would refuse the very pods that
+    need less: those that run still count.
+    """
+    limits = release.environment.limits
+    # If a canary is possible, there is always room for it: while it is promoted, its pods still run.
+    versions = 1 if release.environment.host_of(release.model.name) is None else 2
+    # At full scale, a rolling update runs one pod more, and the one that it replaces counts until it has drained. Without
+    # room for both, an update would stop half-way with two versions live (Seldon issue 916).
+    most = limits.replicas or release.replicas[1]
+    hard = {"pods": str((most + 2) * versions)}
+    # The ceilings bound all replicas of a version together, so each of the two pods is at most as large as they allow.
+    room = 3 * versions
+    if limits.cpu:
+        hard["requests.cpu"] = cpu_quantity(millicores(limits.cpu) * room)
+        if not release.relax.cpu_limits:  # a quota of limits would refuse pods without limits
+            hard["limits.cpu"] = hard["requests.cpu"]
+    if limits.memory:
+        hard["requests.memory"] = hard["limits.memory"] = memory_quantity(byte_count(limits.memory) * room)
+    if limits.gpus is not None:
+        hard |= {f"requests.{resource}": str(limits.gpus * room) for resource in gpu_requests(release)}
+    # A claim that replaces another exists beside it until the last pod with the other has gone.
+    claims = 2 if release.claims else 0
+    hard |= {"persistentvolumeclaims": str(claims), "services.loadbalancers": "0", "services.nodeports": "0"}
     return manifest(release, "v1", "ResourceQuota", release.model.name, spec={"hard": hard})
 
 
 def _limit_range(release: Release) -> Manifest:
+    """What a container gets that states no size, and the most that one may state: the environment's ceilings."""
     size = {"cpu": release.cpu, "memory": release.memory, "ephemeral-storage": ephemeral_storage(release)}
+    limits = release.environment.limits
+    most = {"cpu": limits.cpu, "memory": limits.memory}
     # With a default or a maximum for cpu, a pod without a cpu limit would get the default or be refused.
-    bounded = [name for name in size if name != "cpu" or not release.relax.cpu_limits]
-    most = {name: size[name] for name in bounded}
-    limit = {"type": "Container", "default": most, "defaultRequest": size, "max": most}
+    free = {"cpu"} if release.relax.cpu_limits else set()
+    limit: Manifest = {
+        "type": "Container",
+        "default": {name: value for name, value in size.items() if name not in free},
+        "defaultRequest": size,
+    }
+    if bounds := {name: value for name, value in most.items() if value and name not in free}:
+        limit["max"] = bounds
     return manifest(release, "v1", "LimitRange", release.model.name, spec={"limits": [limit]})

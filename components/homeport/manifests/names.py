@@ -6,6 +6,7 @@ The labels are those that Kubernetes recommends
 
 from typing import Any
 
+from homeport.manifests.kinds import KINDS
 from homeport.release import Release
 
 Manifest = dict[str, Any]
@@ -14,6 +15,9 @@ Manifest = dict[str, Any]
 MODEL_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 VERSION_LABEL = "app.kubernetes.io/version"
+
+MANAGED = {"app.kubernetes.io/managed-by": "homeport"}
+COMPONENT = {"app.kubernetes.io/component": "model"}
 
 FIELD_MANAGER = {"pulumi.com/patchFieldManager": "homeport"}
 """The owner of an object's fields. By default, the provider makes up a name for each creation. A creation that is repeated
@@ -24,11 +28,9 @@ MARK = "homeport/deployed-by"
 pod, because it would restart the pod."""
 
 
-def manifest(
-    release: Release, api_version: str, kind: str, name: str, *, namespaced: bool = True, **content: Any
-) -> Manifest:
-    """An object with the metadata of every object of a release."""
-    place = {"namespace": release.namespace} if namespaced else {}
+def manifest(release: Release, api_version: str, kind: str, name: str, **content: Any) -> Manifest:
+    """An object with the metadata of every object of a release. Its kind must be in `KINDS`."""
+    place = {"namespace": release.namespace} if KINDS[api_version, kind].namespaced else {}
     mark = {MARK: f"{release.deployed_by}/{release.model.name}"} if release.deployed_by else {}
     notes = FIELD_MANAGER | mark | annotations(release)
     metadata = {"name": name, **place, "labels": labels(release), "annotations": notes}
@@ -37,11 +39,7 @@ def manifest(
 
 def labels(release: Release) -> dict[str, str]:
     """Labels of every object."""
-    return selector(release) | {
-        VERSION_LABEL: release.version,
-        "app.kubernetes.io/component": "model",
-        "app.kubernetes.io/managed-by": "homeport",
-    }
+    return selector(release) | {VERSION_LABEL: release.version} | COMPONENT | MANAGED
 
 
 def selector(release: Release) -> dict[str, str]:

@@ -1,5 +1,12 @@
-"""Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call."""
+"""Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call.
 
+A policy only ever opens, so two of them open what either does. A policy that opens has a digest of its rules in its name: a
+change creates another one before the pods change, and the old one goes after the old pods have gone. Until then each has
+what it needs.
+"""
+
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +23,31 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 """Labels of the cluster's name servers in kube-system, whatever program they are."""
 
 
+DENY = "default-deny"
+DENY_ALL: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+INGRESS, EGRESS = "ingress", "egress"
+POLICIES = (DENY, f"{INGRESS}-[0-9a-f]{{8}}", f"{EGRESS}-[0-9a-f]{{8}}")
+"""The NetworkPolicies of a model by what follows its name in theirs: regular expressions, with the digest of `_digest`."""
+HOSTS = "egress-hosts"
+"""What follows the name of a model in the name of its CiliumNetworkPolicy."""
+
+
 def network(release: Release) -> list[Resource]:
     """Default deny both ways, and what is let in and out. One policy a direction, so each can be read whole."""
     pods = {"matchLabels": model_selector(release)}
+    inward = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}
+    outward = {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}
     return [
-        _policy(release, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
-        _let_in(release, {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": _ingress(release)}),
-        _policy(release, "egress", {"podSelector": pods, "policyTypes": ["Egress"], "egress": _egress(release)}),
+        _policy(release, DENY, DENY_ALL),
+        _let_in(release, inward),
+        _policy(release, f"{EGRESS}-{_digest(outward)}", outward),
         *_hosts(release),
     ]
+
+
+def _digest(spec: Manifest) -> str:
+    """Eight digits that are others for other rules."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
@@ -35,7 +58,7 @@ def _policy(release: Release, suffix: str, spec: Manifest) -> Resource:
 
 def _let_in(release: Release, spec: Manifest) -> Resource:
     """The policy of what is let in. It changes with files of other models, so it names those that it lets in."""
-    resource = _policy(release, "ingress", spec)
+    resource = _policy(release, f"{INGRESS}-{_digest(spec)}", spec)
     callers = ", ".join(f"{caller.name} of {caller.owner}" for caller in release.callers)
     resource.manifest["metadata"]["annotations"] |= {"homeport/callers": callers} if callers else {}
     return resource
@@ -109,7 +132,7 @@ def _hosts(release: Release) -> list[Resource]:
     spec["egressDeny"] = [
         {"toCIDRSet": [_without(network, [cidr for cidr, _ in _agents(release)]) for network in denied]}
     ]
-    name = f"{release.model.name}-egress-hosts"
+    name = f"{release.model.name}-{HOSTS}"
     return [Resource(manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", name, spec=spec))]
 
 

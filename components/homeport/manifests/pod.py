@@ -5,11 +5,12 @@ from typing import Any
 
 from homeport.catalogue.container import DRAIN_VARIABLE, NAME_VARIABLE, UID
 from homeport.manifests.identity import identity_labels
-from homeport.manifests.names import Manifest, annotations, labels
+from homeport.manifests.names import Manifest, labels
 from homeport.manifests.placement import gpu_requests, placement
 from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
 from homeport.manifests.weights import weights_mounts, weights_volumes
 from homeport.release import Release
+from homeport.specs.environment import Relax
 from homeport.specs.quantities import byte_count, memory_quantity
 
 _NOBODY: Manifest = {
@@ -33,6 +34,26 @@ def pod_template(release: Release) -> Manifest:
     return {"metadata": _metadata(release), "spec": _spec(release)}
 
 
+def pod_security(relax: Relax) -> Manifest:
+    """The security settings in the spec of every pod of an environment."""
+    # On a node with AppArmor, the runtime confines every container anyway. Other nodes refuse pods that request it.
+    apparmor = {} if relax.apparmor else {"appArmorProfile": {"type": "RuntimeDefault"}}
+    return {"automountServiceAccountToken": False, "securityContext": {**_NOBODY, "fsGroup": UID, **apparmor}}
+
+
+def container_security(relax: Relax) -> Manifest:
+    """The security settings of every container of an environment."""
+    return {
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": not relax.writable_root,
+            **_NOBODY,
+        }
+    }
+
+
 def grace_seconds(release: Release) -> int:
     """Maximum seconds from the removal of a replica's endpoint until it has finished its last request."""
     return release.environment.endpoint_seconds + release.model.drain_seconds + 5
@@ -44,26 +65,20 @@ def ephemeral_storage(release: Release) -> str:
 
 
 def _metadata(release: Release) -> Manifest:
-    # A change here restarts every pod. The commit changes without the model, so it is left out.
-    audit = {key: value for key, value in annotations(release).items() if key != "homeport/git-commit"}
-    return {"labels": labels(release) | identity_labels(release), "annotations": audit | secret_annotations(release)}
+    # A change here restarts every pod, so it has only what the pod runs. The Deployment has the rest.
+    found: Manifest = {"labels": labels(release) | identity_labels(release)}
+    notes = secret_annotations(release)
+    return found | ({"annotations": notes} if notes else {})
 
 
 def _spec(release: Release) -> Manifest:
-    # On a node with AppArmor, the runtime confines every container anyway. Other nodes refuse pods that request it.
-    apparmor = {} if release.relax.apparmor else {"appArmorProfile": {"type": "RuntimeDefault"}}
     return {
         "serviceAccountName": release.model.name,
-        "automountServiceAccountToken": False,
+        **pod_security(release.relax),
         "enableServiceLinks": False,
         **({"hostUsers": False} if release.own_users else {}),
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": grace_seconds(release),
-        "securityContext": {
-            **_NOBODY,
-            "fsGroup": UID,
-            **apparmor,
-        },
         "containers": [_container(release)],
         "volumes": [*_volumes(release), *weights_volumes(release), *secret_volumes(release)],
         **placement(release),
@@ -88,19 +103,13 @@ def _container(release: Release) -> Manifest:
     return {
         "name": "model",
         "image": release.image,
-        **({"args": model.args} if model.args else {}),
+        **({"args": [*map(_literal, model.args)]} if model.args else {}),
         # The registry checks the pull credentials at each start. Otherwise a node would run an image that it already has
         # for any pod that names it.
         "imagePullPolicy": "IfNotPresent" if relax.image_pull else "Always",
         "ports": ports,
         "resources": _resources(release),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": not relax.writable_root,
-            **_NOBODY,
-        },
+        **container_security(relax),
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
             *([_SHM] if model.resources.shm else []),
@@ -110,9 +119,17 @@ def _container(release: Release) -> Manifest:
         # The endpoint is removed while the replica still serves. Only then does it get the signal to stop and drain.
         "lifecycle": {"preStop": {"sleep": {"seconds": release.environment.endpoint_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
+        "env": [{"name": name, "value": _literal(value)} for name, value in sorted(variables.items())],
         **_probes(release),
     }
+
+
+def _literal(text: str) -> str:
+    """The text such that the container gets just this. Kubernetes takes `$$` for `$`, and `$(NAME)` for a reference.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#environment-variables
+    """
+    return text.replace("$", "$$")
 
 
 def _resources(release: Release) -> Manifest:

@@ -10,11 +10,15 @@ class Stage(IntEnum):
     """When an object is created: after all objects of earlier stages."""
 
     NAMESPACE = 0
-    WALLS = 1
+    DEPLOYER = 1
+    """What lets the deployer create the rest."""
+    WALLS = 2
     """What limits, protects and finds the pods. It exists before the pods do."""
-    WORKLOAD = 2
+    STORAGE = 3
+    """What counts against the quota, apart from the pods."""
+    WORKLOAD = 4
     """What creates the pods. Versions start side by side."""
-    SERVING = 3
+    SERVING = 5
     """What is useful only when all versions serve, created one after another: a replica must exist before it is scaled
     or gets requests."""
 
@@ -28,7 +32,9 @@ class Resource:
     suffix: str = ""
     """Distinguishes it from others of its kind; begins with `-`. Part of its URN, so it must never change."""
     seconds: int | None = None
-    """Maximum seconds until it is ready, or None for Pulumi's default."""
+    """If it runs pods: maximum seconds until the first or the next one serves."""
+    replicas: bool = False
+    """Whether it decides what or how many replicas run."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,9 @@
-"""Scaling: how many replicas run, and how many must run while nodes are drained."""
+"""Scaling: how many replicas run, and how many must run while nodes are drained.
+
+An autoscaler always owns the number of replicas, a fixed one too. If the Deployment stated it for some models, the API server
+would make it 1 at the moment at which it no longer does.
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
+"""
 
 from collections.abc import Iterator
 
@@ -16,11 +21,11 @@ POLLING_SECONDS = 15
 
 
 def scaling(release: Release) -> list[Resource]:
-    """The disruption budget of each version and, unless the number of replicas is fixed, its autoscaler."""
+    """The disruption budget of each version and its autoscaler, unless that is KEDA's."""
     budgets = [Resource(_budget(track), suffix=track.suffix) for track in release.tracks]
-    if _fixed(release) or release.triggers:
+    if release.triggers:
         return budgets
-    return [*budgets, *(Resource(_autoscaler(track), suffix=track.suffix) for track in release.tracks)]
+    return [*budgets, *(Resource(_autoscaler(track), suffix=track.suffix, replicas=True) for track in release.tracks)]
 
 
 def scaled_objects(release: Release) -> list[Resource]:
@@ -29,14 +34,9 @@ def scaled_objects(release: Release) -> list[Resource]:
     It is created after the Deployment, because KEDA refuses it without one. The first replica has started by then, so a
     version is tested before it may be scaled to zero.
     """
-    if _fixed(release) or not release.triggers:
+    if not release.triggers:
         return []
-    return [Resource(_scaled_object(track), Stage.SERVING, track.suffix) for track in release.tracks]
-
-
-def _fixed(release: Release) -> bool:
-    least, most = release.replicas
-    return least == most
+    return [Resource(_scaled_object(track), Stage.SERVING, track.suffix, replicas=True) for track in release.tracks]
 
 
 def _budget(release: Release) -> Manifest:

@@ -1,7 +1,7 @@
 """Weights: large files of a model, mounted read-only from their own image or from a volume of the platform."""
 
 from homeport.manifests.names import Manifest, manifest
-from homeport.manifests.resource import Resource
+from homeport.manifests.resource import Resource, Stage
 from homeport.release import Release
 
 VOLUME = "weights"
@@ -19,7 +19,8 @@ def weights(release: Release) -> list[Resource]:
         "volumeName": release.claims[release.model.weights.claim].volume,
         "resources": {"requests": {"storage": "1Mi"}},
     }
-    return [Resource(manifest(release, "v1", "PersistentVolumeClaim", release.model.weights.claim, spec=spec))]
+    name = release.model.weights.claim
+    return [Resource(manifest(release, "v1", "PersistentVolumeClaim", name, spec=spec), Stage.STORAGE, f"-{name}")]
 
 
 def weights_volumes(release: Release) -> list[Manifest]:

@@ -6,17 +6,19 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-command
 import os
 from pathlib import Path
 
+from homeport.output.text import Line, visible
 
-def error(message: str, *, title: str, file: Path | None = None, line: int | None = None) -> str:
+
+def error(message: str, *, title: str, file: Path | None = None, line: int | None = None) -> Line:
     """An annotation of a line of a file."""
     place = {"file": file and _in_workspace(file), "line": line, "title": title}
     properties = ",".join(f"{key}={_property(str(value))}" for key, value in place.items() if value is not None)
-    return f"::error {properties}::{_escaped(message)}"
+    return Line(f"::error {properties}::{_escaped(message)}", made=True)
 
 
-def notice(message: str) -> str:
+def notice(message: str) -> Line:
     """An annotation of the run."""
-    return f"::notice::{_escaped(message)}"
+    return Line(f"::notice::{_escaped(message)}", made=True)
 
 
 def _in_workspace(path: Path) -> str:
@@ -30,4 +32,4 @@ def _property(value: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(value).replace("%", "%25")

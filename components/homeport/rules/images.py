@@ -51,6 +51,11 @@ def build_violations(release: Release) -> list[Violation]:
     return found
 
 
+def prefixes(registries: Sequence[str]) -> list[str]:
+    """How the references of images of some registries begin."""
+    return [f"{registry.rstrip('/')}/" for registry in registries]
+
+
 def overwritten_images(releases: Sequence[Release]) -> Iterator[tuple[str, Violation]]:
     """Models whose built images replace those that a model of another owner runs by their tags."""
     built = {repository(each.model, each.environment): each for each in releases if each.built}
@@ -131,7 +136,7 @@ def _registry(release: Release, place: Location, repository: str) -> list[Violat
     return [
         Violation(place, f'found "{repository}", accepted: an image of {listed(registries)} ({field}.registries)')
         for field, registries in allowed.items()
-        if registries is not None and not any(repository.startswith(f"{each.rstrip('/')}/") for each in registries)
+        if registries is not None and not repository.startswith(tuple(prefixes(registries)))
     ]
 
 

@@ -50,7 +50,7 @@ def _ceilings(release: Release) -> list[Violation]:
         message = f"found {drain}, accepted: {limits.drain_seconds} or less (limits.drain_seconds)"
         found.append(Violation(("drain_seconds",), message))
     if shm and byte_count(shm) >= byte_count(memory):
-        message = f"found {shm}, accepted: less than {memory}, the memory that it is part of"
+        message = f"found {shm}, accepted: less than `resources.memory`, which is {memory} and includes it"
         found.append(Violation(("resources", "shm"), message))
     return found
 

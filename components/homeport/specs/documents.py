@@ -1,6 +1,7 @@
 """Reads a YAML file into a spec. Each problem names the file, line, field, what was found and what is accepted."""
 
 import difflib
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import Any, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from homeport.specs.fields import PATTERNS, AlsoCalled
-from homeport.specs.problems import Location, Problem, SpecError, dotted
+from homeport.catalogue.credentials import credential
+from homeport.specs.fields import PATTERNS, UNSHOWN, AlsoCalled
+from homeport.specs.problems import MAX_PROBLEMS, Location, Problem, SpecError, dotted, few
+from homeport.specs.reading import MAX_BYTES, MisreadError, read
 
 S = TypeVar("S", bound=BaseModel)
+
 _ACCEPTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -41,29 +42,28 @@ class Document:
 
     path: Path
     content: Any
+    """A mapping (`Fields`), or None if nothing is written."""
+    length: int
+    """How many lines it has."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a YAML 1.2 file.
+        """Read a YAML file, as `reading.read` does.
 
         Raises:
-            SpecError: The file is missing, cannot be read, or is not YAML.
+            SpecError: The file is missing, or cannot be read in exactly one way; the error has every reason.
         """
         try:
-            return cls(path, YAML().load(path.read_text(encoding="utf-8")))
+            content = _content(path)
+            return cls(path, read(content), len(content.splitlines()))
         except FileNotFoundError:
             raise SpecError([Problem(f"no such file (looked in {path.parent.resolve()})", path)]) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError([Problem(f"cannot be read as UTF-8 text: {error}", path)]) from None
-        except DuplicateKeyError as error:
-            key = str(error.problem).split('"')[1]
+        except OSError as error:
+            raise SpecError([Problem(f"cannot be read: {error.strerror}", path)]) from None
+        except MisreadError as error:
             raise SpecError(
-                [Problem(f"found {key} twice, accepted: each name once", path, _line(error), key)]
+                Problem(each.message, path, each.line, dotted(each.location)) for each in error.mistakes
             ) from None
-        except MarkedYAMLError as error:
-            raise SpecError([Problem(f"not YAML: {error.problem}", path, _line(error))]) from None
-        except YAMLError as error:
-            raise SpecError([Problem(f"not YAML: {error}", path)]) from None
 
     def validate(self, spec: type[S]) -> S:
         """Turn the document into a spec.
@@ -81,14 +81,15 @@ class Document:
         return Problem(message, self.path, self.line(location), dotted(location))
 
     def line(self, location: Location) -> int | None:
-        """The line of a field, counted from 1. If the field is missing, the line of the nearest field around it."""
+        """The line of a field, counted from 1. If the field is missing, the line of the nearest field around it.
+
+        Of the whole document, its first field's; None if nothing is written in it.
+        """
         node: Any = self.content
-        line: int | None = None
+        line: int | None = min(node.lines.values(), default=None) if node else None
         for step in location:
             try:
-                marks: Any = node.lc
-                mark = marks.item(step) if isinstance(node, list) else marks.key(step)
-                node, line = node[step], mark[0] + 1
+                node, line = node[step], node.lines[step]
             except (AttributeError, KeyError, IndexError, TypeError):
                 break
         return line
@@ -104,12 +105,13 @@ class Document:
         keys = list(siblings)
         lines = (self.line((*location[:-1], key)) for key in keys[keys.index(location[-1]) + 1 :])
         following = next((line for line in lines if line and line > first), None)
-        return first, following - 1 if following else len(self.path.read_text(encoding="utf-8").splitlines())
+        return first, following - 1 if following else self.length
 
     def _problems(self, spec: type[BaseModel], error: ValidationError) -> Iterable[Problem]:
-        for detail in error.errors():
-            location = _place(detail["loc"])
-            yield self.problem(location, _message(spec, location, detail))
+        details = error.errors(include_url=False)
+        places = [(_place(detail["loc"]), detail) for detail in details[:MAX_PROBLEMS]]
+        found = [self.problem(location, _message(spec, location, detail)) for location, detail in places]
+        return few(found, len(details))
 
 
 def parse(spec: type[S], content: object, name: str) -> S:
@@ -127,8 +129,12 @@ def parse(spec: type[S], content: object, name: str) -> S:
         ) from None
 
 
-def _line(error: MarkedYAMLError) -> int | None:
-    return error.problem_mark.line + 1 if error.problem_mark else None
+def _content(path: Path) -> bytes:
+    """The bytes of a file, one more at most than `read` takes."""
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe never ends
+        raise SpecError([Problem("this is not an ordinary file", path)])
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _place(location: Location) -> Location:
@@ -145,6 +151,8 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
             return f"unknown field{meant}, accepted: {', '.join(fields)}"
         case "missing":
             return f"missing, required: {_fields(spec, location[:-1])[str(location[-1])].description}"
+        case type_ if type_ == UNSHOWN:
+            return str(detail["msg"])
         case "value_error":
             accepted = str(detail["ctx"]["error"])
         case "string_pattern_mismatch":
@@ -169,6 +177,8 @@ def _shown(found: Any) -> str:
             return "nothing"
         case bool():
             return str(found).lower()
+        case str() if form := credential(found):
+            return form
         case str():
             return f'"{found}"' if len(found) <= 80 else f'"{found[:77]}..." ({len(found)} characters)'
         case int() | float():
@@ -176,7 +186,8 @@ def _shown(found: Any) -> str:
         case Mapping():
             return "a mapping"
         case list():
-            return f"[{', '.join(map(_shown, found))}]" if len(found) <= 8 else f"a list of {len(found)}"
+            flat = len(found) <= 8 and not any(isinstance(each, list) for each in found)
+            return f"[{', '.join(map(_shown, found))}]" if flat else f"a list of {len(found)}"
         case _:
             return type(found).__name__
 

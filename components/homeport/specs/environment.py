@@ -19,10 +19,12 @@ from pydantic import (
 
 from homeport.catalogue import kubernetes
 from homeport.catalogue.clouds import CLOUDS, IDENTITIES
+from homeport.catalogue.credentials import credential
 from homeport.catalogue.identities import IdentityKind
 from homeport.catalogue.namespaces import EXTERNAL_SECRETS, KEDA, KUBERNETES
 from homeport.specs.documents import Document
 from homeport.specs.fields import (
+    ACCOUNT,
     BASE_IMAGE,
     CONFIG_KEY,
     DNS_LABEL,
@@ -44,7 +46,6 @@ from homeport.specs.fields import (
 from homeport.specs.overrides import overridden
 
 _CREDENTIALS = re.compile("password|secret|token|api_?key|access_?key", re.IGNORECASE)
-_CREDENTIALS_IN_URL = re.compile("://[^/@]*:[^/@]*@")
 
 PipVariable = Literal["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT", "PIP_CONFIG_FILE"]
 
@@ -237,7 +238,7 @@ class Trigger(Spec):
     @classmethod
     def _number_and_model_and_no_secret(cls, found: dict[str, str]) -> dict[str, str]:
         for name, value in found.items():
-            if _CREDENTIALS.search(name) or _CREDENTIALS_IN_URL.search(value):
+            if _CREDENTIALS.search(name) or credential(value):
                 raise ValueError(f"no credentials (found in {name}): put them into a ClusterTriggerAuthentication")
         values = list(found.values())
         if values.count("{target}") != 1:
@@ -507,6 +508,63 @@ class Team(Spec):
     )
 
 
+class Deployer(Spec):
+    """The role that runs `pulumi up`, as the API server knows it: one of `user`, `group` and `service_account`."""
+
+    user: str | None = Field(default=None, min_length=1, description="Name of a user, such as oidc:ci-prod.")
+    group: str | None = Field(default=None, min_length=1, description="Name of a group, such as oidc:deployers.")
+    service_account: Annotated[str, Field(pattern=ACCOUNT)] | None = Field(
+        default=None, description="NAMESPACE/NAME of a ServiceAccount, such as ci/deployer."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(found is not None for found in (self.user, self.group, self.service_account)) != 1:
+            raise ValueError("exactly one of `user`, `group` and `service_account`")
+        return self
+
+
+Mode = Literal["Deny", "Warn", "Audit"]
+"""What the API server does with a request that a rule of the guard refuses."""
+
+
+class GuardRules(Spec):
+    """What the API server does with what each rule of the guard refuses: Deny, Warn or Audit."""
+
+    writers: Mode = Field(
+        default="Deny",
+        description="Objects of models are written only by the deployer and by the cluster's controllers. Default Deny.",
+    )
+    pods: Mode = Field(
+        default="Deny",
+        description="Pods of models have the model's labels, the security settings that homeport states, and images that "
+        "`limits.registries` and `require.digest` allow. Default Deny.",
+    )
+    policies: Mode = Field(
+        default="Deny", description="There are no network policies but those that homeport makes. Default Deny."
+    )
+    namespaces: Mode = Field(
+        default="Deny", description="Namespaces of models keep their name, owner and Pod Security labels. Default Deny."
+    )
+    deployer: Mode = Field(
+        default="Deny",
+        description="The deployer writes and deletes nothing outside the namespaces of this stack. With another value than "
+        "Deny it can give itself the permissions that it has there in every namespace. Default Deny.",
+    )
+
+
+class Guard(Spec):
+    """The guard: what the API server refuses, no matter who asks."""
+
+    controllers: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        description="Users and groups that may write objects of models, as the API server names them, such as "
+        "system:serviceaccounts:kyverno; in addition to the deployer, Kubernetes itself and, where the environment has "
+        "them, KEDA and the External Secrets Operator in the namespaces of their charts. Default: none.",
+    )
+    rules: GuardRules = Field(default=GuardRules(), description="The mode of each rule.")
+
+
 class Environment(Spec):
     """A place where models run (`environment.yaml`)."""
 
@@ -545,6 +603,12 @@ class Environment(Spec):
         default=Relax(), description="Controls that are relaxed here, each with the reason. Default: none."
     )
     teams: dict[LabelValue, Team] = Field(default={}, description="Teams by the name that models state as their owner.")
+    deployer: Deployer | None = Field(
+        default=None,
+        description="The user, group or ServiceAccount that runs `pulumi up`, if it is not an administrator of the "
+        "cluster. `homeport guard` prints its permissions. Default: homeport gives no one permissions to deploy.",
+    )
+    guard: Guard = Field(default=Guard(), description="What `homeport guard` lets the API server refuse.")
     accelerators: dict[DnsLabel, Accelerator] = Field(
         default={},
         description="Kinds of GPU by the name that models state, in addition to the cloud's known kinds, or replacing "

@@ -6,21 +6,32 @@ from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from homeport.catalogue.clouds import IDENTITIES
+from homeport.catalogue.credentials import credential
 from homeport.specs.quantities import CPU, MEMORY, cpu, memory
+
+UNSHOWN = "unshown"
+"""Type of the errors that do not show what was found."""
 
 DNS_LABEL = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label that starts with a letter, as the name of a Service must (RFC 1035)."""
+ACCOUNT = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
 LABEL_VALUE = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 HTTP_PATH = r"^/[^\s?#]*$"
 MOUNT_PATH = r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"
 CONFIG_KEY = r"^[A-Za-z0-9_-]+$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
-REPOSITORY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
-REGISTRY = r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
+# Without a dot, a port or `localhost`, nodes decide which registry is meant, and newer ones refuse it:
+# https://github.com/distribution/reference/blob/main/normalize.go
+_REGISTRY_HOST = (
+    r"(localhost(:[0-9]+)?|[a-z0-9]+([._-][a-z0-9]+)*:[0-9]+|[a-z0-9]+([_-][a-z0-9]+)*(\.[a-z0-9]+([_-][a-z0-9]+)*)+)"
+)
+REPOSITORY = rf"^{_REGISTRY_HOST}(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$"
+REGISTRY = rf"^{_REGISTRY_HOST}(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
 BASE_IMAGE = (
-    r"^(\{registry\}|[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?)(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+"
+    rf"^(\{{registry\}}|{_REGISTRY_HOST})(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+"
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})$"
 )
 DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
@@ -36,6 +47,7 @@ HOST_NAMES = rf"^(\*\.)?{HOST_NAME[1:]}"
 
 PATTERNS = {
     DNS_LABEL: "an RFC 1123 name: lower-case letters, digits and `-`, a letter first and no `-` last",
+    ACCOUNT: "NAMESPACE/NAME of a ServiceAccount, such as ci/deployer",
     LABEL_VALUE: "at most 63 letters, digits, `_`, `.` and `-`, a letter or digit first and last",
     HTTP_PATH: "the path of a URL that starts with `/`, such as /healthz",
     MOUNT_PATH: "the absolute path of a folder, such as /weights, in letters, digits, `_`, `-` and `.`",
@@ -68,6 +80,24 @@ class AlsoCalled:
     """Metadata of a field: another word that people write for it, so that the error can name the field."""
 
     word: str
+
+
+def unshown(found: str, accepted: str) -> PydanticCustomError:
+    """The error of a value that no message may show, such as a secret. `found` says what it is, not what it says."""
+    return PydanticCustomError(UNSHOWN, "found {found}, accepted: {accepted}", {"found": found, "accepted": accepted})
+
+
+def plain_text(field: str, found: str) -> str:
+    """The value of a field that is stored and shown in plain text.
+
+    Raises:
+        PydanticCustomError: It has a credential.
+    """
+    if form := credential(found):
+        raise unshown(
+            form, f"a value without secrets, because `{field}` is stored and shown in plain text; use `secrets`"
+        )
+    return found
 
 
 def _version(found: Any) -> Any:
@@ -115,8 +145,8 @@ Repository = Annotated[str, Field(pattern=REPOSITORY)]
 DebianPackage = Annotated[str, Field(pattern=DEBIAN_PACKAGE)]
 """Name of a Debian package: `libgomp1`."""
 
-FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER)]
-"""Path of a file or folder in the model's own folder: `model.py`."""
+FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER, max_length=255)]
+"""Path of a file or folder in the model's own folder: `model.py`; as long as a name in a file system may be."""
 
 Cpu = Annotated[
     str,

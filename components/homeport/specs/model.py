@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from homeport.catalogue.addresses import METADATA_NAMES, disguise_around, metadata_around
 from homeport.catalogue.container import CODE, LIBRARIES, METRICS_PORT, SERVE_VARIABLE, SERVING_PORT, TAKEN
+from homeport.catalogue.credentials import promises_credential
 from homeport.catalogue.servers import SERVERS, Server
 from homeport.specs.documents import Document
 from homeport.specs.fields import (
@@ -32,6 +33,8 @@ from homeport.specs.fields import (
     Port,
     Repository,
     Spec,
+    plain_text,
+    unshown,
 )
 
 T = TypeVar("T")
@@ -39,17 +42,9 @@ T = TypeVar("T")
 CANARY_SUFFIX = "-canary"
 """The longest suffix of a derived name. A model's name leaves room for it within 63 characters."""
 
-_SECRET_WORDS = {"PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS", "APIKEY"}
-_SECRET_ENDINGS = ("API_KEY", "ACCESS_KEY", "PRIVATE_KEY")
-
-
-def _promises_secret(name: str) -> bool:
-    words = name.upper()
-    return bool(_SECRET_WORDS & set(words.split("_"))) or words.endswith(_SECRET_ENDINGS)
-
 
 def _no_secret(name: str) -> str:
-    if _promises_secret(name):
+    if promises_credential(name):
         raise ValueError(
             "a name that does not suggest a secret, because values in `env` are stored and shown in plain text"
         )
@@ -57,6 +52,8 @@ def _no_secret(name: str) -> str:
 
 
 EnvName = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_no_secret)]
+EnvValue = Annotated[str, AfterValidator(partial(plain_text, "env"))]
+Argument = Annotated[str, AfterValidator(partial(plain_text, "args"))]
 
 
 def _is_in(path: str, folder: str) -> bool:
@@ -375,7 +372,9 @@ class Model(Spec):
         "Instead of `build`.",
     )
     build: Build | None = Field(
-        default=None, description="How the image is built from the model's folder. Instead of `image`."
+        default=None,
+        validate_default=True,
+        description="How the image is built from the model's folder. Instead of `image`.",
     )
     server: Literal["kserve", "ray-serve", "tgi", "triton", "vllm"] | None = Field(
         default=None,
@@ -387,12 +386,17 @@ class Model(Spec):
         description="`open-inference` has defaults for port, health and metrics; with `http`, state port and health. "
         "Default open-inference.",
     )
-    args: list[str] = Field(default=[], description="Arguments of the server, never secrets. Default: the image's.")
+    args: list[Argument] = Field(
+        default=[], description="Arguments of the server, never secrets. Default: the image's."
+    )
     port: Port | None = Field(
-        default=None, description="TCP port of the server. Default: the server's; 8080 for open-inference."
+        default=None,
+        validate_default=True,
+        description="TCP port of the server. Default: the server's; 8080 for open-inference.",
     )
     health: Health | None = Field(
         default=None,
+        validate_default=True,
         description="Health paths. Default: the server's; /v2/health/live and /v2/health/ready for open-inference.",
     )
     metrics: Metrics | None = Field(
@@ -425,7 +429,9 @@ class Model(Spec):
         default=[], description="Teams besides the owner whose models may call this one. Default: none."
     )
     egress: list[Egress] = Field(default=[], description="Destinations outside the cluster. Default: none.")
-    env: dict[EnvName, str] = Field(default={}, description="Variables of the container, never secrets. Default: none.")
+    env: dict[EnvName, EnvValue] = Field(
+        default={}, description="Variables of the container, never secrets. Default: none."
+    )
     weights: Weights | None = Field(
         default=None, description="Large files of the model, separate from its code. Default: none, or in the image."
     )
@@ -473,32 +479,39 @@ class Model(Spec):
                 raise ValueError(f"a `path` outside {LIBRARIES}, which has the libraries of the built image")
         return found
 
-    @model_validator(mode="after")
-    def _no_secret_arguments(self) -> Self:
-        # A check of the whole model, because an error at the field would show the secret.
-        for option in (argument.partition("=")[0] for argument in self.args if argument.startswith("-")):
-            if _promises_secret(option.strip("-").replace("-", "_")):
-                raise ValueError(
-                    f"`args` without {option}, which suggests a secret: `args` are stored and shown in plain text"
-                )
-        return self
+    # Rules about several fields are at the last of them: a rule about the whole model would wait until all else is right.
 
-    @model_validator(mode="after")
-    def _image_or_build(self) -> Self:
-        if (self.image is None) == (self.build is None):
+    @field_validator("args")
+    @classmethod
+    def _no_secret_arguments(cls, found: list[str]) -> list[str]:
+        for option, stated, _ in (argument.partition("=") for argument in found):
+            if (stated or option.startswith("-")) and promises_credential(option):
+                accepted = "`args` without secrets, because they are stored and shown in plain text; use `secrets`"
+                raise unshown(f"{option}, which suggests a secret", accepted)
+        return found
+
+    @field_validator("build")
+    @classmethod
+    def _image_or_build(cls, found: Build | None, info: ValidationInfo) -> Build | None:
+        if "image" in info.data and (info.data["image"] is None) == (found is None):
             raise ValueError("exactly one of `image` (an existing one) and `build` (from the model's folder)")
-        return self
+        return found
 
-    @model_validator(mode="after")
-    def _protocol_is_complete(self) -> Self:
-        if self.server and "protocol" in self.model_fields_set:
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _server_or_protocol(cls, found: Any, info: ValidationInfo) -> Any:
+        if info.data.get("server"):
             raise ValueError(
                 "`server` or `protocol`, not both, because a `server` decides everything that `protocol` does"
             )
-        if self.protocol == "http" and (self.port is None or self.health is None):
-            missing = "port" if self.port is None else "health"
-            raise ValueError(f"protocol `http` with `{missing}`, for which only open-inference has a default")
-        return self
+        return found
+
+    @field_validator("port", "health")
+    @classmethod
+    def _protocol_is_complete(cls, found: T, info: ValidationInfo) -> T:
+        if found is None and info.data.get("protocol") == "http":
+            raise ValueError("a value with protocol `http`, because only open-inference has a default")
+        return found
 
     def lets_in(self, caller: "Model") -> bool:
         """Whether a model that states this one in `calls` may call it: one of the same owner, or of a team in `callers`."""

@@ -1,6 +1,6 @@
 """Problems: what is wrong in a file or an argument, and where."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,10 @@ from homeport.errors import HomeportError
 
 Location = tuple[str | int, ...]
 """A place in a document: keys of mappings and indexes of lists."""
+
+
+MAX_PROBLEMS = 50
+"""Problems of one file that are listed. A file with more is not what it should be, and who fixes it checks it again."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,21 @@ class SpecError(HomeportError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(*map(str, self.problems))
+
+
+def few(problems: Sequence[Problem], total: int = 0) -> Iterator[Problem]:
+    """At most MAX_PROBLEMS of the problems of one file, and how many more there are of `total` (all, by default)."""
+    yield from problems[:MAX_PROBLEMS]
+    if (more := max(total, len(problems)) - MAX_PROBLEMS) > 0:
+        yield Problem(f"{more} more mistakes, which are not listed", problems[0].file)
 
 
 def dotted(location: Location) -> str:
     """A place as people write it: `scale.max`, `egress[0].port`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{short(step)}" for step in location).removeprefix(".")
+
+
+def short(text: str) -> str:
+    """A word of someone else's in a message. Names that are accepted are not shortened."""
+    return text if len(text) <= 80 else f"{text[:77]}..."

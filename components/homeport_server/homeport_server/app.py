@@ -122,6 +122,8 @@ def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, l
             Exception: _unforeseen,
         },
     )
+    # A redirect would name the host that the request names, and another scheme than that of a gateway before this server.
+    app.router.redirect_slashes = False
     return KnownMethods(app)
 
 

@@ -6,7 +6,7 @@
 //	never  runs, but never becomes ready
 //
 // /?ms=N answers after N milliseconds; /burn/N/ (and /burn/N/?ms=N) first uses N microseconds of a core; /hold/N keeps N
-// MiB of memory for the rest of its life.
+// MiB of memory for the rest of its life. With HOLD_MIB it does so when it starts.
 package main
 
 import (
@@ -32,9 +32,19 @@ func startUp() time.Duration {
 	return 2 * time.Second
 }
 
+func hold(number string) {
+	mebibytes, _ := strconv.Atoi(number)
+	block := make([]byte, mebibytes<<20)
+	for index := 0; index < len(block); index += 4096 {
+		block[index] = 1
+	}
+	held = append(held, block)
+}
+
 func main() {
 	behaviour := filepath.Base(os.Args[0])
 	time.Sleep(startUp())
+	hold(os.Getenv("HOLD_MIB"))
 	damaged := errors.New("the model's file is damaged")
 	if behaviour == "crash" {
 		fail(damaged)
@@ -49,12 +59,7 @@ func main() {
 	})
 	http.HandleFunc("/live", func(http.ResponseWriter, *http.Request) {})
 	http.HandleFunc("/hold/{mebibytes}", func(_ http.ResponseWriter, request *http.Request) {
-		mebibytes, _ := strconv.Atoi(request.PathValue("mebibytes"))
-		block := make([]byte, mebibytes<<20)
-		for index := 0; index < len(block); index += 4096 {
-			block[index] = 1
-		}
-		held = append(held, block)
+		hold(request.PathValue("mebibytes"))
 	})
 	http.HandleFunc("/burn/{microseconds}/", func(answer http.ResponseWriter, request *http.Request) {
 		burn(request.PathValue("microseconds"))
