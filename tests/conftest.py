@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.heartbeat import Heartbeat
 
 ENGINE = Path(__file__).parent / "engine"
-IMAGES = {f"tests/cluster/test_{name}.py" for name in ("demo", "images", "iris")}
+IMAGES = {f"tests/cluster/test_{name}.py" for name in ("build_secrets", "demo", "images", "iris")}
 """Modules that share a builder and the images that it made, so they run on one worker."""
 FIRST = [ENGINE / f"test_{name}.py" for name in ("interruption", "scheduling", "examples", "host_names")]
 """So that three workers end together: each takes a module, and a next one before it has ended."""

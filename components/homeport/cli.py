@@ -244,7 +244,7 @@ def guard(
     """
     with _exit_codes():
         (folder,) = chosen([name], stacks)
-        typer.echo(guarding.objects(folder), nl=False)
+        _print([Line(guarding.objects(folder).removesuffix("\n"), made=True)])
 
 
 @app.command(epilog="Examples: `homeport history iris --stack prod`, `homeport history iris --output json`.")

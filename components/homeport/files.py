@@ -1,6 +1,7 @@
 """Files that several processes read: where they are kept, and how they are written in one step."""
 
 import os
+import secrets
 from pathlib import Path
 
 
@@ -26,9 +27,12 @@ def replace(file: Path, content: str | bytes) -> None:
     Raises:
         OSError: The file cannot be written. The old content stays.
     """
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    # A new file with a random name, so that what is written does not go through a link.
+    scratch = file.with_name(f".{file.name[:100]}.{secrets.token_hex(8)}")
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
-        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
         scratch.replace(file)
     except BaseException:
         scratch.unlink(missing_ok=True)

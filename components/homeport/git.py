@@ -52,7 +52,8 @@ _SHA1_DIGITS = 40
 
 _LFS_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.+\n)*?oid sha256:([0-9a-f]{64})\n")
 """https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
-_LFS_POINTER_BYTES = 1024
+LFS_POINTER_BYTES = 1024
+"""The most that a pointer has."""
 _BINARY_WITHIN = 8000
 """Bytes among which git looks for a zero to tell binary files from text."""
 
@@ -263,6 +264,21 @@ def changed(root: Path, specs: Sequence[str], *, ignored: bool) -> set[Path]:
     return {root / path for path in (*staged, *others, *_edited(root, specs))}
 
 
+def ignored(root: Path, specs: Sequence[str]) -> set[Path]:
+    """Files at the pathspecs that git is told to ignore and that it does not have, and folders with nothing else in them.
+
+    Raises:
+        GitError: Git cannot tell.
+    """
+    told = ask(root, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z", "--", *specs)
+    return {root / path for path in _paths(told)}
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether it is what Git LFS puts in place of a file that it has not fetched. Pointers are at most `LFS_POINTER_BYTES`."""
+    return bool(_LFS_POINTER.match(content))
+
+
 def _edited(root: Path, specs: Sequence[str]) -> Iterator[str]:
     for entry in _paths(ask(root, "ls-files", "--stage", "-z", "--", *specs)):
         about, _, path = entry.partition("\t")
@@ -296,7 +312,7 @@ def _is_at(submodule: Path, name: str) -> bool:
 
 
 def _is_kept_otherwise(root: Path, file: Path, name: str) -> bool:
-    if int(ask(root, "cat-file", "-s", name)) <= _LFS_POINTER_BYTES:
+    if int(ask(root, "cat-file", "-s", name)) <= LFS_POINTER_BYTES:
         pointer = _LFS_POINTER.match(ask(root, "cat-file", "blob", name))
         if pointer:
             with file.open("rb") as stream:

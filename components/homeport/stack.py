@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
@@ -12,7 +13,7 @@ from homeport.provenance import UNKNOWN, Commits
 from homeport.pulumi_project import stack_of
 from homeport.release import Release
 from homeport.rules.cycles import cycles
-from homeport.rules.files import disguised_repositories, file_violations
+from homeport.rules.files import disguised_repositories, seen_files, stated_files
 from homeport.rules.images import overwritten_images
 from homeport.rules.names import joined_names
 from homeport.rules.one_release import violations
@@ -184,9 +185,12 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
     folders = team_folders(environment, files.environment.path)
     for release in releases:
         name, build = release.model.name, release.model.build if release.built else None
-        of_files = file_violations(build, files.folder(name)) if build else ()
+        named = partial(files.problem, model=name)
+        if build:
+            yield from stated_files(build, files.folder(name), named)
+            yield from map(named, seen_files(build, files.folder(name)))
         misplaced = folder_violations(release, files.models[name].path, folders)
-        yield from (files.problem(violation, name) for violation in (*of_files, *misplaced, *violations(release)))
+        yield from map(named, (*misplaced, *violations(release)))
     for ring in cycles({name: model.calls for name, model in models.items()}):
         message = f"found the cycle {' -> '.join(ring)}, accepted: calls without a cycle"
         place = ("calls", models[ring[0]].calls.index(ring[1]))

@@ -269,9 +269,12 @@ def test_requests_fail_without_what_protects_them(scene: Scene, change: Callable
     there = f"{NAME}-{what.replace(' ', '-')}"
     namespace = there.replace(NAME, "{model}", 1)
     environment = Environment.model_validate(ENVIRONMENT | {"namespace": namespace, "gateway": None})
-    objects = deepcopy(manifests(Release(Model.model_validate(MODEL), environment, "1", f"{REPOSITORY}:1")))
+    made = deepcopy(manifests(Release(Model.model_validate(MODEL), environment, "1", f"{REPOSITORY}:1")))
+    # The changes themselves say how many replicas there are.
+    objects = [each for each in made if each["kind"] != "HorizontalPodAutoscaler"]
     for each in objects:
         if each["kind"] == "Deployment":
+            each["spec"]["replicas"] = MODEL["scale"]["min"]
             change(each)
     name = (f"deployment/{NAME}", f"--namespace={there}")
     wait = ("rollout", "status", *name, "--timeout=60s")

@@ -237,7 +237,7 @@ def rules() -> list[Any]:
     return [
         pytest.param(name, direction, index, marks=[] if name.startswith("alpha-") else pytest.mark.slow)
         for policy in policies()
-        for name in [policy["metadata"]["name"]]
+        for name in [undigested(policy["metadata"]["name"])]
         for direction in ("ingress", "egress")
         for index, _ in enumerate(policy["spec"].get(direction, []))
     ]

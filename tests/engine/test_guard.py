@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "deployer": {"service_account": "ci/deployer"},
     "guard": {"controllers": ["kwok"]},  # the sandbox's fake kubelet, which deletes pods
     "gateway": {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"},
-    "teams": {"ds": {"group": "oidc:ds"}},
+    "teams": {"ds": {"group": "oidc:ds", "models": ["homed"]}},
     "limits": {"registries": ["registry.example.com"]},
     "keda": {
         "triggers": {

@@ -14,6 +14,7 @@ import pytest
 from sandbox.image import SERVER, environment
 from sandbox.paths import cache
 from tests.server.client import LIBRARIES, Client, ended
+from tests.server.group import Group
 from tests.support import EXAMPLES
 
 IRIS = EXAMPLES / "iris"
@@ -25,23 +26,34 @@ class Server(Client):
     log: Path
 
     def memory(self, field: str) -> int:
-        """Bytes: VmRSS is what it holds now, VmHWM the most that it ever held."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(f"{field}:"):
-                return int(line.split()[1]) * 1024
-        raise LookupError(field)
+        """Bytes of both processes: VmRSS is what they hold now, VmHWM the most that each of them ever held."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return sum(_memory(pid, field) for pid in [self.process.pid, *map(int, children)])
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
+
+
+def _memory(pid: int, field: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
 
 
 Start = Callable[..., AbstractContextManager[Server]]
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
+def server_python() -> Path:
+    """The Python that the image of examples/iris has."""
+    return environment(IRIS / "requirements.txt", cache(), print)
+
+
+@pytest.fixture(scope="session")
+def start(server_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Starts a server of a folder, with variables of the test's own."""
-    return _starter(environment(IRIS / "requirements.txt", cache(), print), tmp_path_factory)
+    return _starter(server_python, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +70,15 @@ def start_any(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Star
 
 def _starter(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
     @contextmanager
-    def started(folder: Path, *, await_ready: bool = True, **variables: str) -> Iterator[Server]:
+    def started(
+        folder: Path, *, await_ready: bool = True, limits: Group | None = None, **variables: str
+    ) -> Iterator[Server]:
         log = tmp_path_factory.mktemp("server") / "log"
         port, metrics_port = _free_ports()
+        command = [str(python), "-m", "homeport_server", str(folder)]
         with log.open("wb") as output:
             process = subprocess.Popen(  # the server itself
-                [str(python), "-m", "homeport_server", str(folder)],
+                limits.command(*command) if limits else command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={

@@ -1,6 +1,7 @@
 """What one sender may cost: the size of a body, its time, and all bodies together."""
 
 import concurrent.futures
+import contextlib
 import gzip
 import http.client
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.server import attacks
 from tests.server.client import INFER, tensor
 from tests.server.conftest import IRIS, Server, Start
 
@@ -68,25 +70,60 @@ def test_a_faulty_encoding_is_refused(server: Server, body: bytes, encoding: str
 
 
 def test_bounds_are_set_by_variables(start: Start, iris: Path) -> None:
-    bounds = {"HOMEPORT_MAX_BODY_BYTES": "1000", "HOMEPORT_MAX_HELD_BYTES": "1000", "HOMEPORT_TRANSFER_SECONDS": "1.5"}
-    with start(iris, **bounds) as server:
+    with start(iris, HOMEPORT_MAX_BODY_BYTES="1000", HOMEPORT_MAX_ROWS="2") as server:
         answer = server.send(b"x" * 1001)
         assert (answer.status, answer.body) == (413, {"error": "the body has 1001 bytes; accepted: at most 1000 bytes"})
+        answer = server.infer(tensor(shape=[3, 4], data=[1] * 12))
+        assert (answer.status, answer.body) == (
+            413,
+            {"error": "input 'features' has 3 rows; accepted: at most 2 in one request"},
+        )
+        assert server.infer(tensor(shape=[2, 4], data=[1] * 8)).status == 200
 
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
-            slow.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode() + b" " * 900)
-            time.sleep(0.3)
-            answer = server.infer(tensor())
-            assert (answer.status, answer.body) == (
-                503,
-                {"error": "the server has no memory for another request now; accepted: the same request later"},
-            )
-            reply = ""
-            while "}" not in reply:
-                reply += slow.recv(65536).decode()
-            assert reply.startswith("HTTP/1.1 408 ")
-            assert "the body did not arrive in time; accepted: a body within 1.5 seconds" in reply
+
+@pytest.mark.parametrize("body", [attacks.LISTS, attacks.DEEP], ids=["lists", "deep"])
+def test_millions_of_parts_are_counted_and_not_made(server: Server, body: bytes) -> None:
+    before, begun = server.memory("VmHWM"), time.monotonic()
+    answer = server.send(body)
+    parts = body.count(b"[") + body.count(b"{")
+    assert (answer.status, answer.body) == (
+        413,
+        {"error": f"the body has {parts} lists and objects; accepted: at most 1048576, such as flat data"},
+    )
+    assert time.monotonic() - begun < 1
+    assert server.memory("VmHWM") - before < 50 * 2**20
+
+
+def test_fewer_parts_are_parsed_in_a_short_time(server: Server) -> None:
+    begun = time.monotonic()
+    assert server.send(attacks.OBJECTS).status == 400
+    assert time.monotonic() - begun < 2
+
+
+def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> None:
+    large = json.dumps({"inputs": [tensor(shape=[9999, 4], data=[1.25] * 4 * 9999)]}).encode()
+    stalled = attacks.request(b" " * 4_900_000, "Content-Length: 5000000")
+    with start(iris, HOMEPORT_STALL_SECONDS="4") as server:
+        begun = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(8)]
+        for connection in begun:
+            with contextlib.suppress(OSError):  # the first four fill the sender's half of the memory
+                connection.sendall(stalled)
         assert server.infer(tensor()).status == 200
+
+        caller = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        caller.request("POST", INFER, b" " * 4_900_000)
+        response = caller.getresponse()
+        told = json.loads(response.read())
+        caller.close()
+        assert (response.status, response.getheader("Retry-After")) == (503, "1")
+        assert told == {
+            "error": "the sender's large requests and answers have more than 20971520 bytes at once; "
+            "accepted: the same request later"
+        }
+        time.sleep(6)
+        assert server.send(large).status == 200
+        for each in begun:
+            each.close()
 
 
 def test_a_burst_of_the_largest_requests_fits_the_memory_of_the_model(start: Start, iris: Path) -> None:

@@ -1,6 +1,7 @@
 """A model's file is served with no code: it says itself what it accepts and returns, and to open it runs none."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.image import SERVER
 from tests.server.conftest import Server, Start
 from tests.server.test_functions import ask, column, told_at_start
 
@@ -217,3 +219,17 @@ def test_a_folder_that_does_not_say_what_to_serve_ends_the_server(start_any: Sta
         f"{tmp_path} does not say what to serve; accepted: model-settings.json, HOMEPORT_SERVE=module:name, or one file "
         "out of model.skops, model.onnx, model.ubj, model.xgb.json, model.lgb.txt (found model.onnx and model.ubj)"
     )
+
+
+def test_a_missing_library_is_named(start: Start, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "skops.py").write_text("raise ModuleNotFoundError(\"No module named 'skops'\", name='skops')")
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.skops").touch()
+    path = f"{hidden}{os.pathsep}{SERVER.parent}"
+    with start(model, await_ready=False, PYTHONPATH=path) as server:
+        assert server.process.wait(timeout=60) == 1
+        reason = "SklearnModel needs skops, which is not installed; accepted: requirements that name it"
+        assert json.loads(server.log.read_text().splitlines()[0])["message"] == reason

@@ -17,6 +17,8 @@ LEFT = {
     ("homeport.specs.fields", "ValueError"),
     ("homeport.specs.model", "ValueError"),
     ("homeport.specs.quantities", "ValueError"),
+    # pip tells of it, in a process of its own.
+    ("homeport.images.wheels_only", "PermissionError"),
     # Python's own protocol for a module's attributes.
     ("homeport", "AttributeError"),
 }

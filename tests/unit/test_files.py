@@ -65,16 +65,41 @@ def test_a_file_is_replaced_or_stays_as_it_was(tmp_path: Path, monkeypatch: pyte
     replace(file, "old\r\n")
     assert file.read_bytes() == b"old\r\n"
 
-    def half(path: Path, content: bytes) -> int:
-        with path.open("wb") as handle:
-            handle.write(content[:1])
+    def fail(path: Path, _: Path) -> Path:
+        assert path.read_bytes() == b"new"
         raise OSError("no space")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_bytes", half)
+        patched.setattr(Path, "replace", fail)
         with pytest.raises(OSError, match="no space"):
             replace(file, b"new")
     assert file.read_bytes() == b"old\r\n"
     replace(file, b"new")
     assert file.read_bytes() == b"new"
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_written_does_not_go_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim, file = tmp_path / "victim", tmp_path / "file"
+    victim.write_text("kept")
+    file.symlink_to(victim)
+    replace(file, "new")
+    assert (file.is_symlink(), file.read_text(), victim.read_text()) == (False, "new", "kept")
+    # Also where somebody knew the name of the scratch file.
+    monkeypatch.setattr("homeport.files.secrets.token_hex", lambda _: "known")
+    (tmp_path / ".file.known").symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        replace(file, "newer")
+    assert (file.read_text(), victim.read_text()) == ("new", "kept")
+
+
+def test_two_writers_of_one_process_do_not_meet(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    contents = [bytes([number]) * 100_000 for number in range(8)]
+    threads = [Thread(target=replace, args=(file, content)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert file.read_bytes() in contents
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

@@ -12,6 +12,7 @@ from nbformat import v3, v4
 
 from homeport.commands import notebook
 from homeport.commands.notebook import MAX_CELLS, Served, is_as_made, unnamed
+from homeport.images.requirements import Requirement
 from homeport.specs.problems import SpecError
 
 
@@ -120,6 +121,7 @@ def test_what_pip_installs_is_required_and_lines_stay_where_they_are(tmp_path: P
     [
         ("-r all.txt", "-r"),
         ("git+https://github.com/team/thing", "git+https://github.com/team/thing"),
+        ("'thing @ https://example.com/thing.zip'", "thing @ https://example.com/thing.zip"),
         ("./thing-1.0-py3-none-any.whl", "./thing-1.0-py3-none-any.whl"),
         ("--index-url https://pypi.example.com pandas", "--index-url"),
     ],
@@ -127,13 +129,13 @@ def test_what_pip_installs_is_required_and_lines_stay_where_they_are(tmp_path: P
 def test_other_ways_to_install_are_refused(tmp_path: Path, arguments: str, odd: str) -> None:
     path = written(tmp_path, code(f"%pip install {arguments}\n" + PREDICT, "serve"))
     assert problems(path)[0] == (
-        f"cell 1, line 1: found `{odd}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; put "
-        "everything else that pip accepts into requirements.txt"
+        f"cell 1, line 1: found `{odd}`, accepted: a package by its name, with extras, versions, a marker and hashes, "
+        "such as pandas[parquet]>=2,<3"
     )
 
 
-def test_extras_markers_and_addresses_of_named_packages_are_required(tmp_path: Path) -> None:
-    stated = ("pandas[parquet]>=2", "tomli; python_version < '3.11'", "thing @ git+https://github.com/team/thing@v1")
+def test_extras_and_markers_of_packages_are_required(tmp_path: Path) -> None:
+    stated = ("pandas[parquet]>=2", "tomli; python_version < '3.11'")
     arguments = " ".join(f'"{each}"' for each in stated)
     path = written(tmp_path, code(f"%pip install {arguments}\nRATE = 1\n" + PREDICT, "serve"))
     assert Served.read(path).requirements == stated
@@ -228,7 +230,7 @@ def test_a_module_tells_whether_it_was_changed(tmp_path: Path) -> None:
 def test_imports_that_no_requirement_brings(tmp_path: Path) -> None:
     (tmp_path / "features.py").touch()
     imports = ["ruamel", "numpy_like_thing", "features", "typer", "jsonschema", "IPython"]
-    assert unnamed(imports, "# a comment\nTyper>=0.15\nipython\n", tmp_path) == {
+    assert unnamed(imports, [Requirement.parse("Typer>=0.15"), Requirement.parse("ipython")], tmp_path) == {
         "ruamel": f"ruamel.yaml=={version('ruamel.yaml')}",
         "numpy_like_thing": None,
         "jsonschema": f"jsonschema=={version('jsonschema')}",

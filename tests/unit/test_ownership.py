@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from homeport import SpecError
 from homeport.manifests.names import MARK
 from homeport.ownership import Live, Name, Owner, foreign, taken
 from homeport.pulumi_project import stack_of
@@ -145,4 +146,5 @@ def test_the_folder_of_a_stack_and_its_project_name_the_stack(tmp_path: Path) ->
     # Any stack of the project may be this folder's.
     assert stack_of(tmp_path) is None
     (tmp_path / "Pulumi.yaml").write_text("- shop\n")
-    assert stack_of(folder) is None
+    with pytest.raises(SpecError, match="not a mapping"):
+        stack_of(folder)

@@ -14,6 +14,7 @@ from homeport.cli import app
 from homeport.commands import virtualenv
 from homeport.commands.run import prepare, python_version
 from homeport.commands.run_limits import limits
+from homeport.images.requirements import Requirements
 
 SPEC = "name: fraud\nowner: risk\n"
 
@@ -28,11 +29,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, str, str]]:
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Requirements, str, str]]:
     """What virtual environments are made from, in place of making them."""
-    found: list[tuple[Path | None, str, str]] = []
+    found: list[tuple[Requirements, str, str]] = []
 
-    def make(_: Path, requirements: Path | None, python: str, server: str) -> None:
+    def make(_: Path, requirements: Requirements, python: str, server: str) -> None:
         found.append((requirements, python, server))
         (_ / "bin").mkdir(parents=True)
 
@@ -86,7 +87,7 @@ def test_what_cannot_be_served_here(folder: Path, spec: str | None, reason: str)
 
 
 def test_secrets_are_files_of_the_users_own(
-    folder: Path, made: list[tuple[Path | None, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, made: list[tuple[Requirements, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "model.yaml").write_text(f"{SPEC}build: {{}}\nsecrets:\n- {{name: licence, reason: the solver}}\n")
     expected = 'fraud/model.yaml:5: secrets[0]: found no value of "licence": set the variable HOMEPORT_SECRETS to a folder outside'
@@ -116,10 +117,9 @@ def test_a_port_that_is_taken(folder: Path, port: int) -> None:
 
 
 def test_a_virtualenv_is_made_once_for_what_it_is_made_from(
-    folder: Path, made: list[tuple[Path | None, str, str]], tmp_path: Path
+    made: list[tuple[Requirements, str, str]], tmp_path: Path
 ) -> None:
-    requirements = folder / "requirements.txt"
-    requirements.write_text("numpy\n")
+    requirements, nothing = Requirements.read(b"numpy\n"), Requirements()
     server = tmp_path / "server"
     server.mkdir()
     (server / "a.py").write_text("")
@@ -130,17 +130,16 @@ def test_a_virtualenv_is_made_once_for_what_it_is_made_from(
     others = [
         virtualenv.virtualenv(requirements, "3.12", str(server)),
         virtualenv.virtualenv(requirements, "3.11", "homeport-server==1"),
-        virtualenv.virtualenv(None, "3.11", str(server)),
+        virtualenv.virtualenv(nothing, "3.11", str(server)),
     ]
     (server / "a.py").write_text("changed")
     others.append(virtualenv.virtualenv(requirements, "3.11", str(server)))
-    requirements.write_text("numpy==2\n")
-    others.append(virtualenv.virtualenv(requirements, "3.11", str(server)))
+    others.append(virtualenv.virtualenv(Requirements.read(b"numpy==2\n"), "3.11", str(server)))
     assert len({first, *others}) == 6
 
 
 def test_a_virtualenv_that_failed_is_made_again(
-    folder: Path, made: list[tuple[Path | None, str, str]], monkeypatch: pytest.MonkeyPatch
+    folder: Path, made: list[tuple[Requirements, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(place: Path, *_: object) -> None:
         (place / "bin").mkdir(parents=True)
@@ -151,19 +150,19 @@ def test_a_virtualenv_that_failed_is_made_again(
         (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict}\n")
         result = homeport("fraud", "--port", "1234")
         assert (result.exit_code, result.stderr) == (1, "no network\n")
-    virtualenv.virtualenv(None, f"3.{sys.version_info.minor}", virtualenv.server_package())
+    virtualenv.virtualenv(Requirements(), f"3.{sys.version_info.minor}", virtualenv.server_package())
     assert len(made) == 1
 
 
 @pytest.mark.usefixtures("made")
 def test_a_virtualenv_that_is_not_used_for_long_goes_when_another_is_made() -> None:
     month = 31 * 24 * 60 * 60
-    old, used = (virtualenv.virtualenv(None, python, "a==1").parent.parent for python in ("3.11", "3.12"))
+    old, used = (virtualenv.virtualenv(Requirements(), python, "a==1").parent.parent for python in ("3.11", "3.12"))
     for each in (old, used):
         os.utime(each / "complete", (each.stat().st_mtime - month,) * 2)
-    virtualenv.virtualenv(None, "3.12", "a==1")
+    virtualenv.virtualenv(Requirements(), "3.12", "a==1")
     assert old.exists()
-    virtualenv.virtualenv(None, "3.13", "a==1")
+    virtualenv.virtualenv(Requirements(), "3.13", "a==1")
     assert (old.exists(), used.exists()) == (False, True)
 
 
@@ -175,13 +174,13 @@ def test_a_tool_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         virtualenv.VirtualenvError, match=r"uv venv .* failed with exit code 3; its output above says why"
     ):
-        virtualenv.virtualenv(None, "3.11", "homeport-server==1")
+        virtualenv.virtualenv(Requirements(), "3.11", "homeport-server==1")
 
 
 def test_a_python_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(virtualenv.VirtualenvError, match=r"found no python3\.99 on PATH: install it, or install uv"):
-        virtualenv.virtualenv(None, "3.99", "homeport-server==1")
+        virtualenv.virtualenv(Requirements(), "3.99", "homeport-server==1")
 
 
 def test_where_the_server_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

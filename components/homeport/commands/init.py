@@ -20,7 +20,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from homeport.commands.errors import CommandError, UsageError
 from homeport.commands.notebook import Served, is_as_made, unnamed
-from homeport.images.requirements import unmet
+from homeport.images.requirements import Requirement, Requirements
 from homeport.output.text import Line
 from homeport.specs.documents import Document, parse
 from homeport.specs.live_models import LiveModels
@@ -138,12 +138,13 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
     if spec.exists():
         _check_entry(spec, served.entry)
         module.write_bytes(text)
-        named = requirements.read_text(encoding="utf-8") if requirements.exists() else ""
-        wanted = unmet(served.requirements, named)
-        missing = unnamed(served.imports, "\n".join([named, *wanted]), folder)
+        # `homeport check` reports the lines that are not accepted.
+        named = Requirements.read(requirements.read_bytes()) if requirements.exists() else Requirements()
+        wanted = named.unmet(map(Requirement.parse, served.requirements))
+        missing = unnamed(served.imports, [*named.packages, *wanted], folder)
         hints = [f"{requirements}: add {each}" for each in wanted]
         return Made((module,), (*hints, *_hints(missing, served, requirements, "add")))
-    missing = unnamed(served.imports, "\n".join(served.requirements), folder)
+    missing = unnamed(served.imports, map(Requirement.parse, served.requirements), folder)
     lines = sorted({*served.requirements, *filter(None, missing.values())}, key=str.lower)
     content = _template("common", target) | _template(Kind.FUNCTION, target) | _template("notebook", target)
     content["model.yaml"] = content["model.yaml"].replace(ENTRY.encode(), f"model:{served.entry}".encode())

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from packaging.utils import canonicalize_name
 
-from homeport.images.requirements import requirement, requirements
+from homeport.images.requirements import ACCEPTED, Requirement, RequirementError
 from homeport.output.text import visible
 from homeport.specs.problems import Problem, SpecError, few
 
@@ -154,13 +154,13 @@ def is_as_made(text: str) -> bool:
     return bool(mark) and digest == _digest(code)
 
 
-def unnamed(imports: Iterable[str], stated: str, folder: Path) -> dict[str, str | None]:
-    """Imported modules that no line of a requirements file provides, each with the line that would.
+def unnamed(imports: Iterable[str], stated: Iterable[Requirement], folder: Path) -> dict[str, str | None]:
+    """Imported modules that none of the requirements provides, each with the line that would.
 
     The line is pinned to the version that is installed beside homeport. It is None if no installed package or more than
     one provides the module. Modules in the model's folder need no line.
     """
-    named = {canonicalize_name(each.name) for each in requirements(stated)}
+    named = {each.name for each in stated}
     installed = packages_distributions()
     missing: dict[str, str | None] = {}
     for module in imports:
@@ -251,11 +251,8 @@ def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]
                     Problem(f"found a line that no shell reads: {error}", path, field=cell.place(index + 1))
                 )
                 continue
-            if odd := [part for part in arguments if not requirement(part)]:
-                message = (
-                    f"found `{odd[0]}`, accepted: packages by name, such as `pandas>=2` or `thing @ https://...`; put "
-                    "everything else that pip accepts into requirements.txt"
-                )
+            if odd := next((part for part in arguments if not _is_accepted(part)), None):
+                message = f"found `{odd}`, accepted: {ACCEPTED}"
                 problems.append(Problem(message, path, field=cell.place(index + 1)))
             required += arguments
             lines[index] = f"# {line.strip()}: see requirements.txt"
@@ -271,6 +268,14 @@ def _python(path: Path, cell: Cell, required: list[str], problems: list[Problem]
             if _MAGIC.match(line.strip()) and not line.lstrip().startswith("#")
         ]
     return "\n".join(lines)
+
+
+def _is_accepted(argument: str) -> bool:
+    try:
+        Requirement.parse(argument)
+    except RequirementError:
+        return False
+    return True
 
 
 def _parsed(source: str) -> bool:

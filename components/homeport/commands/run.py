@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +26,8 @@ from homeport.commands.errors import CommandError
 from homeport.commands.run_limits import Limits, limits
 from homeport.commands.virtualenv import virtualenv
 from homeport.files import cache
-from homeport.rules.files import file_violations
+from homeport.images.build_context import required
+from homeport.rules.files import stated_files
 from homeport.rules.places import in_model_file
 from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults
@@ -94,13 +96,12 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     document = Document.read(folder / "model.yaml")
     model = document.validate(Model)
     build = _build(model, folder)
-    problems = [in_model_file(document, each) for each in file_violations(build, folder)]
+    problems = list(stated_files(build, folder, partial(in_model_file, document)))
     if problems := [*problems, *_missing_secrets(model, document)]:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):
         _check_free(number)
-    requirements = folder / build.requirements if build.requirements else None
-    python = virtualenv(requirements, python_version(build.base), server)
+    python = virtualenv(required(build, folder), python_version(build.base), server)
     defaults = Defaults()
     return Serving(
         model,

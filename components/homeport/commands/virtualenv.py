@@ -12,7 +12,7 @@ from pathlib import Path
 
 from homeport.commands.errors import CommandError
 from homeport.files import cache
-from homeport.images.requirements import has_hashes
+from homeport.images.requirements import Requirements
 from homeport.lock import locked
 
 SERVER_VARIABLE = "HOMEPORT_SERVER_PACKAGE"
@@ -37,7 +37,7 @@ def server_package() -> str:
     return str(_CHECKOUT) if (_CHECKOUT / "pyproject.toml").is_file() else f"homeport-server=={version('homeport')}"
 
 
-def virtualenv(requirements: Path | None, python: str, server: str) -> Path:
+def virtualenv(requirements: Requirements, python: str, server: str) -> Path:
     """The Python of a virtual environment, which is made if it is not in the cache. Progress goes to standard error.
 
     `python` is the version, such as 3.11; `server` is a folder, a wheel or a requirement.
@@ -47,8 +47,7 @@ def virtualenv(requirements: Path | None, python: str, server: str) -> Path:
     """
     package = Path(server)
     source = _content(package) if package.exists() else server
-    text = _content(requirements) if requirements else ""
-    parts = (str(_RECIPE), python, platform.system(), platform.machine(), source, text)
+    parts = (str(_RECIPE), python, platform.system(), platform.machine(), source, requirements.text)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     place = cache() / "virtualenvs" / key
     complete = place / "complete"
@@ -69,7 +68,7 @@ def _forget(virtualenvs: Path) -> None:
             shutil.rmtree(complete.parent)
 
 
-def _make(place: Path, requirements: Path | None, python: str, server: str) -> None:
+def _make(place: Path, requirements: Requirements, python: str, server: str) -> None:
     interpreter = str(place / "bin" / "python")
     if uv := shutil.which("uv"):
         _run([uv, "venv", "--quiet", f"--python={python}", str(place)])
@@ -77,17 +76,15 @@ def _make(place: Path, requirements: Path | None, python: str, server: str) -> N
     else:
         _run([_interpreter(python), "-m", "venv", str(place)])
         install = [interpreter, "-m", "pip", "install", "--progress-bar=on"]
-    if not requirements:
-        _run([*install, server])
-    elif uv or not has_hashes(requirements.read_text(encoding="utf-8")):
+    stated, constraints = place / "requirements.txt", place / "constraints.txt"
+    stated.write_text(requirements.text, encoding="ascii")
+    if uv or not requirements.hashed:
         # Both at once, so that the installer finds versions that fit both.
-        _run([*install, "--requirement", str(requirements), server])
+        _run([*install, "--requirement", str(stated), server])
     else:
         # If one requirement has a hash, pip requires a hash for everything.
-        _run([*install, "--requirement", str(requirements)])
-        locked = subprocess.run([interpreter, "-m", "pip", "freeze"], check=True, capture_output=True, text=True)
-        constraints = place / "constraints.txt"
-        constraints.write_text(locked.stdout, encoding="utf-8")
+        _run([*install, "--requirement", str(stated)])
+        constraints.write_text(requirements.constraints, encoding="ascii")
         _run([*install, "--constraint", str(constraints), server])
 
 

@@ -13,10 +13,11 @@ import pulumi_docker_build as docker_build
 from homeport.catalogue.container import CACHE_TAG
 from homeport.components.arguments import EnvironmentLike, ModelLike
 from homeport.images.build_context import BuildContext, prepare
+from homeport.images.pip_settings import SettingsError, build_secrets
 from homeport.provenance import origin
 from homeport.pulumi_project import project_file
 from homeport.release import Release
-from homeport.rules.files import disguised_repositories, file_violations
+from homeport.rules.files import disguised_repositories, seen_files, stated_files
 from homeport.rules.images import build_violations
 from homeport.rules.places import Arguments
 from homeport.rules.violation import Violation
@@ -77,6 +78,8 @@ class ModelImage(pulumi.ComponentResource):
         super().__init__(TYPE, name, None, opts)
         target = release.image.removesuffix(f":{release.version}")
         context = prepare(release.model, build, images, folder)
+        # A Dockerfile of the author's own could send them anywhere.
+        secrets = {} if build.dockerfile else build_secrets(_values(images))
         image = docker_build.Image(
             name,
             context=docker_build.BuildContextArgs(location=_shown(context.folder)),
@@ -90,9 +93,9 @@ class ModelImage(pulumi.ComponentResource):
             build_on_preview=False,
             builder=docker_build.BuilderConfigArgs(name=images.builder) if images.builder else None,
             platforms=[docker_build.Platform(platform) for platform in images.platforms] or None,
-            secrets={variable: pulumi.Output.secret(_value(variable)) for variable in images.pip} or None,
+            secrets={name: pulumi.Output.secret(value) for name, value in secrets.items()} or None,
             # A new token or certificate must not cause a new image.
-            ignore_secrets_in_diff_calculation=list(images.pip) or None,
+            ignore_secrets_in_diff_calculation=list(secrets) or None,
             **_cache(images, target),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -118,7 +121,8 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
     elif model.build is None:
         refused.append(Violation(("build",), "missing: a ModelImage needs a model with `build`"))
     else:
-        refused += file_violations(model.build, folder)
+        problems += stated_files(model.build, folder, arguments.problem)
+        refused += seen_files(model.build, folder)
         problems += disguised_repositories([folder])
     problems = [*map(arguments.problem, refused), *problems, *machine_problems(environment)]
     if problems:
@@ -127,12 +131,20 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
 
 
 def machine_problems(environment: Environment) -> list[Problem]:
-    """Missing files of this machine that every build of the environment needs."""
-    return [
+    """Files of this machine that every build of the environment needs, and that are missing or not what they should be."""
+    if environment.images is None:
+        return []
+    problems = [
         Problem(f'found "{os.environ[variable]}", accepted: path of a file (no such file)', field=variable)
-        for variable in (environment.images.pip if environment.images else ())
+        for variable in environment.images.pip
         if variable in _FILES and not Path(os.environ.get(variable) or ".").exists()
     ]
+    if not problems:
+        try:
+            build_secrets(_values(environment.images))
+        except SettingsError as error:
+            problems.append(Problem(str(error), field="PIP_CONFIG_FILE"))
+    return problems
 
 
 def _shown(path: Path) -> str:
@@ -169,10 +181,13 @@ def _export(labels: dict[str, str]) -> str:
     return ",".join(["type=registry", "oci-mediatypes=true", "compression=zstd", *annotations])
 
 
-def _value(variable: PipVariable) -> str:
-    """The variable's value, or the content of the file that it names; empty if the variable is not set."""
-    value = os.environ.get(variable, "")
-    return Path(value).read_text(encoding="utf-8") if value and variable in _FILES else value
+def _values(images: Images) -> dict[PipVariable, str]:
+    """Values of pip's variables, or contents of the files that they name; empty if a variable is not set."""
+    values = {variable: os.environ.get(variable, "") for variable in images.pip}
+    return {
+        variable: Path(value).read_text(encoding="utf-8") if value and variable in _FILES else value
+        for variable, value in values.items()
+    }
 
 
 def _cache(images: Images, target: str) -> dict[str, Any]:

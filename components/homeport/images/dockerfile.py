@@ -1,11 +1,15 @@
 """The Dockerfile of a model, and the files of its folder that the build sees. Both are text made only from specs.
 
+Nothing that the author of a model chooses runs during the build: pip installs wheels, and the Python that it installs
+them for is not started again.
+
 The steps that change least come first: base image, Debian packages, Python packages, files of the model. Layers above a
 change come from the builder's cache and are in the registry already. Labels change with every commit, so they are not
 in the Dockerfile: `ModelImage` adds them.
 """
 
 from collections.abc import Sequence
+from importlib.resources import files
 
 from homeport.catalogue.container import (
     CODE,
@@ -18,10 +22,15 @@ from homeport.catalogue.container import (
     UID,
     VARIABLES,
 )
+from homeport.images.pip_settings import CERTIFICATES, CONFIGURATION, SECRETS
+from homeport.images.requirements import Requirements
 from homeport.specs.environment import PipVariable
 from homeport.specs.model import Build
 
-_UNSEEN = ("**/.*", "**/__pycache__", "model.yaml")
+NEVER_SEEN = ("**/__pycache__", "**/.homeport", "**/.git", "**/.[gG][iI][tT]")
+"""What no build sees, whatever the author states: among it the credentials of a clone. Some file systems ignore case."""
+
+_UNSEEN = ("**/.*", "model.yaml")
 """Files that no image needs. A change of them must not cause a new image."""
 
 _REMOVE_TOOLS = (
@@ -30,23 +39,26 @@ _REMOVE_TOOLS = (
     "/usr/local/lib/python3*/site-packages/pip*"
 )
 
-_SECRETS = "/run/secrets"  # where BuildKit mounts them
-
 
 def dockerfile(  # noqa: PLR0913  # each of them is in the text
-    name: str, build: Build, *, base: str, server: str, hashed: bool, pip: Sequence[PipVariable] = ()
+    name: str,
+    build: Build,
+    requirements: Requirements,
+    *,
+    base: str,
+    server: str,
+    pip: Sequence[PipVariable] = (),
 ) -> str:
     """The Dockerfile of a model.
 
     Args:
         name: Name of the model in the server's paths.
         build: The model's `build`.
+        requirements: What its requirements file asks for.
         base: Reference of the base image.
         server: Version of homeport-server.
-        hashed: Whether the requirements have hashes. If so, every package needs one.
         pip: Variables that pip gets as build secrets.
     """
-    requirements = ["", f"COPY {build.requirements} /build/requirements.txt"] if build.requirements else []
     variables = VARIABLES | {"PATH": f"{LIBRARIES}/bin:/usr/local/bin:/usr/bin:/bin", NAME_VARIABLE: name}
     if build.serve:
         variables[SERVE_VARIABLE] = build.serve
@@ -57,8 +69,8 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
         "",
         "FROM system AS builder",
         f"RUN python3 -m venv /opt/pip && python3 -m venv --without-pip {LIBRARIES}",
-        *requirements,
-        *_install(build, server, hashed, pip),
+        *_written("/build/wheels_only.py", (files("homeport.images") / "wheels_only.py").read_text(encoding="utf-8")),
+        *_install(requirements, server, pip),
         "",
         "FROM system",
         f"RUN {_REMOVE_TOOLS}",
@@ -74,22 +86,21 @@ def dockerfile(  # noqa: PLR0913  # each of them is in the text
     return "\n".join(lines) + "\n"
 
 
-def ignored(build: Build, stated: Sequence[str]) -> str:
-    """The `.dockerignore` with the files of the folder that the build does not see.
+def ignored(build: Build, stated: Sequence[str]) -> list[str]:
+    """The `.dockerignore` with the files of the folder that the build does not see. The last line that matches counts.
 
     Args:
         build: The model's `build`.
         stated: Lines of the folder's own `.dockerignore`.
     """
+    if build.dockerfile:
+        return [*stated, *NEVER_SEEN]
     if build.files:
-        seen = [*build.files, *([build.requirements] if build.requirements else [])]
-        lines = ["*", *(f"!{file}" for file in seen), "**/__pycache__"]
+        lines = ["*", *(f"!{file}" for file in build.files), *NEVER_SEEN]
     else:
-        kept = [f"!{build.requirements}"] if build.requirements else []
-        lines = [*stated, *_UNSEEN, *kept]
+        lines = [*stated, *_UNSEEN, *NEVER_SEEN]
     # What is stated decides what is served, with a server of an older version too.
-    lines += [f"**/{SETTINGS}"] if build.serve else []
-    return "\n".join(lines) + "\n"
+    return [*lines, f"**/{SETTINGS}"] if build.serve else lines
 
 
 def _files(build: Build) -> list[tuple[str, str]]:
@@ -108,40 +119,43 @@ def _packages(packages: Sequence[str]) -> list[str]:
     ]
 
 
-def _install(build: Build, server: str, hashed: bool, pip: Sequence[PipVariable]) -> list[str]:
+def _written(path: str, content: str) -> list[str]:
+    """Writes a file in the image. The context is the author's, so it cannot bring what pip is told."""
+    # Quoted, so that nothing in it is expanded. No line may be the mark; names of packages are in lower case.
+    return [f"COPY <<'EOF' {path}", *content.splitlines(), "EOF"]
+
+
+def _install(requirements: Requirements, server: str, pip: Sequence[PipVariable]) -> list[str]:
     """Installs the requirements, then compiles them without timestamps, so that the time of the files does not matter.
 
-    Only wheels are installed, because a source distribution runs its own code during installation, with access to pip's
-    credentials.
+    A source distribution runs its own code during installation, with access to pip's credentials. So would a wheel, if the
+    Python for which it is installed were started afterwards: it may bring a `.pth` file, or replace `bin/python`.
     """
     install = (
-        f"/opt/pip/bin/pip --python {LIBRARIES}/bin/python install --only-binary=:all: --no-compile --progress-bar=off"
+        f"{LIBRARIES}/bin/python -I /build/wheels_only.py /opt/pip/lib/python3*/site-packages/pip/__pip-runner__.py "
+        "install --only-binary=:all: --no-compile --progress-bar=off --disable-pip-version-check"
     )
     required, with_server = "-r /build/requirements.txt", f"homeport-server=={server}"
-    if not build.requirements:
+    written = _written("/build/requirements.txt", requirements.text) if requirements.packages else []
+    if not requirements.packages:
         commands = [f"{install} {with_server}"]
-    elif hashed:
-        # A lock file lists everything that may be installed. The server is installed afterwards, with these versions.
-        freeze = f"/opt/pip/bin/pip --python {LIBRARIES}/bin/python freeze > /build/installed"
-        commands = [f"{install} --require-hashes {required}", freeze]
-        commands.append(f"{install} --quiet --constraint /build/installed {with_server}")
+    elif requirements.hashed:
+        # A lock file lists everything that may be installed but the server, which is installed before it, with its versions.
+        written += _written("/build/constraints.txt", requirements.constraints)
+        commands = [f"{install} --constraint /build/constraints.txt {with_server}"]
+        # pip checks hashes only now, so it installs again what both of them bring.
+        commands.append(f"{install} --quiet --force-reinstall --require-hashes {required}")
     else:
         commands = [f"{install} {with_server} {required}"]
-    mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in pip)]
-    compiling = f"{LIBRARIES}/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {LIBRARIES}/lib"
+    secrets = [*([CONFIGURATION] if pip else []), *([CERTIFICATES] if CERTIFICATES in pip else [])]
+    mounts = ["--mount=type=cache,target=/root/.cache/pip", *(f"--mount=type=secret,id={name}" for name in secrets)]
     return [
+        *written,
         f"RUN {' '.join(mounts)} <<'EOF'",
         "set -e",
-        *(_secret(name) for name in pip),
+        *(f"export PIP_CONFIG_FILE={SECRETS}/{name}" for name in secrets[:1]),
         *commands,
         # Some packages contain files for other versions of Python.
-        f"{compiling} > /dev/null || true",
+        f"/opt/pip/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash {LIBRARIES}/lib > /dev/null || true",
         "EOF",
     ]
-
-
-def _secret(name: PipVariable) -> str:
-    """Set a variable for pip if the builder's machine has it: a path for a file, otherwise the value."""
-    file = f"{_SECRETS}/{name}"
-    value = file if name in {"PIP_CERT", "PIP_CONFIG_FILE"} else f'"$(cat {file})"'
-    return f"[ ! -s {file} ] || export {name}={value}"

@@ -362,8 +362,9 @@ class Images(Spec):
     )
     pip: list[PipVariable] = Field(
         default=[],
-        description="Variables of the machine that runs Pulumi. pip gets them in a build as build secrets, which no layer "
-        "keeps: index URLs with credentials, and the files that PIP_CERT and PIP_CONFIG_FILE name. Default: none.",
+        description="Variables of the machine that runs Pulumi. In a build, pip gets them as a configuration file that is a "
+        "build secret: index URLs with credentials, and the files that PIP_CERT and PIP_CONFIG_FILE name. A model's own "
+        "Dockerfile does not get them. Default: none.",
     )
     builder: str | None = Field(
         default=None, min_length=1, description="Name of the buildx builder. Default: the current builder."

@@ -38,6 +38,8 @@ DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+$"
 ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 # No `..`, and nothing that a Dockerfile or a shell would interpret as anything but a name.
 FILE_IN_FOLDER = r"^\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*(/\.?[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
+RESERVED = frozenset({".git", ".homeport"})
+"""Folders of a model's folder that no build sees: what git keeps, among it credentials, and what homeport generates."""
 NAMES = r"^\*?[a-z0-9-]*[a-z0-9][a-z0-9-]*\*?$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 MIG_PROFILE = r"^[1-7]g\.[1-9][0-9]*gb$"
@@ -115,6 +117,13 @@ def _cidr(text: str) -> str:
         raise ValueError(f"a network such as 203.0.113.0/24 ({error})") from None
 
 
+def _not_reserved(path: str) -> str:
+    # Some file systems ignore case.
+    if found := [part for part in path.split("/") if part.lower() in RESERVED]:
+        raise ValueError(f"a file of the model, because nothing in {found[0]} can be part of an image")
+    return path
+
+
 def _destination(found: str) -> str:
     try:
         return found if re.fullmatch(HOST_NAMES, found) else str(ip_network(found))
@@ -145,7 +154,7 @@ Repository = Annotated[str, Field(pattern=REPOSITORY)]
 DebianPackage = Annotated[str, Field(pattern=DEBIAN_PACKAGE)]
 """Name of a Debian package: `libgomp1`."""
 
-FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER, max_length=255)]
+FileInFolder = Annotated[str, Field(pattern=FILE_IN_FOLDER, max_length=255), AfterValidator(_not_reserved)]
 """Path of a file or folder in the model's own folder: `model.py`; as long as a name in a file system may be."""
 
 Cpu = Annotated[

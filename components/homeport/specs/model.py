@@ -289,8 +289,8 @@ class Build(Spec):
     )
     requirements: FileInFolder | None = Field(
         default=None,
-        description="Requirements or lock file of Python packages, such as requirements.txt. If it has hashes, every "
-        "package in it needs one. Default: only the server and its dependencies.",
+        description="Requirements or lock file of Python packages by their names, such as requirements.txt, without options "
+        "or addresses. If it has hashes, every package in it needs one. Default: only the server and its dependencies.",
     )
     packages: list[DebianPackage] = Field(
         default=[], description="Debian packages, which the environment must allow. Default: none."

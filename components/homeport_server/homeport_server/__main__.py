@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import uvloop
-from mlserver import Settings
 
 from homeport_server import logs
 from homeport_server.serving import serve
-from homeport_server.settings import Bounds
+from homeport_server.settings import Address, Bounds
 
 
 def main() -> None:
@@ -30,10 +29,8 @@ def main() -> None:
     folder: Path = arguments.folder.resolve()
     os.chdir(folder)  # so that code finds its files as in the image, wherever the server was started
     logs.configure()
-    # One process per container, because worker processes need writable folders and hide their crashes.
-    settings = Settings(debug=False, parallel_workers=0, model_repository_root=str(folder))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(serve(folder, arguments.serve, settings, Bounds())))
+        sys.exit(runner.run(serve(folder, arguments.serve, Address(), Bounds())))
 
 
 if __name__ == "__main__":

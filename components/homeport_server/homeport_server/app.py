@@ -1,32 +1,30 @@
 """The server's paths: those of the Open Inference Protocol. Every error is ``{"error": reason}``.
 
-The routes are homeport's own, on MLServer's data plane. MLServer's application is not used because
+The routes are homeport's own. MLServer's application is not used because
 - its ``/v2/repository/models/.../unload`` lets any sender take the model down,
 - its request class holds the whole body and unpacks gzip without a limit,
 - it counts unknown model names as new metrics, without a limit,
 - errors of its framework have ``detail``, not the protocol's ``error``.
 """
 
-import asyncio
+from typing import Any, cast
 
-from mlserver.errors import MLServerError, ModelNotFound
-from mlserver.handlers import DataPlane
-from mlserver.registry import MultiModelRegistry
-from mlserver.rest.responses import Response
-from mlserver.utils import extract_headers
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_exporter import PrometheusMiddleware
 
-from homeport_server.body import Bodies
-from homeport_server.held import Held, HeldResponse
-from homeport_server.reading import read
-from homeport_server.refusal import RefusedError, shown
+from homeport_server.answer import Answer
+from homeport_server.asking import Worker, WorkerEndedError
+from homeport_server.body import reading
+from homeport_server.held import Held, HeldAnswer
+from homeport_server.refusal import RefusedError, busy, shown
 from homeport_server.settings import Bounds
+from homeport_server.turns import Turns
 
 _METHODS = {"GET", "HEAD", "POST"}
 
@@ -34,67 +32,66 @@ _METHODS = {"GET", "HEAD", "POST"}
 class Endpoints:
     """The paths of the protocol."""
 
-    def __init__(self, plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, loaded: asyncio.Event) -> None:
-        self._plane = plane
-        self._registry = registry
-        self._loaded = loaded
+    def __init__(self, worker: Worker, bounds: Bounds) -> None:
+        self._worker = worker
         self._bounds = bounds
         self._held = Held(bounds)
-        self._bodies = Bodies(bounds, self._held)
-        # A parsed body takes many times its size, so bodies are parsed one at a time and the others wait as bytes.
-        self._turn = asyncio.Semaphore(1)
+        self._turns = Turns(bounds)
 
-    async def live(self, _: Request) -> Response:
-        """Answer that the process is live."""
-        return Response({"live": await self._plane.live()})
+    async def live(self, _: Request) -> Answer:
+        """Answer that the process is live. If the model's process ends, this one ends too."""
+        return Answer({"live": True})
 
-    async def ready(self, _: Request) -> Response:
-        """Whether all models are loaded and ready. MLServer itself would count zero models as ready."""
-        ready = self._loaded.is_set() and all(model.ready for model in await self._registry.get_models())
-        return Response({"ready": ready}, status_code=200 if ready else 503)
+    async def ready(self, _: Request) -> Answer:
+        """Whether all models are loaded."""
+        ready = self._worker.metadata is not None
+        return Answer({"ready": ready}, 200 if ready else 503)
 
-    async def server(self, _: Request) -> Response:
+    async def server(self, _: Request) -> Answer:
         """The server's metadata."""
-        metadata = await self._plane.metadata()
-        return Response(metadata.model_dump())
+        return Answer(self._metadata["server"])
 
-    async def model(self, request: Request) -> Response:
+    async def model(self, request: Request) -> Answer:
         """The model's inputs and outputs."""
-        metadata = await self._plane.model_metadata(*await self._known(request))
-        return Response(metadata.model_dump(mode="json", exclude_none=True))
+        return Answer(self._known(request))
 
-    async def model_ready(self, request: Request) -> Response:
-        """Whether this model is ready."""
-        name, version = await self._known(request)
-        ready = await self._plane.model_ready(name, version)
-        return Response({"name": name, "ready": ready}, status_code=200 if ready else 503)
+    async def model_ready(self, request: Request) -> Answer:
+        """Whether this model is ready: it is, if it is known."""
+        self._known(request)
+        return Answer({"name": request.path_params["name"], "ready": True})
 
-    async def infer(self, request: Request) -> Response:
+    async def infer(self, request: Request) -> Answer:
         """Let the model answer the request."""
-        name, version = await self._known(request)
-        if not await self._plane.model_ready(name, version):
-            raise RefusedError(f"model {shown(name)} is not ready yet", "the same request later", 503)
-        async with self._bodies.reading(request) as body, self._turn:
-            result = await self._plane.infer(read(body), name, version)
-            extract_headers(result)  # removes CloudEvents headers from the answer's parameters
-            return HeldResponse(result.model_dump(exclude_none=True), self._held, self._bounds)
+        self._known(request)
+        path = request.path_params
+        header = {
+            "name": path["name"],
+            "version": path.get("version"),
+            "encoding": ", ".join(request.headers.getlist("content-encoding")),
+        }
+        async with reading(request, self._held, self._bounds) as body:
+            told = await self._turns.take(request.receive, len(body), lambda: self._worker.ask("infer", body, **header))
+        return HeldAnswer(told.content, told.header["status"], self._held, request)
 
-    async def _known(self, request: Request) -> tuple[str, str | None]:
-        """Name and version from the path. Unknown models are refused here, because MLServer would count them as metrics."""
-        name, version = request.path_params["name"], request.path_params.get("version")
-        try:
-            await self._registry.get_model(name, version)
-        except ModelNotFound:
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        if self._worker.metadata is None:
+            raise busy("the models are not loaded yet")
+        return self._worker.metadata
+
+    def _known(self, request: Request) -> Any:
+        """What the model of the path says about itself."""
+        name, version = request.path_params["name"], request.path_params.get("version", "")
+        models = self._metadata["models"]
+        if version not in models.get(name, {}):
             found = f"model {shown(name)}" + (f" in version {shown(version)}" if version else "")
-            models = await self._registry.get_models()
-            served = sorted({shown(model.name) for model in models})
-            raise RefusedError(f"{found} is unknown", f"the models {', '.join(served)}", 404) from None
-        return name, version
+            raise RefusedError(f"{found} is unknown", f"the models {', '.join(sorted(map(shown, models)))}", 404)
+        return models[name][version]
 
 
-def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, loaded: asyncio.Event) -> ASGIApp:
-    """The application of the protocol's port; ``loaded`` is set when all models are loaded."""
-    endpoints = Endpoints(plane, registry, bounds, loaded)
+def create_app(worker: Worker, bounds: Bounds) -> ASGIApp:
+    """The application of the protocol's port."""
+    endpoints = Endpoints(worker, bounds)
     routes = [
         Route("/v2", endpoints.server),
         Route("/v2/health/live", endpoints.live),
@@ -116,9 +113,10 @@ def create_app(plane: DataPlane, registry: MultiModelRegistry, bounds: Bounds, l
         routes=routes,
         middleware=[metrics],
         exception_handlers={
-            MLServerError: _mlserver_error,
+            RefusedError: _refused,
             HTTPException: _http_error,
             ClientDisconnect: _gone,
+            WorkerEndedError: _ended,
             Exception: _unforeseen,
         },
     )
@@ -136,18 +134,14 @@ class KnownMethods:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http" and scope["method"] not in _METHODS:
-            answer = Response(
-                {"error": f"method {shown(scope['method'])} is unknown; accepted: {', '.join(sorted(_METHODS))}"}, 405
-            )
-            await answer(scope, receive, send)
+            found, accepted = f"method {shown(scope['method'])} is unknown", ", ".join(sorted(_METHODS))
+            await Answer.of(RefusedError(found, accepted, 405))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-async def _mlserver_error(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, MLServerError) else 500
-    text = str(error)
-    return Response({"error": text if len(text) <= 1000 else f"{text[:1000]}..."}, status_code=status)
+async def _refused(_: Request, error: Exception) -> Response:
+    return Answer.of(cast(RefusedError, error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -158,12 +152,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
         404: f"path {path} is unknown; accepted: /v2/models/NAME/infer and other paths of the Open Inference Protocol",
         405: f"{request.method} is not allowed for path {path}; accepted: {(headers or {}).get('Allow', 'another method')}",
     }.get(status, str(getattr(error, "detail", "")))
-    return Response({"error": reason}, status_code=status, headers=headers)
+    return Answer({"error": reason}, status, headers)
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return Response({"error": "the sender closed the connection"}, status_code=400)
+    return Answer({"error": "the sender closed the connection"}, 400)
+
+
+async def _ended(_: Request, __: Exception) -> Response:
+    return Answer({"error": "the model's process ended while it computed the answer; see its log"}, 500)
 
 
 async def _unforeseen(_: Request, error: Exception) -> Response:
-    return Response({"error": f"the server failed with {type(error).__name__}; see its log"}, status_code=500)
+    return Answer({"error": f"the server failed with {type(error).__name__}; see its log"}, 500)

@@ -27,8 +27,11 @@ KINDS: dict[str, tuple[Any, frozenset[type]]] = {
 }
 
 
-def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]) -> dict[str, Array]:
-    """One array for each given input, by name and in the declared order; optional inputs may be missing."""
+def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor], max_rows: int) -> dict[str, Array]:
+    """One array for each given input, by name and in the declared order; optional inputs may be missing.
+
+    If the first dimension of an input is free, it counts the rows.
+    """
     names = [tensor.name for tensor in declared]
     given: dict[str, RequestInput] = {}
     for tensor in request.inputs:
@@ -43,7 +46,7 @@ def checked_inputs(request: InferenceRequest, declared: Sequence[MetadataTensor]
     if not given:
         raise RefusedError("no input is given", f"at least one of the inputs {listed(names)}")
 
-    arrays = {tensor.name: _array(given[tensor.name], tensor) for tensor in declared if tensor.name in given}
+    arrays = {tensor.name: _array(given[tensor.name], tensor, max_rows) for tensor in declared if tensor.name in given}
     _check_batch(arrays, declared)
     return arrays
 
@@ -72,7 +75,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(shown, names))
 
 
-def _array(given: RequestInput, declared: MetadataTensor) -> Array:
+def _array(given: RequestInput, declared: MetadataTensor, max_rows: int) -> Array:
     what = f"input {shown(declared.name)}"
     accepted = f"datatype {declared.datatype}, shape {_shape(declared.shape)}"
     if given.datatype != declared.datatype:
@@ -90,6 +93,8 @@ def _array(given: RequestInput, declared: MetadataTensor) -> Array:
             f"{what} has {len(values)} values, but its shape {shown(given.shape)} says {prod(given.shape)}",
             "as many values as the shape says",
         )
+    if declared.shape[:1] == [_ANY] and given.shape[0] > max_rows:
+        raise RefusedError(f"{what} has {given.shape[0]} rows", f"at most {max_rows} in one request", 413)
     return _typed(values, declared, what).reshape(given.shape)
 
 
@@ -163,7 +168,7 @@ def _values(declared: MetadataTensor) -> str:
 
 
 def _check_batch(arrays: dict[str, Array], declared: Sequence[MetadataTensor]) -> None:
-    """If the first dimension is free, it counts the rows, and all inputs must have the same number of rows."""
+    """All inputs must have the same number of rows."""
     rows = {
         tensor.name: len(arrays[tensor.name])
         for tensor in declared

@@ -28,4 +28,6 @@ def configure() -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("homeport_server").setLevel(logging.INFO)
+    # It warns of each request that is not HTTP, so that anybody could fill the disk with its log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)

@@ -14,6 +14,7 @@ from mlserver.utils import get_model_uri
 
 from homeport_server.checking import Array, checked_inputs, checked_outputs, limits
 from homeport_server.refusal import RefusedError
+from homeport_server.settings import Bounds
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class CheckedModel(MLModel):  # type: ignore[misc]
         super().__init__(settings)
         if settings.max_batch_size:
             raise ValueError("max_batch_size is not supported: it would mix requests before they are checked")
-        # One thread, so that the model never runs twice at once, and the server can report its health meanwhile.
+        self._bounds = Bounds()
+        # One thread, so that the model never runs twice at once, and metrics can be read meanwhile.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=settings.name)
 
     def open_model(self, path: Path) -> None:
@@ -87,7 +89,7 @@ class CheckedModel(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Called by MLServer for each request on any port."""
+        """Called by MLServer for each request."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._predict, payload)
 
     def _open(self, path: Path) -> None:
@@ -98,7 +100,7 @@ class CheckedModel(MLModel):  # type: ignore[misc]
             limits(tensor)  # a wrong limit fails now, not at the first request
 
     def _predict(self, payload: InferenceRequest) -> InferenceResponse:
-        inputs = checked_inputs(payload, self.inputs)
+        inputs = checked_inputs(payload, self.inputs, self._bounds.max_rows)
         names = checked_outputs(payload, self.output_names) or self.default_outputs
         try:
             results = self.run(inputs, names)

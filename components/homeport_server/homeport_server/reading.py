@@ -1,26 +1,85 @@
 """Parses a body: bytes become an inference request, or an error with the reason.
 
+A few kilobytes of gzip can unfold to gigabytes, and a body of a few megabytes can have millions of empty lists, each of
+which takes twenty times the bytes that it has in the body. Both are counted before they are made.
+
 MLServer leaves this to pydantic, which collects every fault. A body of 5 MiB such as ``{"inputs": [{}, {}, ...]}`` would
 cost gigabytes of error objects, and the container would run out of memory. This parser stops at the first fault.
 """
 
+import gc
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from mlserver.types import InferenceRequest
 from pydantic import ValidationError
 
+from homeport_server.body import too_large
 from homeport_server.refusal import RefusedError, shown
+from homeport_server.settings import Bounds
 
 _EXAMPLE = '{"inputs": [{"name": "...", "shape": [...], "datatype": "...", "data": [...]}]}'
 _MOST = 64  # inputs, outputs, or dimensions of one shape; numpy itself allows 64 dimensions
 _LONGEST_ID = 256
+_MOST_PARTS = 2**20
+"""Lists and objects of a body. A picture of 640 x 640 pixels has fewer than half of them if each pixel is a list."""
+_GZIP = 16 + zlib.MAX_WBITS
 
 
-def read(body: bytes | bytearray) -> InferenceRequest:
-    """The inference request in a body. Every part has the right type; the values are checked later."""
+def read(body: bytes, encoding: str, bounds: Bounds) -> InferenceRequest:
+    """The inference request in a body. Every part has the right type; the values are checked later.
+
+    Args:
+        body: As it was sent.
+        encoding: Its Content-Encoding; empty if there is none.
+        bounds: Limits on the size after decompression.
+
+    Raises:
+        RefusedError: It is not such a request, or too large.
+    """
+    encoding = encoding.strip().lower()
+    if encoding not in {"", "identity", "gzip"}:
+        raise RefusedError(f"the body's Content-Encoding is {shown(encoding)}", "gzip, or none", 415)
+    with _without_collector():
+        return _parsed(_unfolded(body, bounds.max_body_bytes) if encoding == "gzip" else body)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's garbage collector looks again and again at what is being parsed, although none of it is garbage."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _unfolded(body: bytes, limit: int) -> bytes:
+    if not body:
+        return body
+    unfold = zlib.decompressobj(_GZIP)
+    try:
+        unfolded = unfold.decompress(body, limit + 1)
+    except zlib.error:
+        raise RefusedError("the body is not gzip, though its Content-Encoding says so", "a gzip body") from None
+    if len(unfolded) > limit:
+        raise too_large(f"the body has more than {limit} bytes", limit)
+    if unfold.unused_data:
+        raise RefusedError("the body goes on after its gzip data ends", "one gzip member")
+    if not unfold.eof:
+        raise RefusedError("the body's gzip data is cut short", "a complete gzip body")
+    return unfolded
+
+
+def _parsed(body: bytes) -> InferenceRequest:
     if not body.strip():
         raise RefusedError("the body is empty", _EXAMPLE)
+    parts = body.count(b"[") + body.count(b"{")
+    if parts > _MOST_PARTS:
+        raise RefusedError(f"the body has {parts} lists and objects", f"at most {_MOST_PARTS}, such as flat data", 413)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

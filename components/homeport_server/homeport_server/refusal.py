@@ -1,16 +1,23 @@
-"""The refusal of a faulty request: a status below 500, what was found and what is accepted."""
-
-from mlserver.errors import MLServerError
+"""The refusal of a faulty request: a status, what was found and what is accepted."""
 
 _LONGEST = 80
 
 
-class RefusedError(MLServerError):  # type: ignore[misc]  # MLServer carries no type information
-    """The request is faulty. It is MLServer's type of error, so that every port of MLServer translates it."""
+class RefusedError(Exception):
+    """The request is faulty, or it cannot be answered now."""
 
-    def __init__(self, found: str, accepted: str | None, status_code: int = 400) -> None:
+    def __init__(
+        self, found: str, accepted: str | None, status_code: int = 400, *, retry_seconds: int | None = None
+    ) -> None:
         """``accepted`` is None if only the model's code knows it; then ``found`` has the code's own text."""
-        super().__init__(found if accepted is None else f"{found}; accepted: {accepted}", status_code)
+        super().__init__(found if accepted is None else f"{found}; accepted: {accepted}")
+        self.status_code = status_code
+        self.retry_seconds = retry_seconds
+
+
+def busy(found: str, retry_seconds: int = 1) -> RefusedError:
+    """The server has no room for the request now. The sender, or a gateway, may try again after so many seconds."""
+    return RefusedError(found, "the same request later", 503, retry_seconds=retry_seconds)
 
 
 def shown(value: object) -> str:

@@ -8,25 +8,31 @@ a caller needs it.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import uvicorn
-from mlserver import Settings
-from mlserver.handlers import DataPlane
-from mlserver.metrics.prometheus import PrometheusEndpoint
-from mlserver.registry import MultiModelRegistry
+from prometheus_client import CONTENT_TYPE_LATEST, GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, REGISTRY
+from prometheus_client import generate_latest as own_metrics
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from homeport_server.app import create_app
-from homeport_server.finding import NothingToServeError, find
-from homeport_server.settings import Bounds
+from homeport_server.asking import Worker
+from homeport_server.connections import SOCKET_BYTES, Config, Connection
+from homeport_server.settings import Address, Bounds
+from homeport_server.trimming import trim
 
 logger = logging.getLogger(__name__)
+
+_EVERY_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
 class Port(uvicorn.Server):
@@ -37,71 +43,93 @@ class Port(uvicorn.Server):
         """Leave the process's signal handlers alone."""
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in cast("list[Connection]", list(self.server_state.connections)):
+                connection.check_time(now)
+        if counter % 100 == 0:
+            trim()
+        return await super().on_tick(counter)
 
-async def serve(folder: Path, target: str | None, settings: Settings, bounds: Bounds) -> int:
+
+async def serve(folder: Path, target: str | None, address: Address, bounds: Bounds) -> int:
     """Serve the models of a folder, or a function or class in it, until SIGTERM; returns the exit code."""
-    registry = MultiModelRegistry()
-    plane, all_loaded = DataPlane(settings, registry), asyncio.Event()
-    protocol = _port(create_app(plane, registry, bounds, all_loaded), settings.host, settings.http_port, bounds)
-    metrics = _port(_metrics(settings), settings.host, settings.metrics_port, bounds)
+    try:
+        sockets = [_listening(address.host, port) for port in (address.http_port, address.metrics_port)]
+    except OSError as error:
+        logger.error("%s", error)
+        return 1
+    worker = await Worker.start(folder, target)
+    from homeport_server.app import create_app  # noqa: PLC0415  # takes a second, in which the model is loaded already
+
+    protocol, metrics = Port(_config(create_app(worker, bounds), bounds)), Port(_config(_metrics(worker), bounds))
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    protocol_runs, metrics_runs = asyncio.create_task(protocol.serve()), asyncio.create_task(metrics.serve())
-    loading = asyncio.create_task(_load(folder, target, registry))
-    stopping = asyncio.create_task(stop.wait())
-
-    await asyncio.wait({loading, stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
-    loaded = loading.done() and loading.result()
-    if loaded:
-        all_loaded.set()
-        await asyncio.wait({stopping, protocol_runs, metrics_runs}, return_when=asyncio.FIRST_COMPLETED)
+    protocol_runs, metrics_runs, ended, stopping = (
+        asyncio.create_task(each)
+        for each in (protocol.serve(sockets[:1]), metrics.serve(sockets[1:]), worker.ended(), stop.wait())
+    )
+    await asyncio.wait({protocol_runs, metrics_runs, ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
 
     asked = stop.is_set()
+    if ended.done() and worker.metadata:
+        logger.error("the model's process ended with code %s", ended.result())
     logger.info("stopping: no new connections, requests in flight are answered")
     protocol.should_exit = True
     await protocol_runs
     metrics.should_exit = True  # last, so that the shutdown can be observed
     await metrics_runs
-    loading.cancel()
     stopping.cancel()
+    await worker.stop()
     logger.info("stopped")
     return 0 if asked else 1
 
 
-async def _load(folder: Path, target: str | None, registry: MultiModelRegistry) -> bool:
-    try:
-        models = await find(folder, target)
-    except NothingToServeError as error:
-        logger.error("%s", error)  # the text is complete; a traceback would hide it
-        return False
-    for model in models:
-        try:
-            await registry.load(model)
-        except Exception:
-            logger.exception("model %s could not be loaded", model.name)
-            return False
-        logger.info("model %s is ready", model.name)
-    return True
+def _metrics(worker: Worker) -> ASGIApp:
+    """Metrics of requests from this process, and of models and libraries from the other."""
+    for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):  # the other process has them, too
+        REGISTRY.unregister(collector)
+
+    async def read(_: Request) -> Response:
+        told = await worker.ask("metrics")
+        return Response(own_metrics() + told.content, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Starlette(routes=[Route("/metrics", read)])
 
 
-def _metrics(settings: Settings) -> ASGIApp:
-    return Starlette(routes=[Route("/metrics", PrometheusEndpoint(settings).handle_metrics)])
-
-
-def _port(app: ASGIApp, host: str, number: int, bounds: Bounds) -> Port:
-    return Port(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=number,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=bounds.drain_seconds,
-        )
+def _config(app: ASGIApp, bounds: Bounds) -> Config:
+    return Config(
+        app,
+        bounds,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=bounds.drain_seconds,
     )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket for IPv4 and IPv6 where the machine has both and no address is stated, with small buffers."""
+    listening = _every_address(port) if host == _EVERY_ADDRESS else _one_address(host, port)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):  # connections inherit them
+        listening.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
+    return listening
+
+
+def _every_address(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise
+    return socket.create_server((_EVERY_ADDRESS, port))
+
+
+def _one_address(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

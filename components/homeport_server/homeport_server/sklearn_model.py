@@ -1,5 +1,6 @@
 """Serves a scikit-learn model with the estimator's own methods, from a file that cannot run code."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ from mlserver.types import MetadataTensor
 from homeport_server import tables
 from homeport_server.checking import Array
 from homeport_server.model import CheckedModel
+
+LEAST_SKOPS = (0, 15)
+"""Earlier releases run code of some files that they open: CVE-2024-37065 (until 0.10), CVE-2025-54412 and CVE-2025-54413
+(until 0.12), types of loss functions (until 0.14, https://github.com/skops-dev/skops/pull/506), and functions of
+numpy.random (until 0.15, where skops/io/_numpy.py describes it)."""
 
 
 class SklearnModel(CheckedModel):
@@ -24,6 +30,7 @@ class SklearnModel(CheckedModel):
 
     def open_model(self, path: Path) -> None:
         """Read the estimator."""
+        _check_version(skops.__version__)
         extra = (self.settings.parameters and self.settings.parameters.extra) or {}
         self._estimator = skops.io.load(path, trusted=extra.get("trusted", []))
         count = getattr(self._estimator, "n_features_in_", None)
@@ -40,6 +47,13 @@ class SklearnModel(CheckedModel):
         """Run the estimator. One input is the matrix of features; several are the named columns of a table."""
         features = tables.features(inputs)
         return {name: np.asarray(getattr(self._estimator, name)(features)) for name in outputs}
+
+
+def _check_version(version: str) -> None:
+    """The extra of this package asks for such a release, but requirements may name another one."""
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < LEAST_SKOPS:
+        least = ".".join(map(str, LEAST_SKOPS))
+        raise ValueError(f"found skops {version}; accepted: {least} or newer, because older ones run code of a file")
 
 
 def _outputs(estimator: Any) -> list[MetadataTensor]:

@@ -1,0 +1,90 @@
+"""The second process, as the first one sees it: it is started, asked, and stopped.
+
+The first process reads requests and answers the health checks. All that takes long is in the second one: to parse JSON,
+which keeps Python's lock until it is done, and to run the model's code, which may keep it for minutes.
+"""
+
+import asyncio
+import itertools
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from homeport_server.messages import Message, receive, send
+
+logger = logging.getLogger("homeport_server.serving")
+
+_STOP_SECONDS = 2
+
+
+class WorkerEndedError(Exception):
+    """The second process has ended, so it computes nothing further."""
+
+
+class Worker:
+    """The second process."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process = process
+        self._writer = writer
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[Message]] = {}
+        self._reading = asyncio.create_task(self._read(reader))
+        self.metadata: dict[str, Any] | None = None
+        """What the models say about themselves; None until all of them are loaded."""
+
+    @classmethod
+    async def start(cls, folder: Path, target: str | None) -> "Worker":
+        """Start the process, which begins to load the models."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # -P: the model's folder is the current one, and its files must not hide modules of the server.
+            program = [sys.executable, "-P", "-m", "homeport_server.worker"]
+            arguments = [str(theirs.fileno()), str(folder), *([target] if target else [])]
+            process = await asyncio.create_subprocess_exec(*program, *arguments, pass_fds=[theirs.fileno()])
+        return cls(process, *await asyncio.open_connection(sock=ours))
+
+    def ask(self, kind: str, content: bytes | bytearray = b"", **header: Any) -> asyncio.Future[Message]:
+        """Ask; the result is the answer, or ``WorkerEndedError``."""
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        if self._reading.done():
+            answer.set_exception(WorkerEndedError())
+            return answer
+        number = next(self._numbers)
+        self._answers[number] = answer
+        send(self._writer, {"number": number, "kind": kind, **header}, content)
+        return answer
+
+    async def ended(self) -> int:
+        """Wait until the process ends; returns its exit code."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End the process."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await self._reading
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while message := await receive(reader):
+            number = message.header["number"]
+            if number == 0:
+                self.metadata = orjson.loads(message.content)
+                for name in self.metadata["models"]:
+                    logger.info("model %s is ready", name)
+            elif not (answer := self._answers.pop(number)).done():
+                answer.set_result(message)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(WorkerEndedError())
