@@ -132,6 +132,7 @@ def test_a_namespace_of_others_is_taken_over_and_deleted_only_by_name(cluster: C
     assert not cluster.exists("namespace/other-team")
 
 
+@pytest.mark.slow
 def test_what_others_put_into_a_namespace_of_ours_stops_only_what_would_lose_it(
     cluster: Cluster, program: Program
 ) -> None:
@@ -210,6 +211,7 @@ def test_the_last_model_of_a_program_of_ones_own_goes_while_the_provider_is_decl
         assert not cluster.exists("namespace/ours")
 
 
+@pytest.mark.slow
 def test_recovery_leaves_alone_what_another_made_before_the_hook_could_look(cluster: Cluster, program: Program) -> None:
     go_live(program, "ours")
     create(cluster, "Namespace", "ours")
