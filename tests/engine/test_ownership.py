@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,32 @@ def everything(cluster: Cluster, namespace: str) -> str:
     return cluster.kubectl("get", f"namespace/{namespace}", *options) + inside
 
 
+def there(cluster: Cluster, namespace: str) -> set[tuple[str, ...]]:
+    """What is in a namespace: whose states controllers may change, but which nobody may delete or make again."""
+    found = [
+        cluster.get(f"namespace/{namespace}"),
+        *cluster.get(KINDS.partition(",")[2], f"--namespace={namespace}")["items"],
+    ]
+    return {
+        (each["kind"], *(str(each["metadata"].get(key)) for key in ("name", "uid", "generation", "deletionTimestamp")))
+        for each in found
+    }
+
+
+@contextmanager
+def without_answers(program: Program) -> Iterator[Path]:
+    """The hooks get no answer; the file is there once they have asked."""
+    folder, path = program.folder / "bin", program.variables["PATH"]
+    folder.mkdir(exist_ok=True)
+    (folder / "kubectl").write_text(f"#!/bin/sh\ntouch {folder}/asked\nexec sleep 60\n")
+    (folder / "kubectl").chmod(0o755)
+    program.variables["PATH"] = f"{folder}:{path}"
+    try:
+        yield folder / "asked"
+    finally:
+        program.variables["PATH"] = path
+
+
 def test_a_namespace_of_others_is_taken_over_and_deleted_only_by_name(cluster: Cluster, program: Program) -> None:
     create(cluster, "Namespace", "other-team")
     create(cluster, "ConfigMap", "prices", "other-team", data={"a": "1"})
@@ -74,9 +101,18 @@ def test_a_namespace_of_others_is_taken_over_and_deleted_only_by_name(cluster: C
     program.variables["HOMEPORT_ADOPT"] = "Namespace/other-team"
     program.up()
     del program.variables["HOMEPORT_ADOPT"]
-    program.expect_no_changes()
-    both = everything(cluster, "other-team")
-    assert '"name": "prices"' in both
+    with without_answers(program) as asked:
+        program.expect_no_changes()
+        assert not asked.exists(), "what does not change is not looked at"
+    both = there(cluster, "other-team")
+    objects = (
+        "configmap/prices",
+        "secret/password",
+        "--namespace=other-team",
+        "--output=json",
+        "--show-managed-fields",
+    )
+    theirs = cluster.kubectl("get", *objects)
     # The model goes, alone and with its stack.
     go_live(program)
     removal = program.up(fails=True)
@@ -89,12 +125,14 @@ def test_a_namespace_of_others_is_taken_over_and_deleted_only_by_name(cluster: C
         assert "ConfigMap/other-team/prices: no one's; labels: team=billing" in shown
         assert "HOMEPORT_DELETE=ConfigMap/other-team/prices,Secret/other-team/password" in shown
         assert "hunter2" not in shown
-    assert everything(cluster, "other-team") == both
+    assert there(cluster, "other-team") == both
+    assert cluster.kubectl("get", *objects) == theirs
     program.variables["HOMEPORT_DELETE"] = "ConfigMap/other-team/prices,Secret/other-team/password"
     program.destroy()
     assert not cluster.exists("namespace/other-team")
 
 
+@pytest.mark.slow
 def test_what_others_put_into_a_namespace_of_ours_stops_only_what_would_lose_it(
     cluster: Cluster, program: Program
 ) -> None:
@@ -102,11 +140,11 @@ def test_what_others_put_into_a_namespace_of_ours_stops_only_what_would_lose_it(
     program.up()
     create(cluster, "ConfigMap", "notes", "ours", data={"a": "1"})
     create(cluster, "Service", "ours-canary", "ours", spec={"ports": [{"port": 80}]})
-    before = everything(cluster, "ours")
+    before = there(cluster, "ours")
     go_live(program, "ours", canary="2")
     shown = program.up(fails=True)
     assert "Service/ours/ours-canary: no one's" in shown
-    assert everything(cluster, "ours") == before
+    assert there(cluster, "ours") == before
     cluster.kubectl("delete", "service/ours-canary", "--namespace=ours")
     program.up()
     notes = cluster.kubectl("get", "configmap/notes", "--namespace=ours", "--output=json")
@@ -117,9 +155,9 @@ def test_what_others_put_into_a_namespace_of_ours_stops_only_what_would_lose_it(
     # The new name is another namespace, and the old one goes.
     environment = program.folder / "environment.yaml"
     environment.write_text(json.dumps(ENVIRONMENT | {"namespace": "ml-{model}"}))
-    before = everything(cluster, "ours")
+    before = there(cluster, "ours")
     assert "ConfigMap/ours/notes" in program.up(fails=True)
-    assert everything(cluster, "ours") == before
+    assert there(cluster, "ours") == before
     assert cluster.kubectl("get", "configmap/notes", "--namespace=ours", "--output=json") == notes
     assert cluster.exists("deployment/ours", "--namespace=ml-ours")
     cluster.kubectl("delete", "configmap/notes", "--namespace=ours")
@@ -159,12 +197,12 @@ def test_the_last_model_of_a_program_of_ones_own_goes_while_the_provider_is_decl
     with running(cluster, source, tmp_path / "running") as program:
         program.variables["PARTS"] = "provider model"
         program.up()
-        before = everything(cluster, "ours")
+        before = there(cluster, "ours")
         program.variables["PARTS"] = ""
         assert "was not registered" in program.up(fails=True)
         program.variables["PARTS"] = "provider"
         assert "set `protect: false` in the environment" in program.up(fails=True)
-        assert everything(cluster, "ours") == before
+        assert there(cluster, "ours") == before
         program.variables["PARTS"] = "provider model"
         (program.folder / "environment.yaml").write_text(json.dumps(ENVIRONMENT))
         program.up()
@@ -173,21 +211,16 @@ def test_the_last_model_of_a_program_of_ones_own_goes_while_the_provider_is_decl
         assert not cluster.exists("namespace/ours")
 
 
+@pytest.mark.slow
 def test_recovery_leaves_alone_what_another_made_before_the_hook_could_look(cluster: Cluster, program: Program) -> None:
     go_live(program, "ours")
     create(cluster, "Namespace", "ours")
     theirs = everything(cluster, "ours")
-    slow = program.folder / "bin" / "kubectl"
-    slow.parent.mkdir()
-    slow.write_text("#!/bin/sh\ntouch asked\nexec sleep 60\n")
-    slow.chmod(0o755)
-    path = program.variables["PATH"]
-    program.variables["PATH"] = f"{slow.parent}:{path}"
-    process = interruption.start(program, "up")
-    until(lambda: any(program.folder.rglob("asked")), 120, every=0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    program.variables["PATH"] = path
+    with without_answers(program) as asked:
+        process = interruption.start(program, "up")
+        until(asked.exists, 120, every=0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     assert any(each["type"] == "creating" for each in program.state()["pending_operations"])
     shown = interruption.recover(program, fails=True)  # its update refuses, as any would
     assert "leaving alone what another made: kubernetes:core/v1:Namespace ours-namespace" in shown
