@@ -21,7 +21,7 @@ def predict(what: str, seconds: float = 0) -> float:
         calls.write(what[:20] + "\\n")
     time.sleep(seconds)
     if what == "lock":
-        re.match(r"(a+)+$", "a" * 26 + "b")  # keeps Python's lock for seconds
+        re.match(r"(a+)+$", "a" * 25 + "b")  # keeps Python's lock for seconds
     if what == "end":
         os._exit(3)
     return seconds
@@ -149,7 +149,10 @@ def test_a_request_that_takes_too_long_is_told_so(start: Start, working: Path) -
 
 
 def test_health_is_answered_while_the_model_keeps_pythons_lock(start: Start, working: Path) -> None:
-    with start(working, **VARIABLES) as server, concurrent.futures.ThreadPoolExecutor() as senders:
+    with (
+        start(working, HOMEPORT_DRAIN_SECONDS="120", **VARIABLES) as server,
+        concurrent.futures.ThreadPoolExecutor() as senders,
+    ):
         computing = senders.submit(ask, server, "lock", 0)
         time.sleep(0.3)
         for _ in range(5):
