@@ -230,6 +230,7 @@ def test_a_registry_has_a_dot_or_a_port_or_is_this_machine(tmp_path: Path, host:
         ("livenessProbe", "health"),
         ("containerPort", "port"),
         ("reqources", "resources"),
+        ("startup", "startup_seconds"),
         ("schedule", None),
         ("sidecars", None),
         ("tolerations", None),
