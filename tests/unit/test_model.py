@@ -89,6 +89,10 @@ MISTAKES = {
         "model.yaml:4: drain_seconds: found true, accepted: a whole number",
     ),
     "number out of range": (MINIMAL + "port: 99999\n", "model.yaml:4: port: found 99999, accepted: 65535 or less"),
+    "digits that are not ASCII": (
+        MINIMAL + 'resources: {cpu: "\u0662"}\n',
+        'model.yaml:4: resources.cpu: found "\u0662", accepted: ',
+    ),
     "name not RFC 1123": (
         MINIMAL.replace("iris\n", "Fraud_Score\n", 1),
         'model.yaml:1: name: found "Fraud_Score", accepted: an RFC 1123 name: lower-case letters, digits and `-`, '
@@ -230,6 +234,7 @@ def test_a_registry_has_a_dot_or_a_port_or_is_this_machine(tmp_path: Path, host:
         ("livenessProbe", "health"),
         ("containerPort", "port"),
         ("reqources", "resources"),
+        ("startup", "startup_seconds"),
         ("schedule", None),
         ("sidecars", None),
         ("tolerations", None),

@@ -10,7 +10,7 @@ from typing import Any
 
 BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 CPU = re.compile(rf"{_NUMBER}(m?)")
 MEMORY = re.compile(rf"{_NUMBER}({'|'.join([*BINARY, *DECIMAL])})")
 
