@@ -31,8 +31,8 @@ _MAX_CHARACTERS = 500
 _COMMENT = re.compile(r"(^|\s+)#.*$")  # as in pip
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})")
 _PLAIN = re.compile(
-    # Quoted text is a value of a marker. pip takes a word that begins with `-` for an option, in quotes too.
-    r"""(?:[A-Za-z0-9._\-\[\],=<>!~*+(); ]|'(?:[\w.+ ]|(?<! )-)*'|"(?:[\w.+ ]|(?<! )-)*")*""",
+    # Quoted text is a value of a marker.
+    r"""(?:[A-Za-z0-9._\-\[\],=<>!~*+(); ]|'[\w.+ -]*'|"[\w.+ -]*")*""",
     re.ASCII,
 )
 _FILE = re.compile(r"\.(whl|zip|tgz|tbz|txz|tlz|tar(\.\w+)?)(\[[^\]]*\])?$", re.IGNORECASE | re.ASCII)
@@ -59,7 +59,7 @@ class Requirement:
         Raises:
             RequirementError: It is something else than a package by its name.
         """
-        # As in pip: https://github.com/pypa/pip/blob/26.0/src/pip/_internal/req/req_file.py, `break_args_options`.
+        # As in pip, a word that begins with `-` is an option, in quotes too: https://github.com/pypa/pip/blob/26.0/src/pip/_internal/req/req_file.py, `break_args_options`.
         words = line.strip(" ").split(" ")
         first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
         stated, options = " ".join(words[:first]).strip(" "), [word for word in words[first:] if word]
@@ -172,8 +172,6 @@ def _unreadable(text: str) -> Iterator[Mistake]:
         named = _CODING.search(line) if number <= 2 and line.startswith("#") else None
         if named and named[1].lower() not in {"utf-8", "utf8"}:
             yield Mistake(number, f"the encoding {_shown(named[1])}", "utf-8")
-        if line.endswith("\\") and _COMMENT.search(line) and not _COMMENT.match(line):
-            yield Mistake(number, "a comment that goes on in the next line", "a comment that ends with its line")
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
