@@ -91,7 +91,7 @@ MISTAKES = {
     "number out of range": (MINIMAL + "port: 99999\n", "model.yaml:4: port: found 99999, accepted: 65535 or less"),
     "digits that are not ASCII": (
         MINIMAL + 'resources: {cpu: "\u0662"}\n',
-        'model.yaml:4: resources.cpu: found "\u0662", accepted: ',
+        'model.yaml:4: resources.cpu: found "\u0662", accepted: cores above 0 in steps of 0.001, such as 2, 0.5 or "500m"',
     ),
     "name not RFC 1123": (
         MINIMAL.replace("iris\n", "Fraud_Score\n", 1),
