@@ -206,6 +206,12 @@ def test_what_is_not_json_is_refused(server: Server, body: str | bytes) -> None:
             "path '/v2/repository/models/iris/unload' is unknown; "
             "accepted: /v2/models/NAME/infer and other paths of the Open Inference Protocol",
         ),
+        (
+            "POST",
+            f"{INFER}/",
+            404,
+            f"path '{INFER}/' is unknown; accepted: /v2/models/NAME/infer and other paths of the Open Inference Protocol",
+        ),
     ],
 )
 def test_a_wrong_address_is_refused(server: Server, method: str, path: str, status: int, reason: str) -> None:

@@ -314,3 +314,13 @@ def test_selectors_match_the_pods_and_never_the_version() -> None:
 def test_output_is_placed_and_never_looked_into() -> None:
     image = object()
     assert pod(image=image)["containers"][0]["image"] is image
+
+
+def test_the_container_gets_the_text_of_the_file() -> None:
+    stated = {"A": "$$", "B": "$(A) $x", "C": "$"}
+    (container,) = pod({"env": stated, "args": ["--price=$(A)$$"]})["containers"]
+    given = {each["name"]: each["value"] for each in container["env"]}
+    # As Kubernetes reads it: `$$` is `$`, and nothing is a reference.
+    assert {name: given[name].replace("$$", "$") for name in stated} == stated
+    assert all("$" not in given[name].replace("$$", "") for name in stated)
+    assert container["args"] == ["--price=$$(A)$$$$"]

@@ -67,7 +67,7 @@ MISTAKES = {
     ),
     "field of the environment": (
         MINIMAL + "namespace: mine\n",
-        "model.yaml:4: namespace: unknown field, perhaps `name` is meant, accepted: name, owner, image, build, server, protocol, args, port, "
+        "model.yaml:4: namespace: unknown field, accepted: name, owner, image, build, server, protocol, args, port, "
         "health, metrics, resources, scale, startup_seconds, drain_seconds, calls, callers, egress, env, weights, secrets",
     ),
     "missing field": (
@@ -121,6 +121,11 @@ MISTAKES = {
     "image with tag": (
         MINIMAL.replace("/iris", "/iris:3"),
         'model.yaml:3: image: found "registry.example.com/iris:3", accepted: a repository with its registry and without '
+        "tag or digest, such as registry.example.com/team/model",
+    ),
+    "image without registry": (
+        MINIMAL.replace("registry.example.com", "risk"),
+        'model.yaml:3: image: found "risk/iris", accepted: a repository with its registry and without '
         "tag or digest, such as registry.example.com/team/model",
     ),
     "http without port": (
@@ -209,3 +214,30 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["MAX_TOKENS", "TOKENIZER", "MONKEY", "KEYSTONE_URL"])
 def test_harmless_variables_pass(tmp_path: Path, name: str) -> None:
     assert load(tmp_path, MINIMAL + f'env: {{{name}: "1"}}\n').env == {name: "1"}
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "registry:5000", "10.0.0.7:5000", "127.0.0.1", "a-b.example.com"]
+)
+def test_a_registry_has_a_dot_or_a_port_or_is_this_machine(tmp_path: Path, host: str) -> None:
+    assert load(tmp_path, MINIMAL.replace("registry.example.com", host)).image == f"{host}/iris"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("replicas", "scale"),
+        ("livenessProbe", "health"),
+        ("containerPort", "port"),
+        ("reqources", "resources"),
+        ("schedule", None),
+        ("sidecars", None),
+        ("tolerations", None),
+    ],
+)
+def test_a_word_of_kubernetes_gets_its_name_here_and_no_look_alike(
+    tmp_path: Path, word: str, meant: str | None
+) -> None:
+    (told,) = problems(tmp_path, MINIMAL + f"{word}: {{}}\n")
+    hint = f"unknown field, perhaps `{meant}` is meant, accepted" if meant else "unknown field, accepted"
+    assert told.startswith(f"model.yaml:4: {word}: {hint}")

@@ -14,9 +14,15 @@ CONTENT: dict[str, Any] = {
     "cluster": {"context": "prod-eu", "identifier": "prod"},
     "images": {"registry": "registry.example.com/ml", "bases": {"python-3.11": "{registry}/base:1"}},
 }
-READERS = {"homeport.specs.environment", "homeport.stack", "homeport.files", "homeport.git"}
+READERS = {
+    "homeport.specs.environment",
+    "homeport.stack",
+    "homeport.files",
+    "homeport.git",
+    "homeport.images.wheels_only",
+}
 """The modules that read files of environments, below commands and components, the one that knows where the cache
-is, and the one that cleans git's variables."""
+is, the one that cleans git's variables, and the one that runs pip in a build."""
 
 
 @pytest.fixture

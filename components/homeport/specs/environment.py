@@ -44,6 +44,7 @@ from homeport.specs.fields import (
     Version,
 )
 from homeport.specs.overrides import overridden
+from homeport.specs.problems import Location, dotted
 
 _CREDENTIALS = re.compile("password|secret|token|api_?key|access_?key", re.IGNORECASE)
 
@@ -774,10 +775,21 @@ class Environment(Spec):
         return environment
 
 
-def _named_namespaces(part: object, *place: str) -> Iterator[tuple[str, str]]:
+def _named_namespaces(part: object, place: Location = ()) -> Iterator[tuple[str, str]]:
     """The namespaces that parts of an environment name, each with its field."""
     inner = dict(part) if isinstance(part, Spec | Mapping) else dict(enumerate(part)) if isinstance(part, list) else {}
     for name, value in inner.items():
-        if place and name == "namespace" and isinstance(value, str):  # the template for models has no place around it
-            yield value, ".".join((*place, name))
-        yield from _named_namespaces(value, *place, str(name))
+        here = (*place, name)
+        if place and isinstance(value, str) and (namespace := _named(name, value)):  # not the template for models
+            yield namespace, dotted(here)
+        yield from _named_namespaces(value, here)
+
+
+def _named(field: str | int, value: str) -> str | None:
+    """The namespace that a text names: as `namespace`, as NAMESPACE/NAME, or as the API server names ServiceAccounts."""
+    if field == "namespace":
+        return value
+    if field == "service_account" and "/" in value:
+        return value.partition("/")[0]
+    accounts = re.fullmatch("system:serviceaccounts?:([^:]+)(:.*)?", value)
+    return accounts and accounts[1]

@@ -20,6 +20,7 @@ from homeport.specs.fields import (
     ENV_NAME,
     MIG_PROFILE,
     MOUNT_PATH,
+    AlsoCalled,
     Cidr,
     Cpu,
     DebianPackage,
@@ -389,12 +390,14 @@ class Model(Spec):
     args: list[Argument] = Field(
         default=[], description="Arguments of the server, never secrets. Default: the image's."
     )
-    port: Port | None = Field(
+    port: Annotated[Port | None, AlsoCalled("containerPort")] = Field(
         default=None,
         validate_default=True,
         description="TCP port of the server. Default: the server's; 8080 for open-inference.",
     )
-    health: Health | None = Field(
+    health: Annotated[
+        Health | None, AlsoCalled("livenessProbe"), AlsoCalled("readinessProbe"), AlsoCalled("startupProbe")
+    ] = Field(
         default=None,
         validate_default=True,
         description="Health paths. Default: the server's; /v2/health/live and /v2/health/ready for open-inference.",
@@ -404,7 +407,9 @@ class Model(Spec):
         description="Prometheus metrics. Default: the server's; /metrics on 8082 for open-inference; none for http.",
     )
     resources: Resources = Field(default=Resources(), description="What one replica needs.")
-    scale: Scale = Field(default=Scale(), description="How many replicas run.")
+    scale: Annotated[Scale, AlsoCalled("replicas"), AlsoCalled("autoscaling")] = Field(
+        default=Scale(), description="How many replicas run."
+    )
     startup_seconds: int = Field(
         default=60,
         ge=1,

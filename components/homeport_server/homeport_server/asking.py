@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from homeport_server.messages import Message, receive, send
+from homeport_server.messages import Channel, Message
 
 logger = logging.getLogger("homeport_server.serving")
 
@@ -28,14 +28,11 @@ class WorkerEndedError(Exception):
 class Worker:
     """The second process."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._writer = writer
+        self._channel: Channel
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Message]] = {}
-        self._reading = asyncio.create_task(self._read(reader))
         self.metadata: dict[str, Any] | None = None
         """What the models say about themselves; None until all of them are loaded."""
 
@@ -48,17 +45,20 @@ class Worker:
             program = [sys.executable, "-P", "-m", "homeport_server.worker"]
             arguments = [str(theirs.fileno()), str(folder), *([target] if target else [])]
             process = await asyncio.create_subprocess_exec(*program, *arguments, pass_fds=[theirs.fileno()])
-        return cls(process, *await asyncio.open_connection(sock=ours))
+        worker = cls(process)
+        worker._channel = await Channel.open(ours, worker._receive)
+        worker._channel.ended.add_done_callback(lambda _: worker._give_up())
+        return worker
 
     def ask(self, kind: str, content: bytes | bytearray = b"", **header: Any) -> asyncio.Future[Message]:
         """Ask; the result is the answer, or ``WorkerEndedError``."""
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        if self._reading.done():
+        if self._channel.ended.done():
             answer.set_exception(WorkerEndedError())
             return answer
         number = next(self._numbers)
         self._answers[number] = answer
-        send(self._writer, {"number": number, "kind": kind, **header}, content)
+        self._channel.send({"number": number, "kind": kind, **header}, content)
         return answer
 
     async def ended(self) -> int:
@@ -67,24 +67,24 @@ class Worker:
 
     async def stop(self) -> None:
         """End the process."""
-        self._writer.close()
+        self._channel.close()
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-        await self._reading
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        while message := await receive(reader):
-            number = message.header["number"]
-            if number == 0:
-                self.metadata = orjson.loads(message.content)
-                for name in self.metadata["models"]:
-                    logger.info("model %s is ready", name)
-            elif not (answer := self._answers.pop(number)).done():
-                answer.set_result(message)
+    def _receive(self, message: Message) -> None:
+        number = message.header["number"]
+        if number == 0:
+            self.metadata = orjson.loads(message.content)
+            for name in self.metadata["models"]:
+                logger.info("model %s is ready", name)
+        elif not (answer := self._answers.pop(number)).done():
+            answer.set_result(message)
+
+    def _give_up(self) -> None:
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(WorkerEndedError())

@@ -95,8 +95,8 @@ def _metrics(worker: Worker) -> ASGIApp:
         REGISTRY.unregister(collector)
 
     async def read(_: Request) -> Response:
-        told = await worker.ask("metrics")
-        return Response(own_metrics() + told.content, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        of_models = (await worker.ask("metrics")).content if worker.metadata else b""
+        return Response(own_metrics() + of_models, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return Starlette(routes=[Route("/metrics", read)])
 

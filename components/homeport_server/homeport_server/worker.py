@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-from asyncio import StreamWriter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from prometheus_client import generate_latest
 
 from homeport_server import MissingLibraryError, logs
 from homeport_server.finding import NothingToServeError, find
-from homeport_server.messages import Message, receive, send
+from homeport_server.messages import Channel, Message
 from homeport_server.reading import read
 from homeport_server.refusal import RefusedError
 from homeport_server.settings import Bounds
@@ -62,16 +61,13 @@ async def _run(connection: socket.socket, folder: Path, target: str | None) -> i
     plane = DataPlane(Settings(debug=False, parallel_workers=0, model_repository_root=str(folder)), registry)
     if not await _load(folder, target, registry):
         return 1
-    reader, writer = await asyncio.open_connection(sock=connection)
-    send(writer, {"number": 0}, orjson.dumps(await _metadata(plane, registry)))
+    answering = Answering(plane, Bounds())
+    channel = await Channel.open(connection, answering.begin)
+    answering.channel = channel
+    channel.send({"number": 0}, orjson.dumps(await _metadata(plane, registry)))
     gc.collect()
     gc.freeze()  # what is loaded stays, so the collector need not look at it again
-    answering = Answering(plane, Bounds(), writer)
-    running = set()
-    while message := await receive(reader):
-        task = asyncio.create_task(answering.answer(message))
-        running.add(task)
-        task.add_done_callback(running.discard)
+    await channel.ended
     return 0
 
 
@@ -105,14 +101,21 @@ async def _metadata(plane: DataPlane, registry: MultiModelRegistry) -> dict[str,
 class Answering:
     """Answers questions of the first process."""
 
-    def __init__(self, plane: DataPlane, bounds: Bounds, writer: StreamWriter) -> None:
+    channel: Channel
+
+    def __init__(self, plane: DataPlane, bounds: Bounds) -> None:
         self._plane = plane
         self._bounds = bounds
-        self._writer = writer
+        self._running: set[asyncio.Task[None]] = set()
         self._kinds: dict[str, Callable[[Message], Awaitable[bytes]]] = {"infer": self._infer, "metrics": self._metrics}
 
-    async def answer(self, message: Message) -> None:
-        """Answer one question, whatever happens."""
+    def begin(self, message: Message) -> None:
+        """Begin to answer a question."""
+        task = asyncio.create_task(self._answer(message))
+        self._running.add(task)  # asyncio itself does not keep it
+        task.add_done_callback(self._running.discard)
+
+    async def _answer(self, message: Message) -> None:
         status, content = 200, b""
         try:
             content = await self._kinds[message.header["kind"]](message)
@@ -121,7 +124,7 @@ class Answering:
         except Exception as error:
             logger.exception("a request failed in the server")
             status, content = 500, _error(f"the server failed with {type(error).__name__}; see its log")
-        send(self._writer, {"number": message.header["number"], "status": status}, content)
+        self.channel.send({"number": message.header["number"], "status": status}, content)
         if len(message.content) > _LARGE:
             del message
             trim()
