@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "deployer": {"service_account": "ci/deployer"},
     "guard": {"controllers": ["kwok"]},  # the sandbox's fake kubelet, which deletes pods
     "gateway": {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"},
-    "teams": {"ds": {"group": "oidc:ds", "models": ["homed"]}},
+    "teams": {"ds": {"group": "oidc:ds", "folder": ".", "models": ["homed"]}},
     "limits": {"registries": ["registry.example.com"]},
     "keda": {
         "triggers": {
@@ -370,8 +370,9 @@ REFUSED = {
     ),
     "a namespace of others, taken over": Case(
         "deployer",
-        "annotate namespace/bystander homeport/deployed-by=guarded/dev/bystander",
+        APPLY,
         "found UPDATE of namespaces bystander",
+        namespace("bystander", "guarded/dev/bystander"),
         by="deployer",
     ),
     "a namespace of others, deleted": Case(

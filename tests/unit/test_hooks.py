@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from homeport.components import hooks
 from homeport.components.hooks import Hooks, OwnershipError
 from homeport.components.kubectl import Kubectl, KubectlError
 from homeport.manifests import Manifest
@@ -205,3 +206,22 @@ def test_without_an_answer_only_a_preview_goes_on(monkeypatch: pytest.MonkeyPatc
         assert all("no answer" in each for each in shown)
         monkeypatch.setenv("HOMEPORT_DELETE", "Namespace/iris")
         assert engine.delete(CANARY, NAMESPACE) == ["", ""]
+
+
+def test_a_new_model_hides_no_other_from_a_deployer() -> None:
+    new = [manifest("Namespace", "new"), manifest("Deployment", "new", namespace="new")]
+    old = [NAMESPACE, manifest("Deployment")]
+
+    class Forbids(FakeCluster):
+        """Lets nobody read in a namespace that does not exist."""
+
+        def read(self, manifests: Any) -> list[Any]:
+            self.asked.append("read")
+            if new[1] in manifests:
+                raise KubectlError("forbidden")
+            return list(manifests)
+
+    cluster = Forbids(NAMESPACE)
+    assert hooks._deployments(cluster, [old, new]) == [old[1]]
+    assert cluster.asked == ["read", "find", "read"]
+    assert hooks._deployments(Forbids(*old), [old]) == [old[1]]

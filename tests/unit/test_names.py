@@ -109,6 +109,7 @@ sources = st.sampled_from([{"config": "one"}, EXTERNAL_SOURCE])
 @settings(deadline=None)
 @example({"a": {"externalsecret-a": EXTERNAL_SOURCE}, "a-externalsecret": {"a": EXTERNAL_SOURCE}})
 @example({"a": {"secret-a": {"config": "one"}}, "a-secret": {"a": EXTERNAL_SOURCE}})
+@example({"a": {"secret-a": EXTERNAL_SOURCE}, "a-externalsecret": {"a": {"config": "one"}}})
 @given(st.dictionaries(part, st.dictionaries(part, sources, min_size=1, max_size=2), min_size=2, max_size=3))
 def test_no_two_objects_have_one_name_in_pulumi_unless_it_is_refused(secrets: dict[str, Any]) -> None:
     here = Environment.model_validate({"cluster": {"identifier": "prod"}, "secrets": secrets})

@@ -162,8 +162,8 @@ class Hooks:
             KubectlError: The cluster did not answer, or refused.
         """
         if self._deployments is None:
-            wanted = [each for made in self._declared.values() for each in made if each["kind"] == "Deployment"]
-            self._deployments = asyncio.ensure_future(self.ask(lambda kubectl: kubectl.read(wanted)))
+            declared = [*self._declared.values()]
+            self._deployments = asyncio.ensure_future(self.ask(lambda kubectl: _deployments(kubectl, declared)))
         return await self._deployments
 
     async def _in_thread(self, ask: Callable[[], T]) -> T:
@@ -210,6 +210,20 @@ def hooks_of(provider: pulumi.ProviderResource | None, connection: Kubectl | Non
         found = Hooks(provider, connection)
         setattr(owner, _ATTRIBUTE, found)
     return found
+
+
+def _deployments(kubectl: Kubectl, declared: Sequence[Sequence[Manifest]]) -> list[Mapping[str, Any]]:
+    """The Deployments of models, of each of which the objects are declared, the namespace first."""
+
+    def wanted(models: Iterable[Sequence[Manifest]]) -> list[Manifest]:
+        return [each for made in models for each in made if each["kind"] == "Deployment"]
+
+    try:
+        return kubectl.read(wanted(declared))
+    except KubectlError:
+        # In the namespace of a new model, a deployer may not even read that nothing is there.
+        there = {live.name for live in kubectl.find([made[0] for made in declared])}
+        return kubectl.read(wanted(made for made in declared if Name.of(made[0]) in there))
 
 
 def _losses(kubectl: Kubectl, namespace: str, mark: str) -> list[Live]:

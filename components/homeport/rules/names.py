@@ -19,13 +19,14 @@ def joined_names(releases: Iterable[Release]) -> Iterator[tuple[str, Violation]]
 
     Each violation is of the model that comes first with it.
     """
-    named: dict[str, tuple[str, str]] = {}
+    named: dict[tuple[str, str], tuple[str, str]] = {}
     for release in releases:
         for index, secret in enumerate(release.model.secrets):
             if not (source := release.secret_sources.get(secret.name)):
                 continue
-            name = f"{release.model.name}-{'secret' if source.config else 'externalsecret'}-{secret.name}"
-            model, other = named.setdefault(name, (release.model.name, secret.name))
+            kind = "secret" if source.config else "externalsecret"
+            name = f"{release.model.name}-{kind}-{secret.name}"
+            model, other = named.setdefault((kind, name), (release.model.name, secret.name))
             if model != release.model.name:
                 message = (
                     f'found "{secret.name}", whose object is called {name} in Pulumi, as that of {other} of {model} is, '

@@ -167,7 +167,9 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
 
 def _near(word: str, fields: Mapping[str, FieldInfo]) -> str | None:
     """The field that an author probably meant by another word."""
-    called = (name for name, field in fields.items() if AlsoCalled(word) in field.metadata)
+    called = (
+        name for name, field in fields.items() if AlsoCalled(word) in field.metadata or name.startswith(f"{word}_")
+    )
     return next(called, None) or next(iter(difflib.get_close_matches(word, fields, 1, cutoff=0.75)), None)
 
 
