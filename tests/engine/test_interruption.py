@@ -108,9 +108,15 @@ def test_a_creation_that_is_no_longer_wanted_is_found_where_pulumi_alone_leaves_
     program.up()
     write(program.folder, live("1", "2", 10))
     process = interruption.start(program, "up")
-    until(lambda: cluster.exists("deployment/interrupted-canary", "--namespace=interrupted"), 120, every=0.05)
-    (provider,) = interruption.providers(process)  # outlives its engine
+    there = "--namespace=interrupted"
+    until(lambda: cluster.exists("service/interrupted-canary", there), 120, every=0.05)
     process.send_signal(signal.SIGSTOP)
+    # The engine goes on for moments that are shorter than a creation, so it is stopped while the provider creates.
+    while not cluster.exists("deployment/interrupted-canary", there):
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
+        process.send_signal(signal.SIGSTOP)
+    (provider,) = interruption.providers(process)  # outlives its engine
     # Its engine is there: nothing is touched.
     assert "another update of the stack is running" in interruption.recover(program, fails=True)
     process.kill()
