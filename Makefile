@@ -40,7 +40,7 @@ test-engine: .venv/synced ## Run the tests with a real engine and API server
 test-cluster: .venv/synced ## Run the tests with a real node, pods and network
 	@$(RUN) python -m tests.prepare cluster
 	$(PYTEST) tests/cluster tests/server -m 'not slow and not load' $(BESIDE) --numprocesses=3
-	$(PYTEST) tests/cluster -m 'load and not slow'
+	$(PYTEST) tests/cluster tests/server -m 'load and not slow'
 
 test-slow: .venv/synced ## Run the tests that take longest, with a real engine and a real node
 	@$(RUN) python -m tests.prepare slow

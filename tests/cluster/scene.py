@@ -168,14 +168,19 @@ def import_servers(sandbox: Sandbox, scratch: Path) -> None:
         sandbox.import_image(file)
 
 
-def kill(pod: Any) -> float:
-    """`kill -9` of the process in a pod's container, as the kernel does when memory is short. When it was gone."""
+def processes(pod: Any) -> list[int]:
+    """The processes in a pod's container."""
     ours = f"pod{pod['metadata']['uid']}"
-    (process,) = (
+    return [
         int(group.parent.name)
         for group in Path("/proc").glob("[0-9]*/cgroup")
         if ours in text(group) and text(group.with_name("comm")).strip() != "pause"
-    )
+    ]
+
+
+def kill(pod: Any) -> float:
+    """`kill -9` of the process in a pod's container, as the kernel does when memory is short. When it was gone."""
+    (process,) = processes(pod)
     os.kill(process, signal.SIGKILL)
     while text(Path(f"/proc/{process}/comm")):
         time.sleep(0.001)

@@ -27,6 +27,7 @@ MODEL: dict[str, Any] = {
     "startup_seconds": 10,
 }
 TRIGGER = {"type": "prometheus", "metadata": {"query": "{model}", "threshold": "{target}"}}
+OTHERS = {"others": {"group": "oidc:others", "models": ["edited"], "folder": "."}}
 ENVIRONMENT: dict[str, Any] = {
     "cluster": {"identifier": "edits"},
     "keda": {"triggers": {"concurrency": TRIGGER}},
@@ -43,7 +44,7 @@ EDITS: dict[str, Edit] = {
     "less cpu than a quota of sizes would leave": ({"resources": {"cpu": "100m", "memory": "128Mi"}}, {}, True),
     "a network no more": ({"egress": []}, {}, False),
     "another port and a network": ({"port": 9000, "egress": [FEATURES]}, {}, True),
-    "another owner, and its team": ({"owner": "others"}, {"teams": {"others": {"group": "oidc:others"}}}, False),
+    "another owner, and its team": ({"owner": "others"}, {"teams": OTHERS}, False),
     "another volume": ({"weights": {"claim": "second"}}, {}, True),
     "no volume": ({"weights": None}, {}, True),
     "scaled by demand": ({"scale": {"min": 2, "max": 4, "target": {"concurrency": 3}}}, {}, False),

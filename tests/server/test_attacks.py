@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.server.client import Answer, ended, tensor
 from tests.server.conftest import Server, Start
 from tests.server.group import group
@@ -48,6 +50,7 @@ def asked(ask: Callable[[], Answer], pause: float, seconds: float) -> tuple[list
     return took, statuses
 
 
+@pytest.mark.load
 def test_all_attacks_at_once(start: Start, iris: Path) -> None:
     with group(0.5, 768 * MIB) as limits, start(iris, limits=limits) as server:
         for _ in range(20):
