@@ -24,6 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from homeport import HomeportError, Release, Stack, manifests
+from homeport.rollout import WAIT_VARIABLE
 from homeport.specs.overrides import CONTEXT_VARIABLE, REGISTRY_VARIABLE
 from sandbox import Sandbox, SandboxError, build, clusters, components, engine, events, jobs, machine, own_pulumi
 from sandbox.image import base_packages, push_base
@@ -76,7 +77,8 @@ def down() -> None:
         environment = _own_cluster(Progress()) if own_cluster else os.environ | sandbox.env()
         stacks = json.loads(_pulumi(environment, "stack", "ls", "--json"))
         if any(stack["name"] == STACK for stack in stacks):
-            _update(environment, "destroy", "--run-program")  # which has the hooks that the objects have
+            # The program has the hooks that the objects have.
+            _update({**environment, WAIT_VARIABLE: "false"}, "destroy", "--run-program")
     if not own_cluster:
         sandbox.stop()
 

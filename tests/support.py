@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from homeport.rollout import WAIT_VARIABLE
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270"
@@ -103,7 +105,13 @@ class Program:
     def destroy(self, *arguments: str, fails: bool = False) -> str:
         """The program runs, because it has the hooks of what it deploys; without any, it need not even be right."""
         running = ["--run-program"] if self.state().get("resources") else []
-        return self("destroy", "--yes", "--skip-preview", f"--stack={self.stack}", *running, *arguments, fails=fails)
+        self.variables[WAIT_VARIABLE] = "false"
+        try:
+            return self(
+                "destroy", "--yes", "--skip-preview", f"--stack={self.stack}", *running, *arguments, fails=fails
+            )
+        finally:
+            del self.variables[WAIT_VARIABLE]
 
     def expect_no_changes(self, *arguments: str) -> str:
         """With `--refresh` against the cluster, where nothing may be under way then, else against the state."""

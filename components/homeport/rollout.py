@@ -12,6 +12,10 @@ from typing import Any
 Live = Mapping[str, Any]
 """An object in the cluster, in the form of its API."""
 
+WAIT_VARIABLE = "HOMEPORT_WAIT"
+"""Variable that, if it is `false`, lets an update not wait for a version that an earlier update left unfinished. It is for
+`pulumi destroy --run-program`, which a program cannot tell from `pulumi up`."""
+
 KINDS = ("deployments", "replicasets", "pods", "events", "horizontalpodautoscalers")
 """What a look needs."""
 
@@ -32,6 +36,9 @@ _EVENTS = {
     "FailedCreatePodContainer": "the node cannot start the pod",
 }
 """Reasons of events that tell why a pod does not start: pkg/kubelet/events/event.go."""
+
+_KILLED = {0, 137, 143}
+"""Exit codes of a program that was told to stop: of its own, or 128 + SIGKILL or SIGTERM."""
 
 _LOG_LINES = 5
 
@@ -179,7 +186,8 @@ def _of_container(pod: Live, container: Live, events: Mapping[tuple[str, str], s
     ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
     probe = events.get((uid, "Unhealthy"), "")
     if ended:
-        by_probe = "failed startup probe" in events.get((uid, "Killing"), "")
+        killed = ended.get("exitCode") in _KILLED and ended.get("reason") != "OOMKilled"
+        by_probe = killed and "failed startup probe" in events.get((uid, "Killing"), "")
         return [_ended(pod, container, ended, probe if by_probe else "")]
     if probe and "running" in state:
         return [Cause(f"a pod runs but is not ready: {_line(probe)}")]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport import Stack, manifests
+from homeport.rollout import WAIT_VARIABLE
 from tests.support import Cluster, Program, until
 
 KINDS = (
@@ -98,7 +99,7 @@ def start(program: Program, command: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         ["pulumi", command, "--yes", "--skip-preview", "--non-interactive", f"--stack={program.stack}", *hooks],
         cwd=program.folder,
-        env=program.variables,
+        env=program.variables | ({WAIT_VARIABLE: "false"} if hooks else {}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -1,6 +1,7 @@
 """Runs the `pulumi` command, because commands do not import Pulumi."""
 
 import json
+import os
 import subprocess
 from typing import Any
 
@@ -26,13 +27,13 @@ def ask(*arguments: str, stdin: str | None = None) -> str:
     return str(done.stdout)
 
 
-def show(*arguments: str) -> None:
-    """Run a pulumi command that talks to the user.
+def show(*arguments: str, **variables: str) -> None:
+    """Run a pulumi command that talks to the user, with further variables.
 
     Raises:
         PulumiError: The `pulumi` command is missing, it failed, or the user declined.
     """
-    done = _run(arguments)
+    done = _run(arguments, env={**os.environ, **variables})
     if done.returncode != 0:
         raise PulumiError(f"pulumi {' '.join(arguments)} failed with exit code {done.returncode}")
 

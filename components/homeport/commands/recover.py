@@ -22,6 +22,7 @@ from typing import Any
 from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
 from homeport.manifests.names import MARK
+from homeport.rollout import WAIT_VARIABLE
 
 LEAVING_SECONDS = 600
 """Maximum seconds for the deletion of an object: as long as Pulumi itself waits for a deletion."""
@@ -92,7 +93,7 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
         _replace_state(name, told)
     if destroy:
         # The program has the hooks that look for objects of others.
-        pulumi_command.show("destroy", "--run-program", f"--stack={name}", *asked)
+        pulumi_command.show("destroy", "--run-program", f"--stack={name}", *asked, **{WAIT_VARIABLE: "false"})
     else:
         _wait_for_the_leaving(name, unasked, say)
         pulumi_command.show("up", f"--stack={name}", *asked)

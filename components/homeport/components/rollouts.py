@@ -1,6 +1,7 @@
 """Rollouts: an update of a model ends when its replicas serve, and tells meanwhile what keeps them."""
 
 import asyncio
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from homeport.components.kubectl import KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
-from homeport.rollout import KINDS, Live, Rollout, autoscaler_causes, rollout
+from homeport.rollout import KINDS, WAIT_VARIABLE, Live, Rollout, autoscaler_causes, rollout
 
 LOOK_SECONDS = 2
 """Seconds between two looks at a version that does not serve yet."""
@@ -73,7 +74,11 @@ class Rollouts:
         found = rollout((each for each in deployments if each["metadata"]["namespace"] == namespace), name, least)
         if found.was_done:
             self._warn(f"{name}: {found}; this update does not change that")
-        return not (found.done or found.was_done)
+        unfinished = not (found.done or found.was_done)
+        if unfinished and os.environ.get(WAIT_VARIABLE) == "false":
+            self._warn(f"{name}: {found}; an earlier update did not end, and {WAIT_VARIABLE} is false")
+            return False
+        return unfinished
 
     async def _wait(self, manifest: Manifest, least: int, seconds: int) -> None:
         name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
@@ -98,6 +103,7 @@ class Rollouts:
                 waited = "" if cannot_heal else f" and no further one within {seconds} seconds"
                 raise RolloutError(
                     f"{name}: {found}{waited}: {why}\nto see more, run: {logs_command(manifest, self._context)}"
+                    + ("" if self._changed else f"\nto destroy the stack all the same, set {WAIT_VARIABLE}=false")
                 )
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -36,8 +36,8 @@ from homeport_server.trimming import trim
 logger = logging.getLogger(__name__)
 
 _LARGE = 2**20
-_NICE = 5
-"""Where both processes want the cpu, the one that reads requests and answers health checks gets three quarters of it."""
+_NICE = 19
+"""Where both processes want the cpu, the one that reads requests and answers health checks gets nearly all of it."""
 _LONGEST_REASON = 1000
 
 
