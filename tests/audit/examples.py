@@ -28,8 +28,13 @@ def _releases(file: Path) -> list[Release]:
     if (file.parent / MODELS_FILE).exists() and (releases := Stack.read(file.parent).releases):
         return list(releases)
     near = [folder / "model.yaml" for folder in (file.parent, file.parent.parent)]
-    model = Model.load(next((path for path in near if path.exists()), EXAMPLES / "own-program" / "model.yaml"))
-    return [Release(model, Environment.load(file), "3", f"{model.image}:3@{DIGEST}")]
+    environment = Environment.load(file)
+    if own := next((path for path in near if path.exists()), None):
+        model = Model.load(own)
+    else:  # of a team that the environment has, and without networks that it may not allow
+        other = Model.load(EXAMPLES / "own-program" / "model.yaml")
+        model = other.model_copy(update={"owner": next(iter(environment.teams), other.owner), "egress": []})
+    return [Release(model, environment, "3", f"{model.image}:3@{DIGEST}")]
 
 
 def _servers() -> list[Release]:

@@ -15,6 +15,7 @@ from homeport.catalogue.addresses import inner_networks
 from sandbox import build
 from tests.audit.examples import examples
 from tests.audit.parts import NETPOLICY
+from tests.support import undigested
 
 EXAMPLES = examples()
 
@@ -153,7 +154,8 @@ def rules(example: str) -> list[tuple[str, str, int]]:
 
 
 def named(objects: list[Any], name: str) -> Any:
-    return next(each for each in objects if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == name)
+    policies = (each for each in objects if each["kind"] == "NetworkPolicy")
+    return next(each for each in policies if undigested(each["metadata"]["name"]) == undigested(name))
 
 
 @pytest.mark.parametrize(
