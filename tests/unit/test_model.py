@@ -180,7 +180,7 @@ MISTAKES = {
     "secret in plain text": (
         MINIMAL + "env: {DB_PASSWORD: hunter2}\n",
         'model.yaml:4: env.DB_PASSWORD: found "DB_PASSWORD", accepted: a name that does not suggest a secret, because '
-        "values in `env` are stored and shown in plain text",
+        "values in `env` are stored and shown in plain text; a secret belongs in `secrets`",
     ),
     "number as variable": (MINIMAL + "env: {WORKERS: 3}\n", "model.yaml:4: env.WORKERS: found 3, accepted: text"),
     "YAML syntax": (

@@ -47,7 +47,8 @@ CANARY_SUFFIX = "-canary"
 def _no_secret(name: str) -> str:
     if promises_credential(name):
         raise ValueError(
-            "a name that does not suggest a secret, because values in `env` are stored and shown in plain text"
+            "a name that does not suggest a secret, because values in `env` are stored and shown in plain text; a secret "
+            "belongs in `secrets`"
         )
     return name
 
