@@ -95,7 +95,7 @@ class Hooks:
                 raise
 
         if refused := taken(await self._look(what, name, ask), name, mark, agreed):
-            raise OwnershipError(_creation_refused(refused, mark))
+            raise OwnershipError(*_creation_refused(refused, mark))
 
     async def _protected_deletion(self, args: pulumi.ResourceHookArgs) -> None:
         name = Name.of(args.old_inputs or {})
@@ -119,7 +119,7 @@ class Hooks:
             found = await self._look(str(name), name, lambda kubectl: kubectl.find([old]))
             found = [live for live in found if live.mark != mark]
         if refused := [live for live in found if str(live.name) not in agreed]:
-            raise OwnershipError(_deletion_refused(refused, name, mark))
+            raise OwnershipError(*_deletion_refused(refused, name, mark))
 
     def _namespace_goes(self, urn: str, name: Name) -> bool:
         """Whether the deletion of an object is part of the deletion of its namespace, or is that deletion."""
@@ -242,7 +242,7 @@ def _named(variable: str) -> set[str]:
     return set(re.split(r"[\s,]+", os.environ.get(variable, "")))
 
 
-def _creation_refused(refused: Sequence[Live], mark: str) -> str:
+def _creation_refused(refused: Sequence[Live], mark: str) -> list[str]:
     free = [each for each in refused if each.owner(mark) is Owner.NO_ONE]
     lines = [f"these objects exist, and {mark} did not make them, so nothing is created or changed:", *_listed(refused)]
     if len(free) < len(refused):
@@ -252,18 +252,16 @@ def _creation_refused(refused: Sequence[Live], mark: str) -> str:
             "Choose another name for the model or its namespace. To take them over, name them for one update: "
             f"{ADOPT_VARIABLE}={','.join(str(each.name) for each in free)}"
         )
-    return "\n".join(lines)
+    return lines
 
 
-def _deletion_refused(refused: Sequence[Live], name: Name, mark: str) -> str:
-    return "\n".join(
-        [
-            f"{name} is not deleted, because these objects, which {mark} did not make, would be lost:",
-            *_listed(refused),
-            "Move them to another namespace. To delete them too, name them for one update: "
-            f"{DELETE_VARIABLE}={','.join(str(each.name) for each in refused)}",
-        ]
-    )
+def _deletion_refused(refused: Sequence[Live], name: Name, mark: str) -> list[str]:
+    return [
+        f"{name} is not deleted, because these objects, which {mark} did not make, would be lost:",
+        *_listed(refused),
+        "Move them to another namespace. To delete them too, name them for one update: "
+        f"{DELETE_VARIABLE}={','.join(str(each.name) for each in refused)}",
+    ]
 
 
 def _listed(found: Iterable[Live]) -> list[str]:

@@ -14,6 +14,7 @@ from homeport.components.kubectl import KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
+from homeport.output.text import visible
 from homeport.rollout import KINDS, WAIT_VARIABLE, Live, Rollout, autoscaler_causes, rollout
 
 LOOK_SECONDS = 2
@@ -102,8 +103,9 @@ class Rollouts:
                 why = cannot_heal or "; ".join(causes) or "no reason is known"
                 waited = "" if cannot_heal else f" and no further one within {seconds} seconds"
                 raise RolloutError(
-                    f"{name}: {found}{waited}: {why}\nto see more, run: {logs_command(manifest, self._context)}"
-                    + ("" if self._changed else f"\nto destroy the stack all the same, set {WAIT_VARIABLE}=false")
+                    f"{name}: {found}{waited}: {why}",
+                    f"to see more, run: {logs_command(manifest, self._context)}",
+                    *(() if self._changed else (f"to destroy the stack all the same, set {WAIT_VARIABLE}=false",)),
                 )
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -117,7 +119,7 @@ class Rollouts:
         return objects, found, [cause.text for cause in found.causes]
 
     def _warn(self, text: str) -> None:
-        pulumi.log.warn(text, self._component)
+        pulumi.log.warn(visible(text), self._component)  # a model's own log lines are in it
 
 
 def logs_command(workload: Manifest, context: str | None) -> str:
