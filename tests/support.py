@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from homeport.rollout import WAIT_VARIABLE
+from sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -64,6 +65,22 @@ class Cluster:
     def differences(self, wanted: Sequence[Object]) -> list[str]:
         """Where live objects do not have what their manifests want."""
         return [line for one, live in zip(wanted, self.live(*wanted), strict=True) for line in differences(one, live)]
+
+
+@contextmanager
+def own_sandbox(lane: str, worker: str, *, fake_nodes: bool = False) -> Iterator[Sandbox]:
+    """The sandbox of a worker of pytest-xdist, stopped at the end.
+
+    Raises:
+        SandboxError: Another run with a worker of this name uses it. Name your own: `--tx popen//id=NAME --dist=loadscope`.
+    """
+    sandbox = Sandbox(f"{lane}-{worker}")
+    with sandbox.kept():
+        try:
+            sandbox.start(fake_nodes=fake_nodes)
+            yield sandbox
+        finally:
+            sandbox.stop()
 
 
 class Program:

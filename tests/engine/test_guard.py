@@ -20,7 +20,7 @@ HOME = "--namespace=homed"
 MODEL = {
     "name": "homed",
     "owner": "ds",
-    "image": "registry.example.com/homed",
+    "image": "registry.example.com/ds/homed",
     "weights": {"claim": "corpus"},
     "secrets": [{"name": name, "reason": "it reads it"} for name in ("password", "licence")],
 }
@@ -31,8 +31,19 @@ ENVIRONMENT = {
     "deployer": {"service_account": "ci/deployer"},
     "guard": {"controllers": ["kwok"]},  # the sandbox's fake kubelet, which deletes pods
     "gateway": {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"},
-    "teams": {"ds": {"group": "oidc:ds", "folder": ".", "models": ["homed"]}},
+    "teams": {
+        "ds": {
+            "group": "oidc:ds",
+            "folder": ".",
+            "models": ["homed"],
+            "registries": ["registry.example.com/ds", "elsewhere.example.com"],
+        },
+        "risk": {"group": "oidc:risk", "registries": ["registry.example.com/risk"]},
+        "growth": {"group": "oidc:growth"},
+        "closed": {"group": "oidc:closed", "registries": []},
+    },
     "limits": {"registries": ["registry.example.com"]},
+    "images": {"registry": "registry.example.com/built"},
     "keda": {
         "triggers": {
             "queue_length": {
@@ -422,6 +433,19 @@ INTRUDERS: Mapping[str, tuple[dict[str, Any], str]] = {
         {"image": "registry.example.com.evil/x"},
         "found image registry.example.com.evil/x, accepted: images of registry.example.com/",
     ),
+    "a registry of the team alone": (
+        {"image": "elsewhere.example.com/x"},
+        "found image elsewhere.example.com/x, accepted: images of registry.example.com/ (limits.registries)",
+    ),
+    "a registry of another team": (
+        {"image": "registry.example.com/risk/x"},
+        "found image registry.example.com/risk/x, accepted: images of registry.example.com/ds/, elsewhere.example.com/ "
+        "(teams.ds.registries)",
+    ),
+    "an image that is built for another model": (
+        {"image": "registry.example.com/built/homed-too:1"},
+        "found image registry.example.com/built/homed-too:1, accepted: images of registry.example.com/ds/",
+    ),
     "another security setting": (
         {"securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}},
         "found container model, accepted: securityContext.privileged: false",
@@ -438,6 +462,44 @@ def test_pod_that_homeport_would_not_make_is_refused(cluster: Cluster, intruder:
     )
     assert "ValidatingAdmissionPolicy 'homeport.guarded.dev.pods'" in told
     assert message in told
+
+
+def test_the_registries_of_a_pod_are_those_of_the_team_that_the_namespace_names(
+    cluster: Cluster, guarded: Guarded
+) -> None:
+    images = {
+        team: f"registry.example.com/{folder}:1"
+        for team, folder in {"ds": "ds/x", "risk": "risk/x", "growth": "of/all", "built": "built/homed"}.items()
+    }
+
+    def accepted(image: str) -> bool:
+        done = subprocess.run(
+            ["kubectl", "create", "--filename=-", DRY, *KUBERNETES, ADMINISTRATOR],
+            env=cluster.variables,
+            input=json.dumps(pod(cluster, image=image)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 or "'homeport.guarded.dev.pods'" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    def owner(team: str) -> None:
+        guarded.deployer.kubectl("annotate", "namespace/homed", f"homeport/owner={team}", "--overwrite")
+
+    def all_accepted() -> set[str]:
+        return {name for name, image in images.items() if accepted(image)}
+
+    found = {"ds": all_accepted()}
+    try:
+        for team in ("risk", "growth"):
+            owner(team)
+            # Admission reads the namespace from a cache, which follows at once, but not in the same moment.
+            assert until(lambda team=team: accepted(images[team]), 60)  # type: ignore[misc]
+            found[team] = all_accepted()
+    finally:
+        owner("ds")
+    assert found == {"ds": {"ds", "built"}, "risk": {"risk", "built"}, "growth": {*images}}
 
 
 @pytest.mark.usefixtures("guarded")

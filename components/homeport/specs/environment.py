@@ -540,7 +540,7 @@ class GuardRules(Spec):
     pods: Mode = Field(
         default="Deny",
         description="Pods of models have the model's labels, the security settings that homeport states, and images that "
-        "`limits.registries` and `require.digest` allow. Default Deny.",
+        "`limits.registries`, `teams.<name>.registries` and `require.digest` allow. Default Deny.",
     )
     policies: Mode = Field(
         default="Deny", description="There are no network policies but those that homeport makes. Default Deny."
