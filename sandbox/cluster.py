@@ -39,7 +39,7 @@ _NODE = "node"  # the record of the process that holds the namespaces
 _BUILDERS = ("registry", "registry-outside", "buildkitd")
 _FORWARDERS = ("forwarder-inside", "forwarder-outside")
 _MANIFESTS = Path(__file__).parent / "manifests"
-_START_SECONDS = 90.0
+_START_SECONDS = 300.0
 _POLL_SECONDS = 0.1
 
 # The first process of the sandbox. Its own /run and the other mounts start empty and disappear with it.

@@ -20,6 +20,11 @@ EXAMPLES = ROOT / "examples"
 DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270"
 """Of no image: where pods are fakes."""
 
+PATIENCE = 300
+"""Seconds until a test gives up on what comes in moments: a machine that is busy with other work may need most of them."""
+PATIENTLY = f"--timeout={PATIENCE}s"
+"""The same, of kubectl."""
+
 Object = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -173,7 +178,7 @@ def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -
         program.destroy()
 
 
-def until(ask: Callable[[], T | None], seconds: float, *, every: float = 0.3) -> T:
+def until(ask: Callable[[], T | None], seconds: float = PATIENCE, *, every: float = 0.3) -> T:
     """The first answer that is true or not empty, asked for every so many seconds; fails without one."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA_DEFINITIONS, install_definitions
-from tests.support import Cluster, own_sandbox
+from tests.support import PATIENTLY, Cluster, own_sandbox
 
 FAKE_NODES = 3
 
@@ -19,7 +19,7 @@ def cluster(worker_id: str) -> Iterator[Cluster]:
         cluster.kubectl("cordon", sandbox.node)
         add_fake_nodes(cluster)
         install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
-        cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+        cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", PATIENTLY)
         yield cluster
 
 

@@ -14,7 +14,8 @@ from homeport import Environment, Stack, manifests
 from homeport.manifests.guard import RULES, guard
 from homeport.manifests.isolation import POD_SECURITY
 from homeport.manifests.names import MANAGED, MARK
-from tests.support import Cluster, Program, live_entry, running, until, write_program
+from tests.engine import interruption
+from tests.support import PATIENTLY, Cluster, Program, live_entry, running, until, write_program
 
 HOME = "--namespace=homed"
 MODEL = {
@@ -133,7 +134,7 @@ def guarded(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
             installed.up()
             deployer = deployer_of(cluster, scratch / "kubeconfig")
             # The API server needs a moment to read new rules.
-            until(lambda: fenced(deployer), 30)
+            until(lambda: fenced(deployer))
             with running(deployer, source, scratch / "running") as program:
                 program("config", "set", "password", "hunter2", "--secret", "--stack=dev")
                 yield Guarded(deployer, program, "bystander")
@@ -174,22 +175,43 @@ def test_the_component_installs_what_the_command_prints(cluster: Cluster, guarde
 
 
 def test_the_whole_life_of_a_model_with_the_permissions_of_the_deployer(cluster: Cluster, guarded: Guarded) -> None:
-    program = guarded.program
+    program, keda = (
+        guarded.program,
+        ("--as=system:serviceaccount:keda:keda-operator", "--as-group=system:serviceaccounts:keda"),
+    )
+
+    def deployed() -> set[tuple[str, str]]:
+        """What scales and what is scaled, having seen that all is as it is written."""
+        program.up()
+        assert cluster.differences(guarded.wanted()) == []
+        found = cluster.get("deployments,horizontalpodautoscalers,scaledobjects", HOME)["items"]
+        return {(each["kind"], each["metadata"]["name"]) for each in found}
+
+    def scaled(replicas: int) -> None:
+        """By KEDA's operator, which is played by hand."""
+        cluster.kubectl("scale", "deployment/homed", f"--replicas={replicas}", HOME, *keda, ADMINISTRATOR)
+        cluster.kubectl("rollout", "status", "deployment/homed", HOME, PATIENTLY)
+
     guarded.live("1")
     # The preview asks about a namespace that does not exist, in which the deployer may therefore do nothing.
     program("up", "--yes", "--stack=dev")
-    assert cluster.differences(guarded.wanted()) == []
-    # Over to KEDA, with a canary; KEDA's operator is played by hand.
+    before = cluster.get("deployment/homed", HOME)
+    # Over to KEDA, which takes the last replica away. An update then waits for none, and resets nothing.
+    guarded.live("2", **KEDA)
+    assert deployed() == {("Deployment", "homed"), ("ScaledObject", "homed")}
+    scaled(0)
+    program.expect_no_changes("--refresh")
     guarded.live("2", canary="3", **KEDA)
-    program.up()
-    assert cluster.differences(guarded.wanted()) == []
-    keda = ("--as=system:serviceaccount:keda:keda-operator", "--as-group=system:serviceaccounts:keda", ADMINISTRATOR)
-    cluster.kubectl("scale", "deployment/homed", "--replicas=2", HOME, *keda)
-    cluster.kubectl("rollout", "status", "deployment/homed", HOME, "--timeout=60s")
-    # Back, and without the canary.
+    tracks = ("homed", "homed-canary")
+    assert deployed() == {(kind, name) for kind in ("Deployment", "ScaledObject") for name in tracks}
+    assert cluster.get("deployment/homed", HOME)["spec"]["replicas"] == 0
+    # Back to Kubernetes' own autoscaler without the canary, with the replicas that KEDA decided on.
+    scaled(3)
     guarded.live("1")
-    program.up()
-    assert cluster.differences(guarded.wanted()) == []
+    assert deployed() == {("Deployment", "homed"), ("HorizontalPodAutoscaler", "homed")}
+    after = cluster.get("deployment/homed", HOME)
+    assert after["spec"]["replicas"] == 3
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
     program.expect_no_changes("--refresh")
 
 
@@ -495,7 +517,7 @@ def test_the_registries_of_a_pod_are_those_of_the_team_that_the_namespace_names(
         for team in ("risk", "growth"):
             owner(team)
             # Admission reads the namespace from a cache, which follows at once, but not in the same moment.
-            assert until(lambda team=team: accepted(images[team]), 60)  # type: ignore[misc]
+            assert until(lambda team=team: accepted(images[team]))  # type: ignore[misc]
             found[team] = all_accepted()
     finally:
         owner("ds")
@@ -534,7 +556,30 @@ def test_a_rule_can_warn_instead(cluster: Cluster) -> None:
         if each["kind"] == "ValidatingAdmissionPolicyBinding" and each["metadata"]["name"].endswith("writers")
     )
     cluster.kubectl(*APPLY.split(), "--field-manager=homeport", stdin=json.dumps(binding))
-    assert until(warned, 20)
+    assert until(warned)
+
+
+def test_a_namespace_that_someone_deleted_comes_back_by_one_command_of_the_deployer(
+    cluster: Cluster, guarded: Guarded
+) -> None:
+    program = guarded.program
+    guarded.live("1")
+    program.up()
+    cluster.kubectl("delete", "namespace/homed", *KUBERNETES, ADMINISTRATOR)
+    shown = program.up(fails=True)
+    print("UNCHANGED", shown)
+    shown = program.up("--refresh", fails=True)
+    print("REFRESH", shown)
+    guarded.live("2")
+    shown = program("preview", "--stack=dev")
+    print("PREVIEW", shown)
+    shown = program.up(fails=True)
+    print("CHANGED", shown)
+    shown = interruption.recover(program)
+    print("RECOVER", shown)
+    assert "someone deleted this, and everything in it: kubernetes:core/v1:Namespace homed-namespace" in shown
+    assert cluster.differences(guarded.wanted()) == []
+    program.expect_no_changes("--refresh")
 
 
 def test_the_model_goes_and_nothing_else(cluster: Cluster, guarded: Guarded) -> None:

@@ -28,6 +28,11 @@ LEAVING_SECONDS = 600
 """Maximum seconds for the deletion of an object: as long as Pulumi itself waits for a deletion."""
 _POLL_SECONDS = 2
 
+UNASKED = ("--yes", "--skip-preview")
+"""Options of Pulumi's commands that ask before they change something."""
+
+_NAMESPACE = "kubernetes:core/v1:Namespace"
+
 Say = Callable[[str], None]
 
 
@@ -82,8 +87,8 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
             say(f"checking whether it was created: {_short(urn)}")
         _replace_state(name, told)
     wanted = marks(told["deployment"], adopted)
-    unasked = ("--yes", "--skip-preview")
-    asked = unasked if yes else ()
+    _forget_what_went_with_namespaces(name, told["deployment"], say)
+    asked = UNASKED if yes else ()
     pulumi_command.show("refresh", f"--stack={name}", *asked)
     told = pulumi_command.state(name)
     if others := [urn for urn, mark in marks(told["deployment"], wanted).items() if mark != wanted[urn]]:
@@ -95,7 +100,7 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
         # The program has the hooks that look for objects of others.
         pulumi_command.show("destroy", "--run-program", f"--stack={name}", *asked, **{WAIT_VARIABLE: "false"})
     else:
-        _wait_for_the_leaving(name, unasked, say)
+        _wait_for_the_leaving(name, (), say)
         pulumi_command.show("up", f"--stack={name}", *asked)
     left = pulumi_command.state(name)["deployment"].get("pending_operations", [])
     if left:
@@ -141,6 +146,25 @@ def forget(deployment: Any, urns: Collection[str]) -> None:
     left = [each for each in deployment["resources"] if each["urn"] not in urns]
     known = {each["urn"] for each in left}
     deployment["resources"] = [_among(known, each) for each in left]
+
+
+def namespaces(deployment: Any) -> dict[str, str]:
+    """The namespaces in a state: URN -> name."""
+    return {
+        each["urn"]: each["inputs"]["metadata"]["name"]
+        for each in deployment.get("resources", ())
+        if each["type"] == _NAMESPACE
+    }
+
+
+def inside(deployment: Any, names: Collection[str]) -> list[str]:
+    """URNs of the objects in some namespaces."""
+    return [
+        each["urn"]
+        for each in deployment.get("resources", ())
+        if each["type"].startswith("kubernetes:")
+        and (each.get("inputs", {}).get("metadata") or {}).get("namespace") in names
+    ]
 
 
 def leaving(deployment: Any) -> list[str]:
@@ -195,16 +219,41 @@ def _replace_state(stack: str, told: Any) -> None:
     pulumi_command.ask("stack", "import", f"--stack={stack}", stdin=json.dumps(told))
 
 
-def _wait_for_the_leaving(stack: str, unasked: tuple[str, ...], say: Say) -> None:
-    """Wait, because the API server accepts no objects in a namespace that is being deleted."""
+def _forget_what_went_with_namespaces(stack: str, deployment: Any, say: Say) -> None:
+    """Remove from the state what was in a namespace that is gone, because all of it is gone too.
+
+    Pulumi would ask for each object. In a namespace that does not exist, a deployer may not even read that nothing is there,
+    because the binding that lets it in is gone too.
+    """
+    if not (before := namespaces(deployment)):
+        return
+    _refresh(stack, before)
+    _wait_for_the_leaving(stack, before, say)
+    told = pulumi_command.state(stack)
+    gone = before.keys() - namespaces(told["deployment"]).keys()
+    lost = inside(told["deployment"], {before[urn] for urn in gone})
+    if lost:
+        for urn in sorted(gone):
+            say(f"someone deleted this, and everything in it: {_short(urn)}")
+        forget(told["deployment"], lost)
+        _replace_state(stack, told)
+
+
+def _wait_for_the_leaving(stack: str, urns: Collection[str], say: Say) -> None:
+    """Wait for some resources, or for all, because the API server accepts no objects in a namespace that is being deleted."""
     deadline = time.monotonic() + LEAVING_SECONDS
-    while found := leaving(pulumi_command.state(stack)["deployment"]):
+    while found := [urn for urn in leaving(pulumi_command.state(stack)["deployment"]) if not urns or urn in urns]:
         names = ", ".join(map(_short, found))
         if time.monotonic() > deadline:
             raise RecoveryError(f"still not deleted after {LEAVING_SECONDS} seconds: {names}")
         say(f"waiting until it is deleted: {names}")
         time.sleep(_POLL_SECONDS)
-        pulumi_command.show("refresh", f"--stack={stack}", *unasked)
+        _refresh(stack, urns)
+
+
+def _refresh(stack: str, urns: Collection[str]) -> None:
+    """Read some resources, or all, from the cluster into the state."""
+    pulumi_command.ask("refresh", f"--stack={stack}", *UNASKED, *(f"--target={urn}" for urn in urns))
 
 
 def _among(known: set[str], resource: Any) -> dict[str, Any]:
