@@ -25,8 +25,8 @@ MODEL = {
     "weights": {"claim": "corpus"},
     "secrets": [{"name": name, "reason": "it reads it"} for name in ("password", "licence")],
 }
-HPA = {"min": 1, "max": 3}
-KEDA = {"min": 0, "max": 3, "target": {"queue_length": 20}}
+HPA: dict[str, Any] = {"min": 1, "max": 3}
+KEDA: dict[str, Any] = {"min": 0, "max": 3, "target": {"queue_length": 20}}
 ENVIRONMENT = {
     "cluster": {"identifier": "guarded"},
     "deployer": {"service_account": "ci/deployer"},
