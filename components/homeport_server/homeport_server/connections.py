@@ -6,6 +6,7 @@ each piece that arrives, and everything ends with the connection, so nothing tha
 
 import re
 from collections import Counter
+from heapq import nsmallest
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -17,7 +18,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from homeport_server.settings import Bounds
 
 MOST_CONNECTIONS = 512
-"""Beyond it, the connection that has been idle for the longest time is closed, of the peer that has the most."""
+"""Beyond it, connections that have been idle for the longest time are closed, of the peer that has the most."""
+
+_CLOSED_AT_ONCE = 32
+"""To find the idlest takes milliseconds, so that a flood of connections would be only that, if it were done for each."""
 
 SOCKET_BYTES = 128 * 1024
 """Size of the kernel's buffers for one connection. It bounds what one turn of the event loop has to read, too."""
@@ -140,7 +144,7 @@ class Connection(H11Protocol):
         """Make room for the new connection."""
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
-            self._close_idlest()
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
@@ -221,17 +225,17 @@ class Connection(H11Protocol):
         """Whether no request is waiting for its answer."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _close_idlest(self) -> None:
-        """Close the idlest connection. One whose request is being computed is kept."""
+    def _make_room(self) -> None:
+        """Close the idlest connections. Those whose requests are being computed are kept."""
         others = [each for each in cast("set[Connection]", self.connections) if each is not self]
         waiting = [each for each in others if each.conn.arriving or each._idle]
         if not waiting:
             self.transport.abort()
             return
         of_peer = Counter(_peer(each) for each in others)
-        idlest = min(waiting, key=lambda each: (-of_peer[_peer(each)], each._moved))
-        self.connections.discard(idlest)
-        idlest.transport.abort()
+        for idlest in nsmallest(_CLOSED_AT_ONCE, waiting, key=lambda each: (-of_peer[_peer(each)], each._moved)):
+            self.connections.discard(idlest)
+            idlest.transport.abort()
 
 
 def _peer(connection: Connection) -> str:
