@@ -1,10 +1,11 @@
 """What one connection may cost: the bytes around a body, requests behind another, headers, and time."""
 
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,15 @@ def test_who_takes_no_answer_is_cut_off(hasty: Server) -> None:
     assert hasty.memory("VmRSS") - before < 30 * 2**20
 
 
+def test_the_idlest_of_too_many_connections_are_closed(start: Start) -> None:
+    with start(IRIS) as server, ExitStack() as stack:
+        opened = [stack.enter_context(connected(server)) for _ in range(600)]
+        server.has_read_all()
+        closed = select.select(opened, [], [], 0)[0]
+        assert 600 - 512 <= len(closed) < 600 - 512 + 40
+        assert closed == opened[: len(closed)]
+
+
 def test_half_open_connections_are_closed_and_keep_nobody_out(start: Start) -> None:
     with start(IRIS, HOMEPORT_STALL_SECONDS="3") as server:
         begun = [socket.create_connection(("127.0.0.1", server.port), timeout=15) for _ in range(600)]
@@ -243,6 +253,24 @@ def test_an_idle_connection_is_kept(server: Server) -> None:
             while not received.endswith(b'{"live":true}'):
                 received += (piece := connection.recv(65536))
                 assert piece
+
+
+@pytest.mark.parametrize(
+    "host", ["a b", "[::::]", "[zz]", "x]", "a/b", "a?b", "a@b", "\x1b[2K", "a:b", "\xff", "1[::1]"]
+)
+def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
+    answer = refused(server, f"GET /v2 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1"))
+    assert (answer.status, answer.body) == (
+        400,
+        {"error": "the Host header is no host; accepted: a name or an address, with or without a port"},
+    )
+
+
+@pytest.mark.parametrize("host", ["", "localhost", "iris.models.svc:8080", "127.0.0.1:80", "[::1]:8080", "a_b", "a:"])
+def test_a_host_is_accepted(server: Server, host: str) -> None:
+    with connected(server) as connection:
+        connection.sendall(f"GET /v2/health/live HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_slash_at_the_end_leads_nowhere(server: Server) -> None:

@@ -4,6 +4,7 @@ uvicorn and h11 bound none of these for a whole request. Everything here is chea
 each piece that arrives, and everything ends with the connection, so nothing that a sender did remains.
 """
 
+import ipaddress
 import re
 from collections import Counter
 from heapq import nsmallest
@@ -39,6 +40,9 @@ _LINGER_SECONDS = 1
 # each byte of the body, and take a thousand times as long as one chunk. Chunks of 100 bytes are within the limit.
 _FRAMING_BYTES = 4 * 1024
 _FRAMING_SHARE = 16
+
+# https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2
+_HOST = re.compile(rb"(\[(?P<address>[0-9A-Fa-f:.]+)\]|[\w.~%!$&'()*+,;=-]*)(:[0-9]*)?")
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
@@ -118,6 +122,7 @@ class Framing(h11.Connection):
         if isinstance(event, h11.Request):
             self._head_end, self._payload = used, 0
             _check_length(event)
+            _check_host(event)
         elif isinstance(event, h11.Data):
             self._payload += len(event.data)
         if self.their_state is h11.SEND_BODY:
@@ -251,6 +256,18 @@ def _check_length(request: h11.Request) -> None:
         raise _refused(400, "the request has both Content-Length and Transfer-Encoding", "one of them")
     if request.http_version < b"1.1":
         raise _refused(400, "a request of HTTP/1.0 has Transfer-Encoding", "Content-Length, or HTTP/1.1")
+
+
+def _check_host(request: h11.Request) -> None:
+    """A host becomes part of the URL that Starlette reads the path from. What is none must be refused: RFC 9112, 3.2."""
+    named = _HOST.fullmatch(dict(request.headers).get(b"host", b""))
+    try:
+        if not named:
+            raise ValueError
+        if named["address"]:
+            ipaddress.IPv6Address(named["address"].decode())
+    except ValueError:
+        raise _refused(400, "the Host header is no host", "a name or an address, with or without a port") from None
 
 
 def _refused(status: int, found: str, accepted: str) -> h11.RemoteProtocolError:
