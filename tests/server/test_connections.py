@@ -229,7 +229,7 @@ def test_the_idlest_of_too_many_connections_are_closed(start: Start) -> None:
         server.has_read_all()
         closed = select.select(opened, [], [], 0)[0]
         assert 600 - 512 <= len(closed) < 600 - 512 + 40
-        assert closed == opened[: len(closed)]
+        assert not set(closed) & set(opened[-200:])
 
 
 def test_half_open_connections_are_closed_and_keep_nobody_out(start: Start) -> None:
