@@ -6,7 +6,6 @@ import gzip
 import http.client
 import json
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from tests.server import attacks
 from tests.server.client import INFER, tensor
 from tests.server.conftest import IRIS, Server, Start
+from tests.support import until
 
 LIMIT = 5 * 1024 * 1024
 
@@ -83,21 +83,14 @@ def test_bounds_are_set_by_variables(start: Start, iris: Path) -> None:
 
 @pytest.mark.parametrize("body", [attacks.LISTS, attacks.DEEP], ids=["lists", "deep"])
 def test_millions_of_parts_are_counted_and_not_made(server: Server, body: bytes) -> None:
-    before, begun = server.memory("VmHWM"), time.monotonic()
+    before = server.memory("VmHWM")
     answer = server.send(body)
     parts = body.count(b"[") + body.count(b"{")
     assert (answer.status, answer.body) == (
         413,
         {"error": f"the body has {parts} lists and objects; accepted: at most 1048576, such as flat data"},
     )
-    assert time.monotonic() - begun < 5
     assert server.memory("VmHWM") - before < 50 * 2**20
-
-
-def test_fewer_parts_are_parsed_in_a_short_time(server: Server) -> None:
-    begun = time.monotonic()
-    assert server.send(attacks.OBJECTS).status == 400
-    assert time.monotonic() - begun < 10  # also on a machine with other work
 
 
 def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> None:
@@ -120,8 +113,7 @@ def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> N
             "error": "the sender's large requests and answers have more than 20971520 bytes at once; "
             "accepted: the same request later"
         }
-        time.sleep(6)
-        assert server.send(large).status == 200
+        until(lambda: server.send(large).status == 200, 60)
         for each in begun:
             each.close()
 
