@@ -6,12 +6,14 @@ Only the ratios of one run on one machine are meaningful elsewhere.
 
 import os
 import platform
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import fleet
 from tests.engine.conftest import add_fake_nodes
@@ -33,6 +35,14 @@ Rollouts.served = lambda rollouts, workload, *_: workload
 """Takes hooks and wait out of the library, before a program uses it."""
 
 
+class Cost(NamedTuple):
+    """What one update costs."""
+
+    seconds: float
+    processor: float
+    """Seconds of user and system, of all processes; they depend less on what else the machine does."""
+
+
 def main() -> None:
     """Measure all stacks in turns and print the table."""
     with own_sandbox("bench", "unchanged", fake_nodes=True) as sandbox, tempfile.TemporaryDirectory() as scratch:
@@ -42,24 +52,24 @@ def main() -> None:
         print("\n".join(_table({count: _measure(cluster, Path(scratch), count) for count in COUNTS})))  # noqa: T201
 
 
-def _measure(cluster: Cluster, scratch: Path, count: int) -> dict[str, float]:
-    """The median of seconds that an update takes, with and without hooks and wait."""
-    seconds: dict[str, list[float]] = {WITH: [], WITHOUT: []}
+def _measure(cluster: Cluster, scratch: Path, count: int) -> dict[str, Cost]:
+    """The medians of what an update costs, with and without hooks and wait."""
+    found: dict[str, list[Cost]] = {WITH: [], WITHOUT: []}
     with ExitStack() as stacks:
         programs = {
             variant: stacks.enter_context(
                 running(cluster, _source(scratch, variant, count), scratch / f"{variant}-{count}")
             )
-            for variant in seconds
+            for variant in found
         }
         for program in programs.values():
             program.up()
         for turn in range(RUNS):
             for variant, program in programs.items():
-                seconds[variant].append(_unchanged(program))
-                told = f"{count} models, run {turn + 1} of {RUNS}, {variant}: {seconds[variant][-1]:.2f} s"
+                found[variant].append(_unchanged(program))
+                told = f"{count} models, run {turn + 1} of {RUNS}, {variant}: {found[variant][-1]}"
                 print(told, file=sys.stderr)  # noqa: T201
-    return {variant: statistics.median(runs) for variant, runs in seconds.items()}
+    return {variant: Cost(*map(statistics.median, zip(*runs, strict=True))) for variant, runs in found.items()}
 
 
 def _source(scratch: Path, variant: str, count: int) -> Path:
@@ -73,25 +83,31 @@ def _source(scratch: Path, variant: str, count: int) -> Path:
     return source
 
 
-def _unchanged(program: Program) -> float:
-    begun = time.perf_counter()
+def _unchanged(program: Program) -> Cost:
+    begun, before = time.perf_counter(), _processor()
     shown = program.up()
-    seconds = time.perf_counter() - begun
+    cost = Cost(time.perf_counter() - begun, _processor() - before)
     if "unchanged" not in shown or "created" in shown or "updated" in shown:
         raise RuntimeError(f"the update is to change nothing:\n{shown}")
-    return seconds
+    return cost
 
 
-def _table(medians: dict[int, dict[str, float]]) -> list[str]:
+def _processor() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _table(medians: dict[int, dict[str, Cost]]) -> list[str]:
     machine = f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}"
     return [
         f"`pulumi up --skip-preview` without changes; median of {RUNS} runs; {machine}; Python {platform.python_version()}.",
         "",
-        "| models | seconds | seconds without hooks and wait | times as long |",
-        "|---:|---:|---:|---:|",
+        "| models | | with | without | ratio |",
+        "|---:|---|---:|---:|---:|",
         *(
-            f"| {count} | {found[WITH]:.2f} | {found[WITHOUT]:.2f} | {found[WITH] / found[WITHOUT]:.2f} |"
+            f"| {count} | {what} | {value:.2f} | {bare:.2f} | {value / bare:.2f} |"
             for count, found in medians.items()
+            for what, value, bare in zip(("seconds", "processor seconds"), found[WITH], found[WITHOUT], strict=True)
         ),
     ]
 

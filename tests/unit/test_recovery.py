@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from homeport.cli import app
-from homeport.commands.recover import Lock, adopt, forget, leaving, marks
+from homeport.commands.recover import Lock, adopt, forget, inside, leaving, marks, namespaces
 from homeport.manifests.names import MARK
 
 STACK = "urn:pulumi:dev::homeport::"
@@ -104,17 +104,31 @@ def test_marks_are_those_of_the_cluster_once_it_was_asked() -> None:
 
 def test_what_another_made_leaves_the_state_with_every_relation_to_it() -> None:
     gone, left = marked("a", "shop/dev/a"), marked("b", "shop/dev/b")
-    left |= {"dependencies": [gone["urn"], PROVIDER], "parent": gone["urn"], "outputs": {"kept": True}}
+    left |= {"dependencies": [gone["urn"], PROVIDER], "outputs": {"kept": True}}
+    left |= {"parent": gone["urn"], "deletedWith": gone["urn"]}
     told = {"resources": [{"urn": PROVIDER}, gone, left]}
     forget(told, [gone["urn"]])
     assert [each["urn"] for each in told["resources"]] == [PROVIDER, left["urn"]]
     assert told["resources"][1]["dependencies"] == [PROVIDER]
-    assert "parent" not in told["resources"][1]
+    assert {"parent", "deletedWith"}.isdisjoint(told["resources"][1])
     assert told["resources"][1]["outputs"] == {"kept": True}
+
+
+def test_what_is_in_a_namespace_is_known_by_its_metadata() -> None:
+    namespace, deployment = resource("core/v1:Namespace"), resource("apps/v1:Deployment")
+    elsewhere = resource("core/v1:Service", inputs={"metadata": {"name": "iris", "namespace": "rose"}})
+    image = {"urn": f"{STACK}docker-build:index:Image::iris", "type": "docker-build:index:Image"}
+    told = {
+        "resources": [{"urn": SERVICE, "type": "homeport:index:ModelService"}, namespace, deployment, elsewhere, image]
+    }
+    assert namespaces(told) == {namespace["urn"]: "iris"}
+    assert inside(told, {"iris"}) == [deployment["urn"]]
+    assert inside(told, set()) == []
 
 
 def test_state_without_anything_is_left_alone() -> None:
     assert adopt({}) == []
+    assert namespaces({}) == {}
     assert leaving({}) == []
 
 

@@ -5,6 +5,8 @@ this can be found out, because its name is in the state. So the object is marked
 finds it or removes it from the state. An object that another has made in the meantime is removed from the state too.
 `pulumi refresh --clear-pending-creates` would remove every one first; the object would then stay in the cluster if the
 files no longer have it.
+
+What was in a namespace that someone has deleted is removed from the state before that refresh.
 """
 
 import json
@@ -30,6 +32,10 @@ _POLL_SECONDS = 2
 
 UNASKED = ("--yes", "--skip-preview")
 """Options of Pulumi's commands that ask before they change something."""
+
+_UPSERT = {"PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true"}
+"""Lets pulumi-kubernetes from 4.29 on create over objects that exist, as earlier releases always do: an interrupted update may
+have made them. homeport's hooks still refuse the objects of others."""
 
 _NAMESPACE = "kubernetes:core/v1:Namespace"
 
@@ -101,7 +107,7 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
         pulumi_command.show("destroy", "--run-program", f"--stack={name}", *asked, **{WAIT_VARIABLE: "false"})
     else:
         _wait_for_the_leaving(name, (), say)
-        pulumi_command.show("up", f"--stack={name}", *asked)
+        pulumi_command.show("up", f"--stack={name}", *asked, **_UPSERT)
     left = pulumi_command.state(name)["deployment"].get("pending_operations", [])
     if left:
         names = ", ".join(_short(operation["resource"]["urn"]) for operation in left)
@@ -259,7 +265,8 @@ def _refresh(stack: str, urns: Collection[str]) -> None:
 def _among(known: set[str], resource: Any) -> dict[str, Any]:
     """A resource without its relations to resources that are gone, because they would make the state invalid."""
     properties = resource.get("propertyDependencies") or {}
-    return {key: value for key, value in resource.items() if key != "parent" or value in known} | {
+    kept = {key: value for key, value in resource.items() if key not in {"parent", "deletedWith"} or value in known}
+    return kept | {
         "dependencies": [urn for urn in resource.get("dependencies") or [] if urn in known],
         "propertyDependencies": {key: [urn for urn in urns or [] if urn in known] for key, urns in properties.items()},
     }
