@@ -225,3 +225,23 @@ def test_a_new_model_hides_no_other_from_a_deployer() -> None:
     assert hooks._deployments(cluster, [old, new]) == [old[1]]
     assert cluster.asked == ["read", "find", "read"]
     assert hooks._deployments(Forbids(*old), [old]) == [old[1]]
+
+
+def test_an_update_without_changes_costs_one_call_of_kubectl(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    class Counting(Kubectl):
+        def _run(self, *arguments: str, **_: Any) -> str:
+            called.append(arguments[0])
+            return ""
+
+    monkeypatch.setattr(pulumi, "ResourceHook", lambda name, *_: name)
+    guards = Hooks(None, Counting())
+    guards.declare([NAMESPACE, manifest("Deployment")])
+    guards.declare([manifest("Namespace", "rose"), manifest("Deployment", "rose", namespace="rose")])
+
+    async def all_models() -> list[Any]:
+        return await asyncio.gather(guards.deployments(), guards.deployments())
+
+    assert asyncio.run(all_models()) == [[], []]
+    assert called == ["get"]

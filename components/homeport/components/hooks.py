@@ -40,6 +40,7 @@ class Hooks:
     def __init__(self, provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> None:
         self._provider, self._stated = provider, connection
         self._connection: asyncio.Future[Kubectl] | None = None
+        self._reached: asyncio.Future[Kubectl] | None = None
         self._declared: dict[str, Sequence[Manifest]] = {}
         self._registered: set[str] = set()
         self._deployments: asyncio.Future[list[Mapping[str, Any]]] | None = None
@@ -156,29 +157,40 @@ class Hooks:
         return await self._in_thread(lambda: ask(kubectl))
 
     async def deployments(self) -> list[Mapping[str, Any]]:
-        """The Deployments of all models, with one look: an update without changes must not become slow.
+        """The Deployments of all models, with one call of kubectl: an update without changes must not become slow.
 
         Raises:
             KubectlError: The cluster did not answer, or refused.
         """
         if self._deployments is None:
-            declared = [*self._declared.values()]
-            self._deployments = asyncio.ensure_future(self.ask(lambda kubectl: _deployments(kubectl, declared)))
+            self._deployments = asyncio.ensure_future(self._read_deployments([*self._declared.values()]))
         return await self._deployments
+
+    async def _read_deployments(self, declared: Sequence[Sequence[Manifest]]) -> list[Mapping[str, Any]]:
+        kubectl = await self._connected()
+        return await self._in_thread(lambda: _deployments(kubectl, declared))
 
     async def _in_thread(self, ask: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     async def _kubectl(self) -> Kubectl:
-        if self._connection is None:
-            self._connection = asyncio.ensure_future(self._connect())
-        return await self._connection
-
-    async def _connect(self) -> Kubectl:
         """The connection, after one request over it, so that a cluster that does not answer is waited for only once."""
-        kubectl = self._stated or await self._connection_of_provider()
+        if self._reached is None:
+            self._reached = asyncio.ensure_future(self._reach())
+        return await self._reached
+
+    async def _reach(self) -> Kubectl:
+        kubectl = await self._connected()
         await self._in_thread(kubectl.reach)
         return kubectl
+
+    async def _connected(self) -> Kubectl:
+        """The connection, before any request."""
+        if self._stated:
+            return self._stated
+        if self._connection is None:
+            self._connection = asyncio.ensure_future(self._connection_of_provider())
+        return await self._connection
 
     async def _connection_of_provider(self) -> Kubectl:
         if self._provider is None:
