@@ -266,6 +266,15 @@ def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["[http://x/v2", "http://x/v2", "*", "v2", "@a/v2", ":80/v2"])
+def test_a_path_begins_with_a_slash(server: Server, path: str) -> None:
+    answer = server.send(None, path, method="GET")
+    assert (answer.status, answer.body) == (
+        400,
+        {"error": f"path '{path}' begins without a slash; accepted: such as /v2/health/live"},
+    )
+
+
 @pytest.mark.parametrize("host", ["", "localhost", "iris.models.svc:8080", "127.0.0.1:80", "[::1]:8080", "a_b", "a:"])
 def test_a_host_is_accepted(server: Server, host: str) -> None:
     with connected(server) as connection:
