@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import attacks
-from tests.server.client import INFER, tensor
+from tests.server.client import INFER, answer, tensor
 from tests.server.conftest import IRIS, Server, Start
 from tests.support import until
 
@@ -116,6 +116,27 @@ def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> N
         until(lambda: server.send(large).status == 200, 60)
         for each in begun:
             each.close()
+
+
+def test_stalled_bodies_of_several_senders_keep_no_small_request_out(start: Start, iris: Path) -> None:
+    stalled = attacks.request(b" " * 4_900_000, "Content-Length: 5000000")
+    with start(iris) as server, contextlib.ExitStack() as stack:
+
+        def sender(host: str) -> socket.socket:
+            address = ("127.0.0.1", server.port)
+            connection = socket.create_connection(address, timeout=60, source_address=(host, 0))
+            return stack.enter_context(connection)
+
+        for host in ["127.0.0.2"] * 4 + ["127.0.0.3"] * 4:  # half of the memory each
+            sender(host).sendall(stalled)
+        server.has_read_all()
+        third = sender("127.0.0.4")
+        with contextlib.suppress(OSError):  # it is refused before all of it is sent
+            third.sendall(stalled)
+        told = answer(third)
+        assert told.status == 503
+        assert "the server has no memory for another large request now" in told.body["error"]
+        assert server.infer(tensor()).status == 200
 
 
 def test_a_burst_of_the_largest_requests_fits_the_memory_of_the_model(start: Start, iris: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from tests.server.client import Client, answer, ended, infer_path
 
-COMMAND = str(Path(sys.executable).parent / "homeport")
+pytestmark = pytest.mark.usefixtures("as_installed")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Run(Client):
 
 
 def init(*arguments: str, folder: Path) -> None:
-    subprocess.run([COMMAND, "init", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["homeport", "init", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 @contextmanager
@@ -38,10 +39,12 @@ def run(folder: Path, *, await_ready: bool = True, **variables: str) -> Iterator
     """`homeport run FOLDER`, with the checkout's uv on its PATH."""
     port = _free_port()
     output = folder.with_suffix(".out")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    homeport = shutil.which("homeport")
+    assert homeport
     with output.open("wb") as out:
         process = subprocess.Popen(
-            [COMMAND, "run", folder.name, f"--port={port}"],
+            [homeport, "run", folder.name, f"--port={port}"],
             cwd=folder.parent,
             env={**os.environ, "PATH": path, **variables},
             stdout=out,
