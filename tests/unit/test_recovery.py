@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from homeport.cli import app
-from homeport.commands.recover import Lock, adopt, forget, inside, leaving, marks, namespaces
+from homeport.commands.recover import Lock, adopt, forget, homeless, leaving, marks, namespaces
 from homeport.manifests.names import MARK
 
 STACK = "urn:pulumi:dev::homeport::"
@@ -114,21 +114,22 @@ def test_what_another_made_leaves_the_state_with_every_relation_to_it() -> None:
     assert told["resources"][1]["outputs"] == {"kept": True}
 
 
-def test_what_is_in_a_namespace_is_known_by_its_metadata() -> None:
-    namespace, deployment = resource("core/v1:Namespace"), resource("apps/v1:Deployment")
-    elsewhere = resource("core/v1:Service", inputs={"metadata": {"name": "iris", "namespace": "rose"}})
-    image = {"urn": f"{STACK}docker-build:index:Image::iris", "type": "docker-build:index:Image"}
-    told = {
-        "resources": [{"urn": SERVICE, "type": "homeport:index:ModelService"}, namespace, deployment, elsewhere, image]
-    }
-    assert namespaces(told) == {namespace["urn"]: "iris"}
-    assert inside(told, {"iris"}) == [deployment["urn"]]
-    assert inside(told, set()) == []
+def test_what_was_in_a_namespace_that_left_the_state_is_gone() -> None:
+    def inside(kind: str, home: str, mark: str | None = "shop/dev/iris") -> dict[str, Any]:
+        metadata = {"name": kind, "namespace": home, "annotations": {MARK: mark} if mark else None}
+        return resource(f"core/v1:{kind}", urn=f"{SERVICE}::{home}-{kind}", inputs={"metadata": metadata})
+
+    lost, own = inside("Service", "iris"), inside("Secret", "iris", mark=None)
+    there = [resource("core/v1:Namespace", "rose"), inside("Service", "rose")]
+    others = [{"urn": SERVICE, "type": "homeport:index:ModelService"}, {"urn": PROVIDER, "type": "x", "inputs": {}}]
+    told = {"resources": [*others, *there, lost, own]}
+    assert namespaces(told) == {there[0]["urn"]: "rose"}
+    assert homeless(told) == {lost["urn"]: "iris"}
 
 
 def test_state_without_anything_is_left_alone() -> None:
     assert adopt({}) == []
-    assert namespaces({}) == {}
+    assert homeless({}) == {}
     assert leaving({}) == []
 
 

@@ -163,14 +163,16 @@ def namespaces(deployment: Any) -> dict[str, str]:
     }
 
 
-def inside(deployment: Any, names: Collection[str]) -> list[str]:
-    """URNs of the objects in some namespaces."""
-    return [
-        each["urn"]
-        for each in deployment.get("resources", ())
-        if each["type"].startswith("kubernetes:")
-        and (each.get("inputs", {}).get("metadata") or {}).get("namespace") in names
-    ]
+def homeless(deployment: Any) -> dict[str, str]:
+    """The objects of models whose namespace is not in the state: URN -> name of the namespace."""
+    homes = set(namespaces(deployment).values())
+    found = {}
+    for each in deployment.get("resources", ()):
+        metadata = each.get("inputs", {}).get("metadata") or {}
+        home = metadata.get("namespace")
+        if home and home not in homes and MARK in (metadata.get("annotations") or {}):
+            found[each["urn"]] = home
+    return found
 
 
 def leaving(deployment: Any) -> list[str]:
@@ -231,16 +233,13 @@ def _forget_what_went_with_namespaces(stack: str, deployment: Any, say: Say) -> 
     Pulumi would ask for each object. In a namespace that does not exist, a deployer may not even read that nothing is there,
     because the binding that lets it in is gone too.
     """
-    if not (before := namespaces(deployment)):
-        return
-    _refresh(stack, before)
-    _wait_for_the_leaving(stack, before, say)
+    if urns := namespaces(deployment):
+        _refresh(stack, urns)
+        _wait_for_the_leaving(stack, urns, say)
     told = pulumi_command.state(stack)
-    gone = before.keys() - namespaces(told["deployment"]).keys()
-    lost = inside(told["deployment"], {before[urn] for urn in gone})
-    if lost:
-        for urn in sorted(gone):
-            say(f"someone deleted this, and everything in it: {_short(urn)}")
+    if lost := homeless(told["deployment"]):
+        for home in sorted(set(lost.values())):
+            say(f"someone deleted this, and everything in it: Namespace/{home}")
         forget(told["deployment"], lost)
         _replace_state(stack, told)
 
