@@ -231,6 +231,20 @@ def test_recovery_leaves_alone_what_another_made_before_the_hook_could_look(clus
     cluster.kubectl("delete", "namespace/ours")
 
 
+@pytest.mark.slow
+def test_a_namespace_that_someone_deleted_is_told_and_a_refresh_brings_it_back(
+    cluster: Cluster, program: Program
+) -> None:
+    """As an administrator. `test_guard.py` has the deployer, who may read nothing there."""
+    go_live(program, "ours")
+    program.up()
+    before = {each[:2] for each in there(cluster, "ours") if each[0] not in {"Pod", "ReplicaSet"}}
+    cluster.kubectl("delete", "namespace/ours")
+    assert "to make it again, run: homeport recover --stack=dev" in program.up(fails=True)
+    program.up("--refresh")
+    assert {each[:2] for each in there(cluster, "ours") if each[0] not in {"Pod", "ReplicaSet"}} == before
+
+
 MODELS = ("alpha", "beta")
 TEMPLATES = ("{model}", "ml-{model}")
 
