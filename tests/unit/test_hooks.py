@@ -241,7 +241,7 @@ def test_an_update_without_changes_costs_one_call_of_kubectl(monkeypatch: pytest
     guards.declare([manifest("Namespace", "rose"), manifest("Deployment", "rose", namespace="rose")])
 
     async def all_models() -> list[Any]:
-        return await asyncio.gather(guards.deployments(), guards.deployments())
+        return list(await asyncio.gather(guards.deployments(), guards.deployments()))
 
     assert asyncio.run(all_models()) == [[], []]
     assert called == ["get"]
