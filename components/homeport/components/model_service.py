@@ -10,6 +10,7 @@ from pydantic import Field
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
 from homeport.components.hooks import hooks_of
 from homeport.components.objects import typed
+from homeport.components.provider import provider_of
 from homeport.components.rollouts import Rollouts
 from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Resource, Stage, resources
@@ -60,7 +61,9 @@ class ModelServiceArgs(TypedDict):
 
 
 class ModelService(pulumi.ComponentResource):
-    """An isolated, least-privilege, autoscaled and auditable home for one model.
+    """An isolated, least-privilege, autoscaled and auditable home for one model, in the environment's cluster.
+
+    A Kubernetes provider in the options replaces that of the environment's cluster.
 
     Raises:
         SpecError: The model or the environment is not valid, the model asks for more than the environment allows, or a
@@ -112,13 +115,14 @@ class ModelService(pulumi.ComponentResource):
         # KEDA scales only a Deployment that exists, so its minimum cannot be waited for here.
         least = 0 if release.triggers else release.replicas[0]
         wanted = resources(release)
-        guards = hooks_of(self.get_provider("kubernetes:core/v1:Namespace"))
+        provider = provider_of(self, release.environment)
+        guards = hooks_of(provider)
         guards.declare([resource.manifest for resource in wanted])
         rollouts = Rollouts(self, guards, release.environment.cluster.context)
         for resource in wanted:
             waits = [after for (earlier, _), after in zip(made, ready, strict=True) if resource.waits_for(earlier)]
             hooks = guards.of(protect=release.environment.protect)
-            options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
+            options = pulumi.ResourceOptions(parent=self, provider=provider, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
             if resource.stage is Stage.DEPLOYER:
