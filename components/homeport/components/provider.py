@@ -16,7 +16,7 @@ class SecondClusterError(HomeportError):
 
 
 def cluster_provider(environment: Environment) -> Provider:
-    """The Kubernetes provider for the environment's cluster: one in a program, however often it is asked for.
+    """The Kubernetes provider for the environment's cluster: one in a program.
 
     Raises:
         SecondClusterError: The program has asked for the provider of another cluster.
