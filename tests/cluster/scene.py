@@ -13,8 +13,10 @@ from typing import Any
 
 from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
+from tests.cluster.gateway import install_gateway
 from tests.cluster.load import NO_FAILURE, Row, loads
 from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA, install_definitions
+from tests.controllers import answering
 from tests.support import Cluster, Program, live_entry, running, until, write_program
 
 REPOSITORY = "127.0.0.1:1/server"
@@ -152,7 +154,11 @@ def acting(sandbox: Sandbox, cluster: Cluster, scratch: Path, rows: list[Row]) -
     build.ensure((VEGETA,), Progress())
     import_servers(sandbox, scratch)
     install_definitions(cluster, GATEWAY_API)
-    with running(cluster, write_program(scratch / "source", NAME), scratch / "running") as program:
+    install_gateway(cluster)
+    with (
+        answering(cluster, "httproutes"),  # most tests need no Gateway that works
+        running(cluster, write_program(scratch / "source", NAME), scratch / "running") as program,
+    ):
         scene = Scene(sandbox, cluster, program, scratch, rows)
         scene.deploy("1")
         scene.settle()

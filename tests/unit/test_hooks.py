@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from homeport.components import hooks
-from homeport.components.hooks import Hooks, OwnershipError
+from homeport.components.hooks import Declared, Hooks, OwnershipError
 from homeport.components.kubectl import Kubectl, KubectlError
 from homeport.manifests import Manifest
 from homeport.manifests.names import MARK
@@ -59,7 +59,7 @@ class Engine:
         monkeypatch.setattr(pulumi, "ResourceHook", lambda name, hook, _: self.hooks.setdefault(name, hook))
         self.guards = Hooks(None)
         if declared:
-            self.guards.declare(declared)
+            self.guards.declare(Declared(declared))
         self.cluster = FakeCluster()
 
         async def kubectl() -> Kubectl:
@@ -222,6 +222,6 @@ def test_a_new_model_hides_no_other_from_a_deployer() -> None:
             return list(manifests)
 
     cluster = Forbids(NAMESPACE)
-    assert hooks._deployments(cluster, [old, new]) == [old[1]]
+    assert hooks._standing(cluster, [old, new]) == [old[1]]
     assert cluster.asked == ["read", "find", "read"]
-    assert hooks._deployments(Forbids(*old), [old]) == [old[1]]
+    assert hooks._standing(Forbids(*old), [old]) == [old[1]]
