@@ -21,7 +21,7 @@ LAYERS: tuple[set[str], ...] = (
     {"rules"},
     {"stack", "manifests"},
     {"ownership", "rollout", "needs"},
-    {"promises"},
+    {"promises", "pace"},
     {"components", "commands"},
     {"cli"},
     {"homeport"},
