@@ -9,7 +9,7 @@ from homeport.manifests.deployment import MIN_READY_SECONDS
 from homeport.manifests.isolation import pod_room, surge
 from homeport.manifests.pod import grace_seconds
 from homeport.release import Release
-from homeport.rules.totals import totals
+from homeport.rules.totals import SHOWN, totals
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,16 @@ def _waits_for_room(releases: Sequence[Release]) -> Iterator[str]:
         return
     for total in totals(releases[0].environment.limits.total, releases):
         added = [
-            (release.model.name, use.each * surge(release))
+            (use.each * surge(release), release.model.name)
             for release, use in zip(releases, total.uses, strict=True)
             if not release.updates_in_place
         ]
-        short = [f"{name} {total.shown(amount)}" for name, amount in added if amount > total.spare]
+        short = sorted(((amount, name) for amount, name in added if amount > total.spare), key=lambda each: -each[0])
         if short:
+            models = ", ".join(f"{name} {total.shown(amount)}" for amount, name in short[:SHOWN])
+            rest = f" (and {len(short) - SHOWN} models)" if len(short) > SHOWN else ""
             yield (
-                f"with all models at their most replicas, an update waits for room: {', '.join(short)} more, and "
+                f"with all models at their maximum replicas, an update waits for room: {models}{rest} more, and "
                 f"limits.total.{total.name} has {total.shown(total.spare)} left"
             )
 

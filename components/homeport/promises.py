@@ -22,22 +22,22 @@ measurements, and the autoscaler asks every 15 seconds."""
 
 @dataclass(frozen=True)
 class Promise:
-    """What is waited for after an object was created or changed."""
+    """What an update waits for after it has created or changed an object."""
 
     keeps: Callable[[Live], Iterator[Cause]]
     """What keeps the object from what it promises; nothing if it has that."""
     what: str
-    """What is waited for, in a few words."""
+    """What it waits for, in a few words."""
     seconds: int
     """Maximum time."""
     required: bool = True
     """Whether an update fails without it. Otherwise it ends with a warning."""
     api: str | None = None
-    """API version without which it cannot be kept, and so is not waited for."""
+    """API version without which it cannot be kept, so that no update waits for it."""
     brings: Callable[[Live], int] | None = None
     """How many replicas its controller brings then, if it does."""
     only_new: bool = False
-    """Whether it is waited for only after the object was created, because updates interrupt it for a moment."""
+    """Whether only a creation waits for it, because updates interrupt it for a moment."""
 
 
 def _route(route: Live) -> Iterator[Cause]:

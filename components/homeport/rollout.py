@@ -132,6 +132,8 @@ def _refusal(message: str) -> Cause:
         return Cause(f"no new pod fits into the quota of the namespace: {words}")
     if "usage per" in words:
         return Cause(f"a pod is larger than the namespace allows: {words}", final=True)
+    if "no PriorityClass" in words:
+        return Cause(f"the cluster does not have the environment's priority_class: {words}", final=True)
     if "violates PodSecurity" in words:
         return Cause(f"Pod Security refuses the pod: {words}", final=True)
     return Cause(f"no new pod is admitted: {words}")

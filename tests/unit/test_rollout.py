@@ -140,6 +140,23 @@ CAUSES: dict[str, tuple[list[Any], Cause]] = {
         ],
         Cause('Pod Security refuses the pod: violates PodSecurity "restricted:latest": host namespaces', final=True),
     ),
+    "no PriorityClass": (
+        [
+            replica_set(
+                conditions=[
+                    {
+                        "type": "ReplicaFailure",
+                        "status": "True",
+                        "message": 'pods "iris-x" is forbidden: no PriorityClass with name urgent was found',
+                    }
+                ]
+            )
+        ],
+        Cause(
+            "the cluster does not have the environment's priority_class: no PriorityClass with name urgent was found",
+            final=True,
+        ),
+    ),
     "no image": (
         [pod(waiting("ErrImagePull", f"failed to resolve reference: {IMAGE}: not found"))],
         Cause(f"the registry has no {IMAGE}: failed to resolve reference: {IMAGE}: not found"),

@@ -25,8 +25,8 @@ def isolation(release: Release) -> list[Resource]:
 
 
 def surge(release: Release) -> int:
-    """Replicas that an update of a version starts at once."""
-    return min(release.environment.max_surge, release.replicas[1])
+    """Replicas that an update of a version replaces at once."""
+    return 1 if release.updates_in_place else min(release.environment.max_surge, release.replicas[1])
 
 
 def pod_room(release: Release) -> int:
