@@ -48,8 +48,11 @@ ENVIRONMENT: dict[str, Any] = {
     "endpoint_seconds": 5,
     "provision_seconds": 15,
 }
-SHORT = {"startup_seconds": 3}, {"provision_seconds": 1}
-"""What changes of model and environment for an update that is to fail: nobody needs to wait long for it."""
+Changed = tuple[dict[str, Any], dict[str, Any]]
+"""What changes of model and environment for an update."""
+UNCHANGED: Changed = {}, {}
+SHORT: Changed = {"startup_seconds": 3}, {"provision_seconds": 1}
+"""For an update that is to fail: nobody needs to wait long for it."""
 
 
 @dataclass
@@ -63,10 +66,10 @@ class Scene:
     rows: list[Row] = field(default_factory=list)
 
     def deploy(
-        self, stable: str, canary: str = "", percent: int = 0, *, short: bool = False, fails: bool = False
+        self, stable: str, canary: str = "", percent: int = 0, *, changed: Changed = UNCHANGED, fails: bool = False
     ) -> str:
         """What pulumi says to an update."""
-        model, environment = SHORT if short else ({}, {})
+        model, environment = changed
         live = {NAME: live_entry(stable, canary, percent), BYSTANDER: live_entry("1", spec="bystander.yaml")}
         written = {
             "models.yaml": {"models": live},

@@ -20,7 +20,7 @@ L4 = {"resources": {"gpu": {"kinds": ["l4"], "count": 2}}}
 IN_USE = {"cloud": "gke", "relax": {"gpu_downtime": "all in use"}}
 
 
-def release(model: Any = (), canary: Canary | None = None, **environment: Any) -> Release:
+def release(model: Any = (), canary: Any = None, **environment: Any) -> Release:
     made = Model.model_validate(MODEL | dict(model))
     return Release(made, Environment.model_validate(CLUSTER | environment), "1", "image", canary=canary)
 
