@@ -94,6 +94,37 @@ def table(rows: Annotated[pd.DataFrame, Row]) -> pd.DataFrame:
     return pd.DataFrame({"mean": np.full(len(rows), rows["amount"].mean()), "country": rows["country"]})
 
 
+@dataclasses.dataclass
+class Order:
+    amount: float
+    items: int = 1
+    tags: str = dataclasses.field(default_factory=lambda: "none")
+
+
+class Trip(BaseModel):
+    start: float = 2.0
+    end: float
+
+
+class Stay(NamedTuple):
+    nights: int
+    stars: int = 3
+
+
+def orders(rows: Annotated[pd.DataFrame, Order]) -> pd.DataFrame:
+    assert list(rows) == ["amount", "items", "tags"]
+    return pd.DataFrame({"cost": rows["amount"] * rows["items"], "tags": rows["tags"]})
+
+
+def trips(rows: Annotated[pd.DataFrame, Trip]) -> np.ndarray:
+    assert list(rows) == ["start", "end"]
+    return (rows["end"] - rows["start"]).to_numpy()
+
+
+def stays(rows: Annotated[pd.DataFrame, Stay]) -> np.ndarray:
+    return (rows["nights"] * rows["stars"]).to_numpy()
+
+
 class Model:
     def __init__(self, folder: Path):
         self.offset = float((folder / "offset.txt").read_text())
@@ -105,7 +136,20 @@ class Model:
 def broken(value: float) -> float:
     return None
 """
-SERVED = ["predict", "rules", "anything", "named", "cost", "scaled", "table", "Model", "broken"]
+SERVED = [
+    "predict",
+    "rules",
+    "anything",
+    "named",
+    "cost",
+    "scaled",
+    "table",
+    "orders",
+    "trips",
+    "stays",
+    "Model",
+    "broken",
+]
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +301,18 @@ def test_arrays_and_tables_mean_one_call_for_all_rows(functions: Server) -> None
     assert ask(functions, "table", *columns) == (200, {"mean": [2.0, 2.0], "country": ["NL", "BE"]})
     status, error = ask(functions, "table", column("amount", 1.0), column("country", "DE"))
     assert (status, error) == (400, "input 'country' has 'DE' at position 0; accepted: 'BE' or 'NL'")
+
+
+def test_a_column_with_a_default_may_be_left_out(functions: Server) -> None:
+    amounts = column("amount", 1.5, 3.0)
+    assert ask(functions, "orders", amounts) == (200, {"cost": [1.5, 3.0], "tags": ["none", "none"]})
+    assert ask(functions, "orders", column("items", 2, 1), amounts)[1]["cost"] == [3.0, 3.0]
+    assert ask(functions, "trips", column("end", 3.0, 4.0)) == (200, {"trips": [1.0, 2.0]})
+    assert ask(functions, "stays", column("nights", 1, 2)) == (200, {"stays": [3, 6]})
+    assert ask(functions, "stays", column("stars", 1)) == (
+        400,
+        "input 'nights' is missing; accepted: exactly the inputs 'nights', 'stars'",
+    )
 
 
 def test_a_class_is_made_once_and_knows_its_folder(functions: Server) -> None:

@@ -1,19 +1,34 @@
 """How the server begins, survives a fault of the model, and ends."""
 
-import concurrent.futures
 import json
+import select
 import socket
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.server.client import Answer
+from tests.server.client import Answer, answer
 from tests.server.conftest import Server, Start
+from tests.support import until
+
+
+def body(value: int) -> str:
+    return json.dumps(
+        {"inputs": [{"name": "features", "datatype": "INT64", "shape": [1], "data": [value]}], "id": "r1"}
+    )
 
 
 def ask(server: Server, value: int) -> Answer:
-    return server.infer({"name": "features", "datatype": "INT64", "shape": [1], "data": [value]}, id="r1")
+    return server.send(body(value))
+
+
+def refuses_connections(server: Server) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
@@ -55,26 +70,21 @@ def test_the_log_is_quiet_and_structured(start: Start, iris: Path) -> None:
 
 
 def test_requests_in_flight_are_answered_after_sigterm(start: Start, fragile: Path) -> None:
-    with start(fragile) as server, concurrent.futures.ThreadPoolExecutor() as senders:
-        in_flight = [senders.submit(ask, server, 3) for _ in range(2)]  # one computes, one waits for its turn
-        time.sleep(0.5)
+    with start(fragile) as server, ExitStack() as stack:
+        # One computes, one waits for its turn.
+        in_flight = [stack.enter_context(server.begin(body(3))) for _ in range(2)]
+        server.has_read_all()
         server.terminate()
-        time.sleep(0.5)
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", server.port), timeout=5)
-        assert [answer.result().status for answer in in_flight] == [200, 200]
+        until(lambda: refuses_connections(server), 30)
+        assert [answer(each).status for each in in_flight] == [200, 200]
         assert server.process.wait(timeout=20) == 0
 
 
 def test_health_is_answered_while_the_model_computes(start: Start, fragile: Path) -> None:
-    with start(fragile) as server, concurrent.futures.ThreadPoolExecutor() as senders:
-        computing = senders.submit(ask, server, 3)
-        time.sleep(0.5)
-        begun = time.monotonic()
-        assert server.get("/v2/health/live").status == 200
-        assert time.monotonic() - begun < 1
-        assert not computing.done()
-        assert computing.result().status == 200
+    with start(fragile) as server, server.begin(body(3)) as computing:
+        server.has_read_all()
+        assert not select.select([computing], [], [], 0)[0]  # no answer yet
+        assert answer(computing).status == 200
 
 
 @pytest.mark.parametrize(
