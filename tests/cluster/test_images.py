@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from sandbox import Sandbox
 from tests.cluster.conftest import Ask
 from tests.cluster.examples import BUILT
-from tests.support import EXAMPLES, Cluster, Program
+from tests.support import DIGEST, EXAMPLES, Cluster, Program
 
 # The first build of all, with nothing in the builder's cache, takes minutes.
 pytestmark = pytest.mark.timeout(1500)
@@ -128,5 +128,25 @@ def test_a_requirement_that_is_not_there_is_told_in_pips_words(deployed: Program
     shown = deployed("up", "--yes", "--skip-preview", f"--stack={deployed.stack}", fails=True)
     assert "No matching distribution found for homeport-has-no-such-package==1" in shown
     requirements.write_text(kept)
+    request = (EXAMPLES / CHANGED / "request.json").read_bytes()
+    assert ask(CHANGED, "POST", f"/v2/models/{CHANGED}/infer", request).status == 200
+
+
+def test_a_version_that_cannot_start_ends_the_update_early(registry: str, deployed: Program, ask: Ask) -> None:
+    """Long before the time that a version has to start is over, which the error would name."""
+    code = deployed.folder / "examples" / CHANGED / "loan.py"
+    live = deployed.folder / "stacks" / "dev" / "models.yaml"
+    kept = {file: file.read_text() for file in (code, live)}
+    code.write_text(kept[code] + "\nraise RuntimeError('no weights')\n")
+    shown = deployed.up(fails=True)
+    assert "replicas of the new version serve: the model crashed with exit code 1" in shown
+    code.write_text(kept[code])
+    live.write_text(
+        kept[live].replace(f"{CHANGED}/model.yaml, stable: {{", f"{CHANGED}/model.yaml, stable: {{digest: '{DIGEST}', ")
+    )
+    shown = deployed.up(fails=True)
+    assert f"replicas of the new version serve: the registry has no {registry}/{CHANGED}:1@{DIGEST}: " in shown
+    live.write_text(kept[live])
+    deployed.up()
     request = (EXAMPLES / CHANGED / "request.json").read_bytes()
     assert ask(CHANGED, "POST", f"/v2/models/{CHANGED}/infer", request).status == 200

@@ -36,6 +36,7 @@ from homeport.manifests.kinds import KINDS, Kind
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
 from homeport.rules.violation import Violation
+from homeport.specs.problems import Problem
 from tests.support import ROOT, live_entry, undigested
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
@@ -206,6 +207,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
 
     # There is no cluster to ask.
     monkeypatch.setattr(Rollouts, "_unfinished", served)
+    monkeypatch.setattr(Rollouts, "_look_at", served)
     mocks.set_mocks(found.mocks, project="shop", stack="prod", preview=False, monitor=found)
     set_all_config({"shop:token": "open sesame"}, ["shop:token"])
     monkeypatch.setattr("pulumi.runtime.resource._get_callbacks", found.callbacks)
@@ -257,7 +259,7 @@ def test_pulumi_is_told_the_names_and_the_order(
 ) -> None:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def deploy() -> None:
-        ModelService.of("home", release(model, environment, canary))
+        ModelService.of("home", release(model, environment, canary), lambda violation: Problem(violation.message))
 
     deploy()
     assert recorder.asked["home"].type == "homeport:index:ModelService"
@@ -270,8 +272,8 @@ def test_pulumi_is_told_the_names_and_the_order(
     protected = {name for name, asked in children.items() if asked.protect}
     assert protected == ({"home-namespace"} if environment.get("protect") else set())
     noticed = {name for name, asked in children.items() if asked.hooks.after_update}
-    autoscalers = {name for stage in expected for name in stage if name.startswith(("horizontalpod", "scaledobject"))}
-    assert noticed == {f"home-{name}" for name in {*expected[2], *autoscalers}}
+    autoscalers = {name for stage in expected for name in stage if name.startswith("horizontalpod")}
+    assert noticed == {f"home-{name}" for name in {*expected[2], *expected[3], *autoscalers}}
     for asked in children.values():  # a single object without them would go before another's hook refuses
         assert asked.hooks.before_create == ["homeport-before-create-cluster"]
         kind = "protected-" if environment.get("protect") else ""
@@ -298,7 +300,11 @@ def test_the_provider_is_that_of_the_environment(recorder: Recorder) -> None:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def deploy() -> None:
         for name in ("iris", "rose"):
-            ModelService.of(name, release(MODEL | {"name": name}, CLUSTER, canary=False))
+            ModelService.of(
+                name,
+                release(MODEL | {"name": name}, CLUSTER, canary=False),
+                lambda violation: Problem(violation.message),
+            )
         assert cluster_provider(Environment.model_validate(CLUSTER)).pulumi_resource_name == "cluster"
         with pytest.raises(
             HomeportError, match="found the clusters prod and other in one program; accepted: one cluster, or "
