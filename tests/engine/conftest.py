@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.gateway import install_gateway
 from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA_DEFINITIONS, install_definitions
+from tests.controllers import answering
 from tests.support import PATIENTLY, Cluster, own_sandbox
 
 FAKE_NODES = 3
@@ -13,14 +15,16 @@ FAKE_NODES = 3
 
 @pytest.fixture(scope="session")
 def cluster(worker_id: str) -> Iterator[Cluster]:
-    with own_sandbox("engine", worker_id, fake_nodes=True) as sandbox:
+    with own_sandbox("engine", worker_id, fake_nodes=True, metrics=False) as sandbox:  # there are none of fake pods
         cluster = Cluster(sandbox.env())
         # Nothing is to run for real here: the images of these tests do not exist.
         cluster.kubectl("cordon", sandbox.node)
         add_fake_nodes(cluster)
         install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
+        install_gateway(cluster)
         cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", PATIENTLY)
-        yield cluster
+        with answering(cluster, "httproutes", "scaledobjects"):
+            yield cluster
 
 
 def add_fake_nodes(cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ from homeport.rollout import WAIT_VARIABLE
 class NothingThere:
     """Hooks of a stack whose Deployments someone has deleted."""
 
-    async def deployments(self) -> list[Any]:
+    async def standing(self) -> list[Any]:
         return []
 
 
