@@ -116,11 +116,11 @@ def test_where_no_gpu_is_spare_an_update_waits_for_ever_unless_it_may_take_one_f
     cluster.kubectl(*status)
     new = replace(old, version="2", image=f"{old.model.image}:2")
     create(cluster, manifests(new))
-    assert until(lambda: placed(cluster, new) == {"1": True, "2": False}, 60)
+    assert until(lambda: placed(cluster, new) == {"1": True, "2": False})
     said = {**old.environment.model_dump(exclude_unset=True), "relax": {"gpu_downtime": "all GPUs are in use"}}
     create(cluster, manifests(replace(new, environment=Environment.model_validate(said))))
     cluster.kubectl(*status)
-    assert until(lambda: placed(cluster, new) == {"2": True}, 60)
+    assert until(lambda: placed(cluster, new) == {"2": True})
 
 
 def placed(cluster: Cluster, release: Release) -> dict[str, bool]:
