@@ -73,8 +73,8 @@ class Cluster:
 
 
 @contextmanager
-def own_sandbox(lane: str, worker: str, **options: bool) -> Iterator[Sandbox]:
-    """The sandbox of a worker of pytest-xdist, started with some options and stopped at the end.
+def own_sandbox(lane: str, worker: str, *, metrics: bool = True, fake_nodes: bool = False) -> Iterator[Sandbox]:
+    """The sandbox of a worker of pytest-xdist, stopped at the end.
 
     Raises:
         SandboxError: Another run with a worker of this name uses it. Name your own: `--tx popen//id=NAME --dist=loadscope`.
@@ -82,7 +82,7 @@ def own_sandbox(lane: str, worker: str, **options: bool) -> Iterator[Sandbox]:
     sandbox = Sandbox(f"{lane}-{worker}")
     with sandbox.kept():
         try:
-            sandbox.start(**options)
+            sandbox.start(metrics=metrics, fake_nodes=fake_nodes)
             yield sandbox
         finally:
             sandbox.stop()
