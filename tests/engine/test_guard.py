@@ -74,6 +74,7 @@ VOLUME = {
     },
 }
 KUBERNETES = ("--as=system:serviceaccount:kube-system:any", "--as-group=system:serviceaccounts:kube-system")
+KEDA_OPERATOR = ("--as=system:serviceaccount:keda:keda-operator", "--as-group=system:serviceaccounts:keda")
 ADMINISTRATOR = "--as-group=system:masters"
 """For who is only impersonated: what RBAC allows is not the question."""
 
@@ -175,10 +176,7 @@ def test_the_component_installs_what_the_command_prints(cluster: Cluster, guarde
 
 
 def test_the_whole_life_of_a_model_with_the_permissions_of_the_deployer(cluster: Cluster, guarded: Guarded) -> None:
-    program, keda = (
-        guarded.program,
-        ("--as=system:serviceaccount:keda:keda-operator", "--as-group=system:serviceaccounts:keda"),
-    )
+    program = guarded.program
 
     def deployed() -> set[tuple[str, str]]:
         """What scales and what is scaled, having seen that all is as it is written."""
@@ -189,7 +187,7 @@ def test_the_whole_life_of_a_model_with_the_permissions_of_the_deployer(cluster:
 
     def scaled(replicas: int) -> None:
         """By KEDA's operator, which is played by hand."""
-        cluster.kubectl("scale", "deployment/homed", f"--replicas={replicas}", HOME, *keda, ADMINISTRATOR)
+        cluster.kubectl("scale", "deployment/homed", f"--replicas={replicas}", HOME, *KEDA_OPERATOR, ADMINISTRATOR)
         cluster.kubectl("rollout", "status", "deployment/homed", HOME, PATIENTLY)
 
     guarded.live("1")
