@@ -126,7 +126,7 @@ def recover(
         arguments: Further ones of the command.
         fails: Whether it must fail, not succeed.
         killed_after: Seconds after which it is killed with all that it runs, if it takes so long.
-        upon: What is done when a line is printed for the first time, by that line.
+        upon: What is done when a line with a text is printed for the first time, by that text.
     """
     awaited = dict(upon or {})
     with subprocess.Popen(
@@ -146,8 +146,8 @@ def recover(
         shown = ""
         for line in process.stdout:
             shown += line
-            if react := awaited.pop(line.strip(), None):
-                react()
+            for text in [text for text in awaited if text in line]:
+                awaited.pop(text)()
     assert (process.returncode != 0) == fails, shown
     return shown
 

@@ -573,7 +573,7 @@ def test_a_namespace_that_someone_deleted_comes_back_by_one_command_of_the_deplo
     # What people try first, which takes the namespace out of the state.
     assert 'cannot get resource "resourcequotas"' in program.up("--refresh", fails=True)
     shown = interruption.recover(program)
-    assert "someone deleted this, and everything in it: Namespace/homed" in shown
+    assert "gone, with everything in it: Namespace/homed" in shown
     assert cluster.differences(guarded.wanted()) == []
     program.expect_no_changes("--refresh")
 

@@ -239,7 +239,7 @@ def _forget_what_went_with_namespaces(stack: str, deployment: Any, say: Say) -> 
     told = pulumi_command.state(stack)
     if lost := homeless(told["deployment"]):
         for home in sorted(set(lost.values())):
-            say(f"someone deleted this, and everything in it: Namespace/{home}")
+            say(f"gone, with everything in it: Namespace/{home}")
         forget(told["deployment"], lost)
         _replace_state(stack, told)
 
