@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from homeport.files import is_file
+from homeport.images.bases import python_of
 from homeport.project import is_inside, project
 from homeport.provenance import UNKNOWN, Commits
 from homeport.pulumi_project import stack_of
@@ -18,6 +19,7 @@ from homeport.rules.images import overwritten_images
 from homeport.rules.names import joined_names
 from homeport.rules.one_release import violations
 from homeport.rules.places import Files
+from homeport.rules.served_code import Found, served_code
 from homeport.rules.several_stacks import StackBeside
 from homeport.rules.teams import folder_violations, team_folders
 from homeport.rules.totals import total_violations
@@ -96,6 +98,11 @@ class Stack:
         live = {release.model.name for release in self.releases}
         granted = self.environment.granted
         return [f"{field}.{name}" for name, fields in granted.items() if name not in live for field in fields]
+
+    @property
+    def hints(self) -> list[Problem]:
+        """What may be wrong with the code of its models, where their text leaves a doubt."""
+        return [hint for each in self.releases if each.built for hint in _code(each, self.files).hints]
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
@@ -189,6 +196,7 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
         if build:
             yield from stated_files(build, files.folder(name), named)
             yield from map(named, seen_files(build, files.folder(name)))
+            yield from _code(release, files).problems
         misplaced = folder_violations(release, files.models[name].path, folders)
         yield from map(named, (*misplaced, *violations(release)))
     for ring in cycles({name: model.calls for name, model in models.items()}):
@@ -198,3 +206,13 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
     for name, violation in (*joined_names(releases), *overwritten_images(releases)):
         yield files.problem(violation, name)
     yield from map(files.problem, total_violations(environment.limits.total, releases))
+
+
+def _code(release: Release, files: Files) -> Found:
+    """What is wrong, and what may be, with the code that a release is built from."""
+    name, build, images = release.model.name, release.model.build, release.environment.images
+    if build is None:
+        return Found()
+    only = next(iter(images.bases)) if images and len(images.bases) == 1 else None
+    place = partial(files.problem, model=name)
+    return served_code(build, files.folder(name), place, python_of(build.base or only))

@@ -38,6 +38,8 @@ class Checked:
     """Why commits behind the models are unknown, if any are."""
     unused_grants: tuple[str, ...] = ()
     """Fields of the environment that give something to a name that no model here has."""
+    hints: tuple[Problem, ...] = ()
+    """What may be wrong with the code of models."""
 
 
 def check(folders: Sequence[Path], beside: Sequence[Path] = ()) -> list[Checked]:
@@ -69,6 +71,7 @@ def _checked(name: str, stack: Stack) -> Checked:
         stack.overrides,
         stack.commits_unknown,
         tuple(stack.unused_grants),
+        tuple(stack.hints),
     )
 
 
@@ -81,7 +84,7 @@ def summary(stack: Checked) -> str:
 
 
 def notices(stack: Checked) -> Iterator[str]:
-    """One line for each override, relaxed control, unused grant and costly update, and for commits that are unknown."""
+    """One line for each override, relaxed control, unused grant, hint and costly update, and for commits that are unknown."""
     for override in stack.overrides:
         yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
     for name, reason in (stack.relaxed or {}).items():
@@ -90,6 +93,8 @@ def notices(stack: Checked) -> Iterator[str]:
         yield f"{stack.name}: commits are unknown: {stack.commits_unknown}"
     for field in stack.unused_grants:
         yield f"{stack.name}: {field} is for a model that is not live here"
+    for hint in stack.hints:
+        yield f"{stack.name}: {hint}"
     for name, least in (stack.in_place or {}).items():
         yield f"{stack.name}: {name} {_during_update(least)}"
 
@@ -139,13 +144,15 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "in_place": stack.in_place or {},
         "commits_unknown": stack.commits_unknown,
         "unused_grants": [*stack.unused_grants],
-        "problems": [
-            {
-                "file": str(problem.file) if problem.file else None,
-                "line": problem.line,
-                "field": problem.field,
-                "message": problem.message,
-            }
-            for problem in stack.problems
-        ],
+        "hints": [*map(_problem, stack.hints)],
+        "problems": [*map(_problem, stack.problems)],
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": str(problem.file) if problem.file else None,
+        "line": problem.line,
+        "field": problem.field,
+        "message": problem.message,
     }

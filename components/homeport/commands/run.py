@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import socket
@@ -26,9 +25,11 @@ from homeport.commands.errors import CommandError
 from homeport.commands.run_limits import Limits, limits
 from homeport.commands.virtualenv import virtualenv
 from homeport.files import cache
+from homeport.images.bases import python_of
 from homeport.images.build_context import required
 from homeport.rules.files import stated_files
 from homeport.rules.places import in_model_file
+from homeport.rules.served_code import served_code
 from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults
 from homeport.specs.model import Build, Model
@@ -96,7 +97,9 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     document = Document.read(folder / "model.yaml")
     model = document.validate(Model)
     build = _build(model, folder)
-    problems = list(stated_files(build, folder, partial(in_model_file, document)))
+    place = partial(in_model_file, document)
+    problems = list(stated_files(build, folder, place))
+    problems += served_code(build, folder, place, python_of(build.base)).problems
     if problems := [*problems, *_missing_secrets(model, document)]:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):
@@ -115,8 +118,8 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
 
 def python_version(base: str | None) -> str:
     """The version of Python in the name of a base image, such as python-3.11; by default homeport's own version."""
-    named = re.search(r"py(?:thon)?[-_]?(3\.\d+)", base or "")
-    return named[1] if named else f"{sys.version_info.major}.{sys.version_info.minor}"
+    major, minor = python_of(base) or sys.version_info[:2]
+    return f"{major}.{minor}"
 
 
 def _build(model: Model, folder: Path) -> Build:
