@@ -3,7 +3,7 @@
 `homeport.served.signature` is compared with them, and with the server itself (`tests/server/test_functions.py`).
 """
 
-PREFIX = '''
+PREFIX = """
 import abc, dataclasses, datetime, decimal, enum, functools, typing
 import typing as t
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Lists(NamedTuple):
 
 Amount = Annotated[float, Field(ge=0)]
 SHAPE = (-1, 4)
-'''
+"""
 
 ACCEPTED = [
     "def f(a: float, b: int, c: bool, d: str): ...",
@@ -76,7 +76,6 @@ ACCEPTED = [
     "class f:\n    @staticmethod\n    def predict(a: float): ...",
     "class f:\n    def __init__(self): self.predict = score\ndef score(a: float): ...",
     "class f(abc.ABC):\n    def predict(self, a: float): ...",
-    "class f:\n    Row = Row\n    Inner = float\n    def predict(self, a: Inner): ...",
     "@functools.lru_cache\ndef f(a: float): ...",
     "def given(call):\n    def inner(a: float): ...\n    return inner\n@given\ndef f(a, b): ...",
     "def f(a): ...\nf.__annotations__['a'] = float",

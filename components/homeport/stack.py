@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
 from homeport.files import is_file
-from homeport.images.bases import python_of
 from homeport.project import is_inside, project
 from homeport.provenance import UNKNOWN, Commits
 from homeport.pulumi_project import stack_of
@@ -19,7 +18,7 @@ from homeport.rules.images import overwritten_images
 from homeport.rules.names import joined_names
 from homeport.rules.one_release import violations
 from homeport.rules.places import Files
-from homeport.rules.served_code import Found, served_code
+from homeport.rules.served_code import Found, python, served_code
 from homeport.rules.several_stacks import StackBeside
 from homeport.rules.teams import folder_violations, team_folders
 from homeport.rules.totals import total_violations
@@ -210,9 +209,8 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
 
 def _code(release: Release, files: Files) -> Found:
     """What is wrong, and what may be, with the code that a release is built from."""
-    name, build, images = release.model.name, release.model.build, release.environment.images
+    name, build = release.model.name, release.model.build
     if build is None:
         return Found()
-    only = next(iter(images.bases)) if images and len(images.bases) == 1 else None
-    place = partial(files.problem, model=name)
-    return served_code(build, files.folder(name), place, python_of(build.base or only))
+    version = python(build, release.environment.images)
+    return served_code(build, files.folder(name), partial(files.problem, model=name), version)

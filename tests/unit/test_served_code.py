@@ -181,9 +181,7 @@ def test_imports_that_need_not_be_there(code: str, tmp_path: Path) -> None:
         ("Scikit_Learn>=1.5\n", 0, 0),
     ],
 )
-def test_libraries_that_no_requirement_brings(
-    lines: str | None, problems: int, hints: int, tmp_path: Path
-) -> None:
+def test_libraries_that_no_requirement_brings(lines: str | None, problems: int, hints: int, tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"model.py": "from sklearn.svm import SVC\n" + PREDICT}
     result = found(tmp_path, files | ({"requirements.txt": lines} if lines else {}))
     assert (len(result.problems), len(result.hints)) == (problems, hints)
@@ -197,7 +195,7 @@ def test_libraries_that_no_requirement_brings(
 def test_what_comes_with_the_server_is_what_its_lock_has() -> None:
     lock = requirements.Requirements.read((ROOT / "examples" / "loan-quote" / "requirements.txt").read_bytes())
     installed = {each.name for each in lock.packages}
-    assert WITH_THE_SERVER <= {module for module, names in LIBRARIES.items() if installed & {*names}}
+    assert {module for module, names in LIBRARIES.items() if installed & {*names}} >= WITH_THE_SERVER
 
 
 def test_a_file_is_not_run_and_leads_nowhere(tmp_path: Path) -> None:

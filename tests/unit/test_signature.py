@@ -45,6 +45,7 @@ def test_what_the_server_refuses(code: str) -> None:
         "class f:\n    def __getattr__(self, name): ...",
         "class f:\n    def __call__(self, a: float): ...",
         "class f:\n    predict = score",
+        "class f:\n    Inner = float\n    def predict(self, a: Inner): ...",
         "class f:\n    from scoring import predict",
         "from pydantic import WithJsonSchema\nfrom typing import Annotated\n"
         "def f(a: Annotated[list, WithJsonSchema({'type': 'string'})]): ...",

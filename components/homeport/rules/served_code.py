@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from homeport.images.bases import python_of
 from homeport.images.build_context import FolderError, context, read, required
 from homeport.output.text import visible
 from homeport.rules.files import Place
@@ -18,6 +19,7 @@ from homeport.rules.violation import Violation
 from homeport.served.libraries import KNOWN, WITH_THE_SERVER, packages
 from homeport.served.module import MAX_BYTES, Import, Module, NotPythonError, UnreadableError
 from homeport.served.signature import Entry
+from homeport.specs.environment import Images
 from homeport.specs.model import Build
 from homeport.specs.problems import Problem, few, short
 
@@ -36,22 +38,28 @@ class Found:
     hints: list[Problem] = field(default_factory=list)
 
 
-def served_code(build: Build, folder: Path, place: Place, python: tuple[int, int] | None) -> Found:
+def served_code(build: Build, folder: Path, place: Place, version: tuple[int, int] | None) -> Found:
     """What the build and the server would refuse of the code that `build.serve` names.
 
-    `python` is the version of Python that serves it, if it is known. Files that a build cannot read are no concern of this
+    `version` is that of the Python that serves it, if it is known. Files that a build cannot read are no concern of this
     rule: see `rules/files.py`.
     """
     found = Found()
     if not build.serve or build.dockerfile:
         return found
     try:
-        reader = _Reader(build, folder, python, found)
+        reader = _Reader(build, folder, version, found)
         reader.read(place)
     except (FolderError, OSError):
         return found
     found.problems = list(few(found.problems))
     return found
+
+
+def python(build: Build, images: Images | None) -> tuple[int, int] | None:
+    """The version of Python in the name of the base image that a build takes; None if it is not known."""
+    only = next(iter(images.bases)) if images and len(images.bases) == 1 else None
+    return python_of(build.base or only)
 
 
 class _Reader:
@@ -161,7 +169,9 @@ class _Reader:
             why = f"because {file} is in no package"
             self._problem(file, each.line, f"found `{short(visible(written))}`, accepted: {absolute}, {why}")
             return
-        dotted = ".".join([*(package[: len(package) - each.level + 1] if each.level else []), *filter(None, [each.name])])
+        dotted = ".".join(
+            [*(package[: len(package) - each.level + 1] if each.level else []), *filter(None, [each.name])]
+        )
         top = dotted.partition(".")[0]
         if not each.level and (top in sys.stdlib_module_names or top == "homeport_server"):
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from homeport.output.text import visible
-from homeport.served.module import Definition, Function, Module
+from homeport.served.module import Function, Module
 from homeport.specs.problems import short
 
 VALUES = "float, int, bool, str, Literal, an Enum, or Annotated with pydantic's Field"
@@ -103,7 +103,9 @@ class Entry:
                     return
                 found = f"`{name}`, a lambda, whose parameters have no annotations"
                 yield Refused(found, "a function with annotations, made with `def`", line)
-            case ast.Assign(targets=[ast.Name()], value=ast.Constant() | ast.List() | ast.Dict() | ast.Tuple(), lineno=line):
+            case ast.Assign(
+                targets=[ast.Name()], value=ast.Constant() | ast.List() | ast.Dict() | ast.Tuple(), lineno=line
+            ):
                 yield Refused(f"`{name}`, which is a value", "a function, or a class with a method `predict`", line)
 
 
@@ -206,7 +208,10 @@ def _function(module: Module, function: Function, *, bound: bool = False) -> Ite
         if not first and not arguments.vararg:
             yield Refused(f"`{function.name}` without `self`", f"`def {function.name}(self, ...)`", function.lineno)
             return
-        nameless, named = [each for each in nameless if each not in first[:1]], [each for each in named if each not in first[:1]]
+        nameless, named = (
+            [each for each in nameless if each not in first[:1]],
+            [each for each in named if each not in first[:1]],
+        )
     for each in nameless:
         stars = "*" if each is arguments.vararg else "**" if each is arguments.kwarg else ""
         what = f"`{stars}{each.arg}` of `{function.name}`, which has no name that a request can use"
@@ -239,7 +244,7 @@ def _annotations(module: Module, function: Function, named: list[ast.arg]) -> It
         yield Refused(what, "names that the module has when it is imported", function.returns.lineno)
 
 
-def _kind(module: Module, annotation: ast.expr, *, alone: bool, depth: int = 0) -> _Kind:  # noqa: C901
+def _kind(module: Module, annotation: ast.expr, *, alone: bool, depth: int = 0) -> _Kind:
     """The kind of a parameter or field.
 
     Raises:
@@ -248,7 +253,9 @@ def _kind(module: Module, annotation: ast.expr, *, alone: bool, depth: int = 0) 
     if depth > _DEPTH:
         return _Kind.UNKNOWN
     if depth == 0 and (missing := _undefined(module, annotation)):
-        raise _RefusedError("names that the module has when it is imported", f"and nothing defines or imports `{missing}`")
+        raise _RefusedError(
+            "names that the module has when it is imported", f"and nothing defines or imports `{missing}`"
+        )
     match annotation:
         case ast.Constant(value=str(text)):
             try:
@@ -355,8 +362,10 @@ def _union(module: Module, members: list[ast.expr]) -> _Kind:
         if isinstance(member, ast.Constant) and member.value is None:
             found.add("None")
         elif isinstance(member, ast.BinOp) and isinstance(member.op, ast.BitOr):
-            return _union(module, [*members[:-1], member.left, member.right]) if member is members[-1] else (
-                _union(module, [member.left, member.right, *members[1:]])
+            return (
+                _union(module, [*members[:-1], member.left, member.right])
+                if member is members[-1]
+                else (_union(module, [member.left, member.right, *members[1:]]))
             )
         elif (name := _name(module, member)) in _SCALARS | _CONTAINERS:
             found.add(str(name))
@@ -401,7 +410,7 @@ def _is_record(module: Module, kind: ast.ClassDef) -> bool:
 
 
 def _is_plain(module: Module, kind: ast.ClassDef) -> bool:
-    """Whether pydantic knows nothing of it."""
+    """Whether pydantic has no rule for it."""
     special = {name for statement in kind.body for name in _assigned(statement)} | _methods(kind).keys()
     return _stands_alone(module, kind) and not any(name.startswith("__get_") for name in special)
 
