@@ -1,6 +1,5 @@
-"""Whatever is in a file of Python, `homeport check` says what it says of it, in seconds, and runs none of it."""
+"""Whatever is in a file of Python, `homeport check` says what it says of it, and runs none of it."""
 
-import time
 from pathlib import Path
 
 from homeport.rules.served_code import served_code
@@ -10,7 +9,6 @@ from homeport.specs.model import Build
 from homeport.specs.problems import Problem
 from tests.fuzz.fuzzing import fuzzed
 
-MAX_SECONDS = 30
 WORDS = [
     *(b"f", b"model", b"def ", b"class ", b"async ", b"lambda: ", b"import ", b"from . ", b"from model import f\n"),
     *(b": float", b": list[", b"Annotated[", b" | None", b"'f'", b"*", b"**", b"/", b"@f\n", b"global f\n", b"del f\n"),
@@ -31,7 +29,6 @@ WORDS = [
 @fuzzed("code", WORDS, examples=60)
 def test_strange_code_ends_in_an_answer(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_bytes(data)
-    begun = time.monotonic()
     found = served_code(
         Build(serve="model:f"), tmp_path, lambda violation: Problem(violation.message, tmp_path), (3, 11)
     )
@@ -45,4 +42,3 @@ def test_strange_code_ends_in_an_answer(data: bytes, tmp_path: Path) -> None:
         return
     for name in module.bindings:
         list(Entry(module, name).refused())
-    assert time.monotonic() - begun < MAX_SECONDS

@@ -154,6 +154,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "in_place": {},
                 "commits_unknown": None,
                 "unused_grants": [],
+                "hints": [],
                 "problems": [],
             },
             {
@@ -167,6 +168,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "in_place": {},
                 "commits_unknown": None,
                 "unused_grants": [],
+                "hints": [],
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",

@@ -236,6 +236,7 @@ def test_again_only_the_module_is_made_anew() -> None:
     assert result.stderr == (
         "a/requirements.txt: add xgboost==2.1.0\n"
         f"a/requirements.txt: add pytest=={pytest.__version__} (cell 2, line 1 imports it)\n"
+        "cell 2, line 1: nothing uses `pytest`: if no file that the code opens needs it, remove the import\n"
     )
     assert "return y" in Path("a", "model.py").read_text()
     assert Path("a", "README.md").read_text() == "mine"

@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOMEPORT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HOMEPORT_SERVER_PACKAGE", raising=False)
     (tmp_path / "fraud").mkdir()
+    (tmp_path / "fraud" / "model.py").write_text("def predict(amount: float): ...\n")
     return tmp_path / "fraud"
 
 

@@ -21,6 +21,8 @@ MAX_COPY = 2**30
 """Bytes of a file that is copied. Larger ones belong in an image or on a volume of their own (docs/weights.md)."""
 MAX_FILES = 200
 
+_LONGEST = 255
+"""Characters of a file's name, in code."""
 _NAME = re.compile(r"[\w./ -]+")
 """Names that `model.py` can state in a line."""
 _RESERVED = {"model.py", "model.yaml", "requirements.txt", "request.json", "readme.md", "dockerfile"}
@@ -134,9 +136,8 @@ def _constants(module: Module) -> Iterator[str]:
                 parent = _path(left)
                 if parent:
                     yield _plain(f"{parent}/{last}")
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
-            if 0 < len(node.value) < 255:
-                yield _plain(node.value)
+            case ast.Constant(value=str(text)) if id(node) not in skipped and len(text) < _LONGEST:
+                yield _plain(text)
 
 
 def _path(expression: ast.expr) -> str | None:

@@ -106,7 +106,8 @@ class _Reader:
             return f'accepted: "{near[0]}:{name}"'
         if self._may_bring(top):
             return None
-        return f"accepted: a module of the folder: {', '.join(known[:_SHOWN]) or 'it has none'}"
+        listed = f": {', '.join(known[:_SHOWN])}" if known else ", which has none"
+        return f"accepted: a module of the folder{listed}"
 
     def _why_not(self, file: str) -> str:
         if self._build.files:

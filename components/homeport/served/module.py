@@ -76,13 +76,16 @@ class Module:
                 tree = ast.parse(content, feature_version=version)
                 # Some mistakes are found only here, such as `return` outside a function.
                 compile(tree, "", "exec", dont_inherit=True)
+            module = cls(tree)
+            # Whatever follows the nesting of statements does it here, where too much of it is caught.
+            _ = module.bindings, module.imports
         except SyntaxError as error:
             raise NotPythonError(short(visible(error.msg)), max(error.lineno or 1, 1)) from None
         except (ValueError, LookupError):  # bytes of another encoding, null bytes, half of a character
             raise NotPythonError("found bytes that are no text in its encoding", 1) from None
         except (RecursionError, MemoryError):
             raise UnreadableError("found code that is nested too deeply for homeport to read") from None
-        return cls(tree)
+        return module
 
     @cached_property
     def bindings(self) -> Mapping[str, list[tuple[ast.AST, bool]]]:

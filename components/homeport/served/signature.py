@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from homeport.errors import HomeportError
 from homeport.output.text import visible
 from homeport.served.module import Function, Module
 from homeport.specs.problems import short
@@ -64,11 +65,12 @@ class _Kind(Enum):
     UNKNOWN = 4
 
 
-class _RefusedError(Exception):
+class _RefusedError(HomeportError):
     """An annotation that no kind of parameter has."""
 
     def __init__(self, accepted: str, found: str = "") -> None:
         self.accepted, self.found = accepted, found
+        super().__init__(accepted)
 
 
 @dataclass(frozen=True)
@@ -269,15 +271,9 @@ def _kind(module: Module, annotation: ast.expr, *, alone: bool, depth: int = 0) 
             return _union(module, [annotation.left, annotation.right])
         case ast.Subscript(value=value, slice=inner):
             return _subscript(module, value, inner, alone=alone, depth=depth)
-    name = _name(module, annotation)
-    if name in _SCALARS:
+    if _name(module, annotation) in _SCALARS:
         return _Kind.VALUE
-    if name in _CONTAINERS:
-        raise _RefusedError(VALUES)
-    if name in _ARRAYS:
-        raise _RefusedError(ARRAY)
-    if name == _FRAME:
-        raise _RefusedError(TABLE)
+    _refuse(_name(module, annotation))
     local = module.resolve(annotation.id) if isinstance(annotation, ast.Name) else None
     match local:
         case ast.ClassDef() as kind:
@@ -287,12 +283,16 @@ def _kind(module: Module, annotation: ast.expr, *, alone: bool, depth: int = 0) 
     return _Kind.UNKNOWN
 
 
+def _refuse(name: str | None) -> None:
+    """Refuse a type that no parameter has alone, whatever is in its brackets."""
+    for names, accepted in ((_CONTAINERS, VALUES), (_ARRAYS, ARRAY), ({_FRAME}, TABLE)):
+        if name in names:
+            raise _RefusedError(accepted)
+
+
 def _subscript(module: Module, value: ast.expr, inner: ast.expr, *, alone: bool, depth: int) -> _Kind:
     name = _name(module, value)
-    if name in _CONTAINERS:
-        raise _RefusedError(VALUES)
-    if name in _ARRAYS:
-        raise _RefusedError(ARRAY)
+    _refuse(name)
     if name == "typing.Optional":
         return _union(module, [inner, ast.Constant(None)])
     if name == "typing.Union":
