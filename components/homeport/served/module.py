@@ -162,8 +162,8 @@ class Module:
                     found.add(name)
                 case ast.Subscript(value=ast.Attribute(value=ast.Name(id=name)), ctx=ast.Store() | ast.Del()):
                     found.add(name)
-                case ast.Call() if name := _sets(node):
-                    found.add(name)
+                case ast.Call() if changed := _sets(node):
+                    found.add(changed)
         return found
 
 
