@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import Sandbox
+from tests.cluster.gateway import install_gateway
 from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA_DEFINITIONS, install_definitions
+from tests.controllers import answering
 from tests.support import Cluster
 
 FAKE_NODES = 3
@@ -15,7 +17,7 @@ FAKE_NODES = 3
 @pytest.fixture(scope="session")
 def cluster(worker_id: str) -> Iterator[Cluster]:
     sandbox = Sandbox(f"engine-{worker_id}")  # a cluster for each of pytest-xdist's workers
-    sandbox.start(fake_nodes=True)
+    sandbox.start(fake_nodes=True, metrics=False)  # there are none of fake pods
     try:
         cluster = Cluster(sandbox.env())
         # Nothing is to run for real here: the images of these tests do not exist.
@@ -23,8 +25,10 @@ def cluster(worker_id: str) -> Iterator[Cluster]:
         for index in range(FAKE_NODES):
             cluster.kubectl("create", "--filename=-", stdin=json.dumps(fake_node(f"fake-{index}")))
         install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
+        install_gateway(cluster)
         cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
-        yield cluster
+        with answering(cluster, "httproutes", "scaledobjects"):
+            yield cluster
     finally:
         sandbox.stop()
 

@@ -24,6 +24,26 @@ def isolation(release: Release) -> list[Resource]:
     ]
 
 
+def surge(release: Release) -> int:
+    """Replicas that an update of a version replaces at once."""
+    return 1 if release.updates_in_place else min(release.environment.max_surge, release.replicas[1])
+
+
+def pod_room(release: Release) -> int:
+    """Pods that the quota has room for.
+
+    At full scale, a rolling update runs some pods more, and those that they replace count until they have drained. Without
+    room for both, an update would stop half-way with two versions live (Seldon issue 916).
+    """
+    most = release.environment.limits.replicas or release.replicas[1]
+    return (most + 2 * min(release.environment.max_surge, most)) * _versions(release)
+
+
+def _versions(release: Release) -> int:
+    # If a canary is possible, there is always room for it: while it is promoted, its pods still run.
+    return 1 if release.environment.host_of(release.model.name) is None else 2
+
+
 def _namespace(release: Release) -> Manifest:
     namespace = manifest(release, "v1", "Namespace", release.namespace)
     namespace["metadata"]["labels"] |= POD_SECURITY
@@ -37,14 +57,9 @@ def _quota(release: Release) -> Manifest:
     need less: those that run still count.
     """
     limits = release.environment.limits
-    # If a canary is possible, there is always room for it: while it is promoted, its pods still run.
-    versions = 1 if release.environment.host_of(release.model.name) is None else 2
-    # At full scale, a rolling update runs one pod more, and the one that it replaces counts until it has drained. Without
-    # room for both, an update would stop half-way with two versions live (Seldon issue 916).
-    most = limits.replicas or release.replicas[1]
-    hard = {"pods": str((most + 2) * versions)}
-    # The ceilings bound all replicas of a version together, so each of the two pods is at most as large as they allow.
-    room = 3 * versions
+    hard = {"pods": str(pod_room(release))}
+    # The ceilings bound all replicas of a version together, so those that start or drain are at most as large as they allow.
+    room = 3 * _versions(release)
     if limits.cpu:
         hard["requests.cpu"] = cpu_quantity(millicores(limits.cpu) * room)
         if not release.relax.cpu_limits:  # a quota of limits would refuse pods without limits
