@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -304,7 +305,7 @@ AGAIN = ("init", "a", "--notebook", "Fraud score.ipynb")
 
 def beside() -> None:
     Path("weights.json").write_text("1")
-    Path("features.py").write_text("import pkg.inner\nDATA = open('data/means.txt').read()\ndef scaled(x): return x\n")
+    Path("features.py").write_text("import pkg.inner, jsonschema\nDATA = open('data/means.txt').read()\ndef scaled(x): return x\n")
     Path("pkg").mkdir()
     Path("pkg", "__init__.py").touch()
     Path("pkg", "inner.py").touch()
@@ -321,7 +322,7 @@ def test_what_the_code_needs_is_copied_from_beside_the_notebook() -> None:
     names = {path.relative_to("a").as_posix() for path in Path("a").rglob("*") if path.is_file()}
     copied = {"weights.json", "features.py", "pkg/__init__.py", "pkg/inner.py", "data/means.txt"}
     assert names == COMMON | FILES["function"] | copied
-    assert Path("a", "requirements.txt").read_text() == ""
+    assert Path("a", "requirements.txt").read_text() == f"jsonschema=={version('jsonschema')}\n"
     assert "a/weights.json: written\n" in result.stdout
 
 
@@ -388,9 +389,9 @@ def test_nothing_outside_is_copied_and_nothing_is_written_outside(tmp_path: Path
     assert [path.name for path in outside.iterdir()] == ["secret.txt"]
 
 
-def versioned(version: str) -> None:
+def versioned(ran: str) -> None:
     cell = v4.new_code_cell("def predict(x: float): return x", metadata={"tags": ["serve"]})
-    about = {"language_info": {"name": "python", "version": version}}
+    about = {"language_info": {"name": "python", "version": ran}}
     nbformat.write(v4.new_notebook(cells=[cell], metadata=about), Path("Fraud score.ipynb"))
 
 
@@ -414,10 +415,10 @@ def test_the_base_is_that_of_the_notebooks_python() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "chosen", "told"),
+    ("ran", "chosen", "told"),
     [("3.12.4", "slim-py3.12", ""), ("3.13.1", "old-py3.11", "a/model.yaml: base old-py3.11 has another")],
 )
-def test_the_base_is_one_of_the_environment(version: str, chosen: str, told: str) -> None:
+def test_the_base_is_one_of_the_environment(ran: str, chosen: str, told: str) -> None:
     Path("stacks", "dev").mkdir(parents=True)
     Path("stacks", "dev", "models.yaml").write_text(
         'models:\n  iris:\n    spec: ../../iris/model.yaml\n    stable: {version: "1"}\n'
@@ -426,8 +427,18 @@ def test_the_base_is_one_of_the_environment(version: str, chosen: str, told: str
         "cloud: generic\ncluster: {context: a, identifier: a}\nimages:\n  registry: a.example.com/a\n"
         '  bases: {old-py3.11: "a.example.com/b/old:1", slim-py3.12: "a.example.com/b/new:1"}\n'
     )
-    versioned(version)
+    versioned(ran)
     result = homeport(*AGAIN, "--stack", "dev")
     assert (result.exit_code, base()) == (0, chosen)
     assert result.stderr.startswith(told)
     assert bool(result.stderr) == bool(told)
+
+
+def test_a_module_cannot_have_the_name_of_what_is_written() -> None:
+    Path("model.py").write_text("X = 1")
+    notebook("from model import X", "def predict(x: float): return X")
+    assert homeport(*AGAIN).stderr == (
+        "Fraud score.ipynb: cell 1, line 1: found `import model`, accepted: a module of another name, because this command "
+        "writes model.py\n"
+    )
+    assert not Path("a").exists()

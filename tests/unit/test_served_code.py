@@ -1,6 +1,7 @@
 """`homeport check` reads what the build and the server will read of a model's code, and runs none of it."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ OWN = (sys.version_info.major, sys.version_info.minor)
 
 
 def found(
-    folder: Path, given: dict[str, str | bytes], /, python: tuple[int, int] | None = OWN, **build: object
+    folder: Path, given: Mapping[str, str | bytes], python: tuple[int, int] | None = OWN, /, **build: object
 ) -> Found:
     for name, content in given.items():
         path = folder / name
@@ -30,7 +31,7 @@ def found(
     return served_code(parsed, folder, lambda violation: Problem(violation.message, field="serve"), python)
 
 
-def told(folder: Path, given: dict[str, str | bytes], /, **build: object) -> list[str]:
+def told(folder: Path, given: Mapping[str, str | bytes], /, **build: object) -> list[str]:
     return [str(each).replace(f"{folder}/", "") for each in found(folder, given, **build).problems]
 
 

@@ -1,7 +1,7 @@
 """What lies beside a notebook that its code needs: modules that it imports, and files that it reads.
 
 They are copied into the model's folder. A copy that homeport made is replaced when the original has changed, as after a
-training. One that somebody else made, or changed, stays, and the author is told that the two differ.
+training. One that someone else made, or changed, stays, and the author is told that the two differ.
 """
 
 import ast
@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ _WRITES = re.compile(r"(to|save|dump|write)(_|$)")
 
 @dataclass(frozen=True)
 class Copies:
-    """What became of the files beside the notebook."""
+    """What happened to the files beside the notebook."""
 
     written: tuple[Path, ...]
     digests: Mapping[str, str]
@@ -41,9 +41,20 @@ class Copies:
     hints: tuple[str, ...]
 
 
-def needed(module: Module, here: Path, folder: Path) -> list[str]:
-    """Files below a notebook's folder that its code needs, by their names there. The model's own folder is not among them."""
+@dataclass(frozen=True)
+class Needed:
+    """What the code of a notebook needs of the folder that the notebook is in."""
+
+    files: tuple[str, ...]
+    """Names in that folder, sorted."""
+    imports: Mapping[str, str]
+    """Modules that these files import and that are not among them, each with the place of an import."""
+
+
+def needed(module: Module, here: Path, folder: Path) -> Needed:
+    """Files below a notebook's folder that its code needs. The model's own folder is not among them."""
     found: dict[str, None] = {}
+    imports: dict[str, str] = {}
     waiting = [module]
     while waiting and len(found) < MAX_FILES:
         module = waiting.pop()
@@ -51,16 +62,26 @@ def needed(module: Module, here: Path, folder: Path) -> list[str]:
             if name in found or not _is_there(name, here, folder):
                 continue
             found[name] = None
-            if name.endswith(".py"):
-                try:
-                    with (here / name).open("rb") as stream:
-                        waiting.append(Module.read(stream.read(MAX_BYTES + 1)))
-                except (NotPythonError, UnreadableError, OSError):
-                    continue  # `homeport check` says why
-    return sorted(found)
+            if name.endswith(".py") and (inner := _read(here / name)):
+                waiting.append(inner)
+                for each in inner.imports:
+                    if not each.level:
+                        imports.setdefault(each.name.partition(".")[0], f"{name}, line {each.line}")
+    own = {name.partition("/")[0].removesuffix(".py") for name in found if name.endswith(".py")}
+    outer = {name: place for name, place in imports.items() if name not in own | sys.stdlib_module_names}
+    return Needed(tuple(sorted(found)), outer)
 
 
-def copy(names: list[str], here: Path, folder: Path, before: Mapping[str, str], *, force: bool) -> Copies:
+def _read(path: Path) -> Module | None:
+    """A module; None if it cannot be read, for which `homeport check` gives the reason."""
+    try:
+        with path.open("rb") as stream:
+            return Module.read(stream.read(MAX_BYTES + 1))
+    except (NotPythonError, UnreadableError, OSError):
+        return None
+
+
+def copy(names: Sequence[str], here: Path, folder: Path, before: Mapping[str, str], *, force: bool) -> Copies:
     """Copy files into the model's folder. `before` has the digests of the copies that homeport made before."""
     written: list[Path] = []
     digests: dict[str, str] = {}

@@ -29,7 +29,7 @@ from homeport.specs.documents import Document, parse
 from homeport.specs.environment import Environment
 from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Build, Model
-from homeport.specs.problems import SpecError
+from homeport.specs.problems import Problem, SpecError
 from homeport.stack import ENVIRONMENT_FILE, MODELS_FILE
 
 NAME, OWNER, ENTRY, BASE = "my-model", "my-team", "model:predict", "python-3.11"
@@ -140,11 +140,16 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
             "overwrite it"
         )
     served = Served.read(notebook, entry or _entry(spec))
+    if place := served.imports.get(module.stem):
+        message = (
+            f"found `import {module.stem}`, accepted: a module of another name, because this command writes {_MODULE}"
+        )
+        raise SpecError([Problem(message, notebook, field=place)])
     if spec.exists():
         _check_entry(spec, served.entry)
-    names = beside.needed(served.module, notebook.parent, folder)
-    modules = {name.partition("/")[0].removesuffix(".py") for name in names if name.endswith(".py")}
-    imports = {name: place for name, place in served.imports.items() if name not in modules}
+    needed = beside.needed(served.module, notebook.parent, folder)
+    own = {Path(name).parts[0].removesuffix(".py") for name in needed.files if name.endswith(".py")}
+    imports = {name: place for name, place in ({**needed.imports, **served.imports}).items() if name not in own}
     requirements = folder / "requirements.txt"
     if spec.exists():
         # `homeport check` reports the lines that are not accepted.
@@ -154,21 +159,23 @@ def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, f
         base = _base(folder, Model.load(spec).build, served)
         written: tuple[Path, ...] = ()
         hints = [f"{requirements}: add {each}" for each in wanted]
-        hints += _hints(missing, served, requirements, "add")
+        hints += _hints(missing, imports, requirements, "add")
     else:
         missing = unnamed(imports, map(Requirement.parse, served.requirements), folder)
         lines = sorted({*served.requirements, *filter(None, missing.values())}, key=str.lower)
         content = _template("common", target) | _template(Kind.FUNCTION, target) | _template("notebook", target)
         name, base = _chosen_base(target, served)
         text = content["model.yaml"].replace(ENTRY.encode(), f"model:{served.entry}".encode())
-        content["model.yaml"] = text.replace(BASE.encode(), name.encode())
+        # A name such as 3.11 is text only in quotes.
+        base_name = name if re.match(r"[A-Za-z]+-", name) else json.dumps(name)
+        content["model.yaml"] = text.replace(BASE.encode(), base_name.encode())
         content["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
         del content[_MODULE], content["request.json"]
         if served.request:
             content["request.json"] = f"{json.dumps(served.request, indent=2)}\n".encode()
         written = _write(folder, content)
-        hints = _hints({each: None for each, line in missing.items() if line is None}, served, requirements, "name")
-    copies = beside.copy(names, notebook.parent, folder, copied(there or ""), force=force)
+        hints = _hints({each: None for each, line in missing.items() if line is None}, imports, requirements, "name")
+    copies = beside.copy(needed.files, notebook.parent, folder, copied(there or ""), force=force)
     relative = Path(os.path.relpath(notebook, folder)).as_posix()
     module.write_bytes(served.text(relative, copies.digests).encode())
     return Made((module, *copies.written, *written), (*hints, *base, *copies.hints, *_unused(served)))
@@ -311,9 +318,9 @@ def _check_entry(spec: Path, entry: str) -> None:
         raise SpecError([document.problem(("build", "serve"), f'found {shown}, accepted: "{accepted}"')])
 
 
-def _hints(missing: Mapping[str, str | None], served: Served, requirements: Path, verb: str) -> list[str]:
+def _hints(missing: Mapping[str, str | None], imports: Mapping[str, str], requirements: Path, verb: str) -> list[str]:
     return [
         f"{requirements}: {verb} {line or f'the package of `{module}`, which is not installed beside homeport'} "
-        f"({served.imports[module]} imports it)"
+        f"({imports[module]} imports it)"
         for module, line in missing.items()
     ]
