@@ -305,7 +305,9 @@ AGAIN = ("init", "a", "--notebook", "Fraud score.ipynb")
 
 def beside() -> None:
     Path("weights.json").write_text("1")
-    Path("features.py").write_text("import pkg.inner, jsonschema\nDATA = open('data/means.txt').read()\ndef scaled(x): return x\n")
+    Path("features.py").write_text(
+        "import pkg.inner, jsonschema\nDATA = open('data/means.txt').read()\ndef scaled(x): return x\n"
+    )
     Path("pkg").mkdir()
     Path("pkg", "__init__.py").touch()
     Path("pkg", "inner.py").touch()
@@ -355,6 +357,17 @@ def test_a_file_of_somebody_else_stays_and_the_difference_is_told() -> None:
         assert Path("a", "weights.json").read_text() == "mine"
     assert homeport(*AGAIN, "--force").stderr == ""
     assert Path("a", "weights.json").read_text() == "1"
+
+
+def test_an_equal_copy_of_somebody_else_is_as_good() -> None:
+    beside()
+    notebook(READS)
+    Path("a").mkdir()
+    Path("a", "weights.json").write_text("1")
+    homeport(*AGAIN)
+    Path("weights.json").write_text("2")
+    assert homeport(*AGAIN).stderr == ""
+    assert Path("a", "weights.json").read_text() == "2"
 
 
 def test_nothing_outside_is_copied_and_nothing_is_written_outside(tmp_path: Path) -> None:

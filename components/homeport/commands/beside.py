@@ -98,7 +98,7 @@ def copy(names: Sequence[str], here: Path, folder: Path, before: Mapping[str, st
         found = _digest(target) if target.is_file() and not outside else None
         own = found is not None and found == before.get(name) and not target.is_symlink()
         if found == wanted:
-            digests |= {name: wanted} if own else {}
+            digests |= {} if target.is_symlink() else {name: wanted}
         elif not outside and (own or (found is None and not target.exists()) or (force and target.is_file())):
             _copy(source, target)
             written.append(target)

@@ -16,7 +16,7 @@ from homeport.images.build_context import FolderError, context, read, required
 from homeport.output.text import visible
 from homeport.rules.files import Place
 from homeport.rules.violation import Violation
-from homeport.served.libraries import KNOWN, WITH_THE_SERVER, packages
+from homeport.served.libraries import BRINGS, KNOWN, WITH_THE_SERVER, packages
 from homeport.served.module import MAX_BYTES, Import, Module, NotPythonError, UnreadableError
 from homeport.served.signature import Entry
 from homeport.specs.environment import Images
@@ -190,7 +190,8 @@ class _Reader:
 
     def _library(self, file: str, each: Import, top: str) -> None:
         """Say it if no requirement brings a library that many models use."""
-        if not packages(top) or top in WITH_THE_SERVER or self._names(top):
+        brought = WITH_THE_SERVER.union(*(BRINGS.get(each.name, ()) for each in self._required.packages))
+        if not packages(top) or top in brought or self._names(top):
             return
         where = self._build.requirements or "`build.requirements`, which is not stated"
         message = f"found `import {top}`, accepted: libraries of {where}; `{packages(top)[0]}` brings it"

@@ -45,6 +45,24 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 WITH_THE_SERVER = frozenset({"numpy", "pandas", "pydantic", "dateutil"})
 """Libraries that are installed with homeport-server of every version."""
 
+BRINGS: Mapping[str, frozenset[str]] = {
+    "catboost": frozenset({"PIL", "matplotlib", "plotly", "scipy"}),
+    "homeport-server": frozenset({"joblib", "lightgbm", "onnxruntime", "scipy", "sklearn", "skops", "xgboost"}),
+    "lightgbm": frozenset({"scipy"}),
+    "matplotlib": frozenset({"PIL"}),
+    "scikit-image": frozenset({"PIL", "scipy"}),
+    "scikit-learn": frozenset({"joblib", "scipy"}),
+    "seaborn": frozenset({"PIL", "matplotlib"}),
+    "shap": frozenset({"joblib", "scipy", "sklearn"}),
+    "skops": frozenset({"joblib", "scipy", "sklearn"}),
+    "statsmodels": frozenset({"scipy"}),
+    "torchvision": frozenset({"PIL", "torch"}),
+    "transformers": frozenset({"requests", "yaml"}),
+    "xgboost": frozenset({"scipy"}),
+    "xgboost-cpu": frozenset({"scipy"}),
+}
+"""Libraries that a package brings with it, some only with an extra. It spares hints and causes no error."""
+
 KNOWN = frozenset(name for names in LIBRARIES.values() for name in names)
 """Packages that bring nothing with a name of a model's own module."""
 
