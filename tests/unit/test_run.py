@@ -109,6 +109,22 @@ def test_secrets_are_files_of_the_users_own(
     assert "not to be printed" not in str(serving)
 
 
+def test_mistakes_in_the_code_are_told_before_anything_is_installed(
+    folder: Path, made: list[tuple[Requirements, str, str]]
+) -> None:
+    (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict, requirements: requirements.txt}\n")
+    (folder / "requirements.txt").write_text("our-library\n")
+    (folder / "model.py").write_text("def predict(amount): ...\n")
+    assert homeport("fraud").stderr.startswith("fraud/model.py:1: found `amount` without an annotation, accepted: ")
+    assert made == []
+    (folder / "model.py").write_text("import sklearn\ndef predict(amount: float): ...\n")
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    assert (
+        prepare(Path("fraud"), port, "homeport-server").lines[0].startswith("fraud/model.py:1: found `import sklearn`")
+    )
+
+
 def test_a_port_that_is_taken(folder: Path, port: int) -> None:
     (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict}\n")
     assert homeport("fraud", "--port", str(port)).stderr == (

@@ -56,6 +56,8 @@ class Serving:
     limits: Limits
     command: Sequence[str]
     variables: Mapping[str, str]
+    hints: Sequence[str] = ()
+    """What may be wrong with the code, one line each."""
 
     @property
     def lines(self) -> list[str]:
@@ -65,7 +67,12 @@ class Serving:
             for field in ("cpu", "memory")
             if getattr(self.model.resources, field) is None
         )
-        return [*self.limits.lines, *([said] if said else []), f"{self.model.name} is being loaded; Ctrl-C ends it"]
+        return [
+            *self.hints,
+            *self.limits.lines,
+            *([said] if said else []),
+            f"{self.model.name} is being loaded; Ctrl-C ends it",
+        ]
 
     def serve(self) -> NoReturn:
         """Replace this process by the server, so that signals reach it and its exit code is that of this process."""
@@ -92,7 +99,8 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     build = _build(model, folder)
     place = partial(in_model_file, document)
     problems = list(stated_files(build, folder, place))
-    problems += served_code(build, folder, place, python_of(build.base)).problems
+    code = served_code(build, folder, place, python_of(build.base))
+    problems += code.problems
     if problems := [*problems, *_missing_secrets(model, document)]:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):
@@ -106,6 +114,7 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
         limits(model.resources.cpu or defaults.cpu, model.resources.memory or defaults.memory),
         [str(python), "-m", "homeport_server", str(_served(folder, build))],
         _variables(model, build, port, python) | {READY_VARIABLE: "\n".join(_invitation(model, folder, port))},
+        tuple(map(str, code.hints)),
     )
 
 
