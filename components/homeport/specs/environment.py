@@ -19,7 +19,7 @@ from pydantic import (
 
 from homeport.catalogue import kubernetes
 from homeport.catalogue.clouds import CLOUDS, IDENTITIES
-from homeport.catalogue.credentials import credential
+from homeport.catalogue.credentials import credential, promises_credential
 from homeport.catalogue.identities import IdentityKind
 from homeport.catalogue.namespaces import EXTERNAL_SECRETS, KEDA, KUBERNETES
 from homeport.specs.documents import Document
@@ -239,7 +239,7 @@ class Trigger(Spec):
     @classmethod
     def _number_and_model_and_no_secret(cls, found: dict[str, str]) -> dict[str, str]:
         for name, value in found.items():
-            if _CREDENTIALS.search(name) or credential(value):
+            if _CREDENTIALS.search(name) or promises_credential(name) or credential(value):
                 raise ValueError(f"no credentials (found in {name}): put them into a ClusterTriggerAuthentication")
         values = list(found.values())
         if values.count("{target}") != 1:

@@ -53,9 +53,19 @@ def _no_secret(name: str) -> str:
     return name
 
 
+def _secret_option(argument: str) -> str | None:
+    """The option of an argument, if its name suggests a secret."""
+    option, stated, _ = argument.partition("=")
+    return option if (stated or option.startswith("-")) and promises_credential(option) else None
+
+
+def _argument(found: str) -> str:
+    return found if _secret_option(found) else plain_text("args", found)  # a rule about all arguments names the option
+
+
 EnvName = Annotated[str, Field(pattern=ENV_NAME), AfterValidator(_no_secret)]
 EnvValue = Annotated[str, AfterValidator(partial(plain_text, "env"))]
-Argument = Annotated[str, AfterValidator(partial(plain_text, "args"))]
+Argument = Annotated[str, AfterValidator(_argument)]
 
 
 def _is_in(path: str, folder: str) -> bool:
@@ -490,10 +500,9 @@ class Model(Spec):
     @field_validator("args")
     @classmethod
     def _no_secret_arguments(cls, found: list[str]) -> list[str]:
-        for option, stated, _ in (argument.partition("=") for argument in found):
-            if (stated or option.startswith("-")) and promises_credential(option):
-                accepted = "`args` without secrets, because they are stored and shown in plain text; use `secrets`"
-                raise unshown(f"{option}, which suggests a secret", accepted)
+        if option := next(filter(None, map(_secret_option, found)), None):
+            accepted = "`args` without secrets, because they are stored and shown in plain text; use `secrets`"
+            raise unshown(f"{option}, which suggests a secret", accepted)
         return found
 
     @field_validator("build")
