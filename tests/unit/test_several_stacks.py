@@ -139,6 +139,67 @@ def test_an_image_that_is_a_base_image_elsewhere(tmp_path: Path) -> None:
     assert "found the image registry.example.com/models/tide, which images.bases of prod has" in found
 
 
+@pytest.mark.parametrize(
+    ("owner", "entry", "clash"),
+    [
+        ("other", 'image: {}, stable: {{version: "1"}}', True),
+        ("ds", 'image: {}, stable: {{version: "1"}}', False),
+        ("other", 'image: {}, stable: {{version: "1", digest: "sha256:' + "a" * 64 + '"}}', False),
+        ("other", 'image: {}/x, stable: {{version: "1"}}', False),
+        ("other", 'weights: {{image: {}}}, stable: {{version: "1", weights: {{version: "1"}}}}', True),
+        (
+            "other",
+            'weights: {{image: {}}}, stable: {{version: "1", weights: {{version: "1", digest: "sha256:'
+            + "a" * 64
+            + '"}}}}',
+            False,
+        ),
+    ],
+)
+def test_an_image_that_another_owners_model_runs_by_its_tag(
+    tmp_path: Path, owner: str, entry: str, clash: bool
+) -> None:
+    prod = write(tmp_path, "prod", "tide", more="namespace: 'prod-{model}'\n")
+    trial = write(tmp_path, "trial", "surge", more=IMAGES, build=True)
+    stated, stable = entry.format("registry.example.com/models/surge").split(", ", 1)
+    image = "" if "weights" not in stated else "image: registry.example.com/tide\n"
+    (tmp_path / "models/tide/model.yaml").write_text(f"name: tide\nowner: {owner}\n{image}{stated}\n")
+    (prod / "models.yaml").write_text(f"models:\n  tide: {{spec: ../../models/tide/model.yaml, {stable}}}\n")
+    found = told(tmp_path, prod, trial)
+    message = (
+        "stacks/{}/models.yaml:2: models.{}: found the image registry.example.com/models/surge, which {} has, accepted: "
+        "{}another `images.registry` in one of the environments"
+    )
+    digests = "digests in the entry of tide, or "
+    assert found["prod"] == ([message.format("prod", "tide", "surge of trial", digests)] if clash else [])
+    assert found["trial"] == ([message.format("trial", "surge", "tide of prod", "")] if clash else [])
+
+
+def test_two_stacks_run_one_image(tmp_path: Path) -> None:
+    folders = [write(tmp_path, stack, "tide", cluster=stack) for stack in ("prod", "trial")]
+    trial = tmp_path / "trial/model.yaml"
+    trial.parent.mkdir()
+    trial.write_text("name: tide\nowner: other\nimage: registry.example.com/tide\n")
+    (folders[1] / "models.yaml").write_text(f'models: {{tide: {{spec: {trial}, stable: {{version: "1"}}}}}}\n')
+    assert told(tmp_path, *folders) == {"prod": [], "trial": []}
+
+
+@pytest.mark.parametrize(
+    ("volume", "cluster", "clash"), [("pv", "one", True), ("pv", "two", False), ("w", "one", False)]
+)
+def test_one_volume_of_two_stacks(tmp_path: Path, volume: str, cluster: str, clash: bool) -> None:
+    more = "namespace: '{}-{{model}}'\nclaims: {{tide: {{weights: {{volume: {}}}}}}}\n"
+    prod = write(tmp_path, "prod", "tide", more=more.format("prod", "pv"))
+    trial = write(tmp_path, "trial", more=more.format("trial", volume), cluster=cluster)
+    message = (
+        "stacks/prod/environment.yaml:3: claims.tide.weights.volume: found the volume pv on the cluster one, which "
+        "claims.tide.weights of trial has, accepted: another volume, because it is bound to one claim"
+    )
+    found = told(tmp_path, prod, trial)
+    assert found["prod"] == ([message] if clash else [])
+    assert bool(found["trial"]) == clash
+
+
 def test_a_stack_is_compared_with_those_that_are_not_checked(tmp_path: Path) -> None:
     prod, trial = write(tmp_path, "prod", "tide"), write(tmp_path, "trial", "tide")
     (only,) = check([prod], beside=[prod, trial])

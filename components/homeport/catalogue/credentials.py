@@ -355,7 +355,7 @@ _PASSES = frozenset(
         "UNDER",
     ]
 )
-"""Words, and beginnings of words, before PASS where it is no password."""
+"""Words, and beginnings of words, before PASS where it means something else."""
 _EXCEPT_AFTER = {"TOKEN": _TEXT_TOKENS, "PASS": _PASSES, "PWD": frozenset(["", "OLD"])}
 """Last words that promise a secret except after these ones. Shells have the folder in PWD and OLDPWD."""
 

@@ -82,7 +82,7 @@ def overwritten_images(releases: Sequence[Release]) -> Iterator[tuple[str, Viola
     """Models whose built images replace those that a model of another owner runs by their tags."""
     built = {repository(each.model, each.environment): each for each in releases if each.built}
     for release in releases:
-        for image in sorted(_by_tag(release) & built.keys()):
+        for image in sorted(run_by_tag(release) & built.keys()):
             other = built[image]
             if other.model.owner != release.model.owner:
                 message = (
@@ -92,7 +92,7 @@ def overwritten_images(releases: Sequence[Release]) -> Iterator[tuple[str, Viola
                 yield other.model.name, Violation(("name",), message)
 
 
-def _by_tag(release: Release) -> set[str]:
+def run_by_tag(release: Release) -> set[str]:
     """Repositories that a release states and runs an image of, whose digest is not stated."""
     model, weights = release.model, release.model.weights
     code = {model.image for track in release.tracks if isinstance(track.image, str) and "@" not in track.image}

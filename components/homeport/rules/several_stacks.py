@@ -1,4 +1,4 @@
-"""Rules about several stacks: none takes a namespace, a host or an image of another one.
+"""Rules about several stacks: none takes a namespace, a host, a volume or an image of another one.
 
 Stacks share a cluster if they state one `cluster.identifier`. Images are compared wherever they run.
 """
@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from homeport.release import Release, repository
+from homeport.rules.images import run_by_tag
 from homeport.rules.places import Files
 from homeport.rules.violation import Violation
 from homeport.specs.environment import Environment
-from homeport.specs.problems import Problem
+from homeport.specs.problems import Location, Problem
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,18 @@ class _Claim:
     """Claims of one place that are alike do not clash."""
     release: Release | None = None
     """The model's release; None if the environment claims."""
+    field: Location = ()
+    """Where the environment's file claims what it is told of; none: the entry of the model is told."""
+    used: bool = False
+    """The model only runs it. That clashes with whoever makes it for another owner; `alike` is the owner."""
+
+    def clashes(self, other: "_Claim") -> bool:
+        """Whether not both stacks can have it."""
+        if self.stack.name == other.stack.name or (self.used and other.used):
+            return False
+        if self.used or other.used:
+            return bool(self.release and other.release and self.release.model.owner != other.release.model.owner)
+        return self.alike != other.alike
 
 
 def clashes(stacks: Sequence[StackBeside]) -> Iterator[tuple[str, Problem]]:
@@ -47,13 +60,13 @@ def clashes(stacks: Sequence[StackBeside]) -> Iterator[tuple[str, Problem]]:
     for stack in stacks:
         for claim in _claims(stack):
             claims[claim.place].append(claim)
-    for claim in (each for found in claims.values() for each in found if each.release):
-        others = (
-            each for each in claims[claim.place] if each.stack.name != claim.stack.name and each.alike != claim.alike
-        )
-        if other := next(others, None):
-            message = f"found {claim.place}, which {other.by} of {other.stack.name} has, accepted: {claim.accepted}"
-            yield claim.stack.name, claim.stack.files.problem(Violation((), message, source="live"), claim.by)
+    for found in claims.values():
+        unlike = list({(each.stack.name, each.used, each.alike): each for each in reversed(found)}.values())[::-1]
+        for claim in found:
+            if (claim.release or claim.field) and (other := next(filter(claim.clashes, unlike), None)):
+                message = f"found {claim.place}, which {other.by} of {other.stack.name} has, accepted: {claim.accepted}"
+                violation = Violation(claim.field, message, source="environment" if claim.field else "live")
+                yield claim.stack.name, claim.stack.files.problem(violation, claim.by)
 
 
 def _claims(stack: StackBeside) -> Iterator[_Claim]:
@@ -65,6 +78,14 @@ def _claims(stack: StackBeside) -> Iterator[_Claim]:
         yield _Claim(f"the namespace {namespace} {cluster}", namespaces, stack, field, "environment")
     for base in environment.images.base_repositories if environment.images else ():
         yield _Claim(f"the image {base}", images, stack, "images.bases", "environment")
+    for model, volumes in environment.claims.items():
+        for name, volume in volumes.items():
+            field = ("claims", model, name, "volume")
+            place, accepted = (
+                f"the volume {volume.volume} {cluster}",
+                "another volume, because it is bound to one claim",
+            )
+            yield _Claim(place, accepted, stack, f"claims.{model}.{name}", f"stack {stack.name}", field=field)
     for release in stack.releases:
         name, gateway, host = release.model.name, environment.gateway, environment.host_of(release.model.name)
         yield _Claim(
@@ -77,3 +98,6 @@ def _claims(stack: StackBeside) -> Iterator[_Claim]:
             folder = str(stack.files.folder(name).resolve())
             place = f"the image {repository(release.model, environment)}"
             yield _Claim(place, images, stack, name, folder, release)
+        for image in sorted(run_by_tag(release)):
+            accepted = f"digests in the entry of {name}, or {images}"
+            yield _Claim(f"the image {image}", accepted, stack, name, release.model.owner, release, used=True)
