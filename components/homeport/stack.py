@@ -22,14 +22,14 @@ from homeport.rules.served_code import Found, python, served_code
 from homeport.rules.several_stacks import StackBeside
 from homeport.rules.teams import folder_violations, team_folders
 from homeport.rules.totals import total_violations
-from homeport.rules.violation import Violation
+from homeport.rules.violation import LISTED, Violation
 from homeport.specs.documents import Document
 from homeport.specs.environment import Environment
 from homeport.specs.fields import Spec
 from homeport.specs.live_models import LiveModels
 from homeport.specs.model import Model
 from homeport.specs.overrides import Override, overridden
-from homeport.specs.problems import Problem, SpecError, short
+from homeport.specs.problems import Problem, SpecError, few, short
 
 if TYPE_CHECKING:
     from homeport.components.model_service import ModelService
@@ -172,16 +172,16 @@ def _releases(
 def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
     """For each model, the models that it calls or that call it. All pairs of a thousand models would be a million.
 
-    If a model calls one that does not exist, its peers are all other models, so that the error can list them.
+    If a model calls one that does not exist, its peers are as many others too as the error lists, and one more.
     """
+    first = sorted(models)[: LISTED + 2]
     peers: dict[str, dict[str, Model]] = {name: {} for name in models}
     for name, model in models.items():
-        for called in model.calls:
-            if called in models:
-                peers[name][called] = models[called]
-                peers[called][name] = model
-            else:
-                peers[name] |= {other: peer for other, peer in models.items() if other != name}
+        for called in filter(models.__contains__, model.calls):
+            peers[name][called] = models[called]
+            peers[called][name] = model
+        if not models.keys() >= set(model.calls):
+            peers[name] |= {other: models[other] for other in first if other != name}
     return {name: list(found.values()) for name, found in peers.items()}
 
 
@@ -197,7 +197,7 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
             yield from map(named, seen_files(build, files.folder(name)))
             yield from _code(release, files).problems
         misplaced = folder_violations(release, files.models[name].path, folders)
-        yield from map(named, (*misplaced, *violations(release)))
+        yield from few(list(map(named, (*misplaced, *violations(release)))))
     for ring in cycles({name: model.calls for name, model in models.items()}):
         message = f"found the cycle {' -> '.join(ring)}, accepted: calls without a cycle"
         place = ("calls", models[ring[0]].calls.index(ring[1]))

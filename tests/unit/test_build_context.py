@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from homeport.images.build_context import GENERATED, FolderError, context, prepare
 from homeport.images.dockerfile import NEVER_SEEN
 from homeport.rules.files import missing_files, seen_files, stated_files
 from homeport.specs.model import Build, Model
-from homeport.specs.problems import Problem
+from homeport.specs.problems import MAX_PROBLEMS, Problem
 from tests.unit.test_dockerfile import git, images
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 132735021\n"
@@ -381,3 +382,59 @@ def test_what_is_unchanged_is_not_written_again(folder: Path) -> None:
     before = file.stat().st_mtime_ns
     built(folder)
     assert file.stat().st_mtime_ns == before
+
+
+# Sizes
+
+
+def test_few_of_many_mistakes_are_told(folder: Path) -> None:
+    (folder / "requirements.txt").write_text("@\n" * 4000)
+    found = refused(folder, requirements="requirements.txt")
+    assert len(found) == MAX_PROBLEMS + 1
+    assert found[-1].endswith("3950 more mistakes, which are not listed")
+    assert len(refused(folder, files=[f"f{number}" for number in range(900)])) == MAX_PROBLEMS + 1
+
+
+def test_more_requirements_than_a_model_has_are_one_mistake(folder: Path) -> None:
+    (folder / "requirements.txt").write_text("# many\n" + "@\n" * 5001)
+    (found,) = refused(folder, requirements="requirements.txt")
+    assert found.endswith("requirements.txt:5002: found 5,001 requirements, accepted: 5,000 or fewer")
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["#"] * 2000 + [f"x{number}" for number in range(1000)], None),
+        ([f"x{number}" for number in range(1001)], "found 1,001 patterns in .dockerignore, accepted: 1,000 or fewer"),
+        (["#" * 2**20], "found more than 1048576 bytes in .dockerignore, accepted: 1048576 or fewer"),
+    ],
+)
+def test_a_dockerignore_of_many_patterns(lines: list[str], told: str | None, folder: Path) -> None:
+    (folder / ".dockerignore").write_text("\n".join(lines) + "\n")
+    assert refused(folder) == ([told] if told else [])
+    if told:
+        with pytest.raises(FolderError, match="or fewer"):
+            built(folder)
+
+
+def test_names_of_a_build_are_stated_once_and_are_few() -> None:
+    with pytest.raises(ValidationError, match="each name once"):
+        Build.model_validate({"files": ["model.py", "a", "model.py"]})
+    with pytest.raises(ValidationError, match="at most 1000"):
+        Build.model_validate({"files": [f"f{number}" for number in range(1001)]})
+
+
+def test_what_is_ignored_is_compared_with_the_named_files_at_once(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        (repository / f"f{number}.json").write_text("{}")
+
+    def compared(path: Path, other: Path) -> bool:
+        counted.append(path)
+        return relative(path, other)
+
+    relative, counted = Path.is_relative_to, list[Path]()
+    monkeypatch.setattr(Path, "is_relative_to", compared)
+    refused(repository, files=["model.py", *(f"f{number}.json" for number in range(40))])
+    assert len(counted) < 10 * 40  # not one for each name and file

@@ -449,6 +449,52 @@ def test_each_line_has_its_commit(tmp_path: Path) -> None:
     assert found == [None, first, second, None]
 
 
+class Counted(bytes):
+    """A line that counts how often it is compared."""
+
+    times = 0
+    __hash__ = bytes.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.times += 1
+        return bytes.__eq__(self, other)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ("", "", ""),
+        ("a b c", "a b c", "00 11 22"),
+        ("a b c", "new a B changed", "01"),
+        ("a b c d", "a x c d", "00 22 33"),
+        ("# a # b # c", "# a # b # c", "00 11 22 33 44 55"),
+        ("# a # b # c", "# x # b # c", "00 22 33 44 55"),
+        ("# a # b # c", "# a # c", "00 11 22 53"),
+        ("# # #", "# # # #", "00 11 22"),
+        ("a b c d e", "d a b c e", "01 12 23 44"),
+        ("a x x b", "a y x b", "00 22 33"),
+        ("a b", "", ""),
+        ("", "a b", ""),
+    ],
+)
+def test_lines_that_are_kept(before: str, after: str, found: str) -> None:
+    old, new = ([each.encode() for each in text.split()] for text in (before, after))
+    told = list(git.kept(old, new))
+    assert all(old[there] == new[here] for there, here in told)
+    assert len(dict(told)) == len({here for _, here in told}) == len(told)
+    assert sorted(told) == [(int(each[0]), int(each[1])) for each in found.split()]
+
+
+def test_lines_that_repeat_each_other_are_compared_in_one_pass() -> None:
+    Counted.times = 0
+    old, new = (
+        [Counted(b"# %d" % (number * step % 101)) for number in range(20_000)] + [Counted(b"end %d" % step)]
+        for step in (1, 2)
+    )
+    assert not list(git.kept(old, new))[1:]
+    assert Counted.times < 200_000  # about one for each line and table
+
+
 @pytest.mark.parametrize("recorded", ["HEAD", "--output=/tmp/x", "", "a" * 39, "a" * 40])
 def test_what_is_recorded_as_a_commit_must_be_one_that_is_here(recorded: str, checkout: Path) -> None:
     commit(checkout)

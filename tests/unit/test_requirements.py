@@ -237,3 +237,8 @@ def test_one_equals_sign_is_named(line: str) -> None:
     (mistake,) = Requirements.read(f"numpy\n{line}\n".encode()).mistakes
     assert str(mistake) == f'found "{line}", accepted: pandas==2.3.3'
     assert mistake.line == 2
+
+
+def test_a_line_of_spaces_is_read_in_one_pass() -> None:
+    found = Requirements.read(b"a" + b" " * 1_000_000 + b"b\n")  # a second pass for each space would take hours
+    assert len(found.mistakes) == 1

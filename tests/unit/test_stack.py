@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from homeport import SpecError, Stack
+from homeport import Model, SpecError, Stack
+from homeport.rules.violation import LISTED
+from homeport.stack import _peers
 
 ENVIRONMENT = "cluster: {identifier: prod}\nrequire: {digest: true}\nlimits: {replicas: 5}\n"
 MODEL = "name: {name}\nowner: ds\nimage: registry.example.com/{name}\n"
@@ -149,6 +151,28 @@ def test_diamond_is_no_cycle(stack: Path) -> None:
 def test_call_to_a_model_that_is_not_live_names_those_that_are(stack: Path) -> None:
     write_calls(stack, {"a": "nobody", "b": "", "c": ""})
     assert problems(stack) == ['a.yaml:4: a.calls[0]: found "nobody", which is not live here, accepted: b, c']
+
+
+def test_many_calls_to_models_that_are_not_live_name_some_that_are(stack: Path) -> None:
+    names = [f"m{number:03}" for number in range(60)]
+    write_calls(stack, dict.fromkeys(names, ", ".join(f"x{number}" for number in range(70))))
+    found = problems(stack)
+    assert f"accepted: {', '.join(names[1:21])} and more" in found[0]
+    assert len(found) == 60 * 51  # of each file
+    assert "20 more mistakes, which are not listed" in found[50]
+
+
+def test_a_model_calls_no_more_than_a_thousand(stack: Path) -> None:
+    write_calls(stack, {"iris": ", ".join(f"x{number}" for number in range(1001))})
+    assert problems(stack) == ["iris.yaml:4: calls: found a list of 1001, accepted: at most 1000"]
+
+
+def test_models_that_name_no_live_one_get_few_peers() -> None:
+    models = {
+        name: Model.model_validate({"name": name, "owner": "ds", "image": "r.example.com/x", "calls": ["gone"]})
+        for name in (f"m{number}" for number in range(100))
+    }
+    assert max(map(len, _peers(models).values())) <= LISTED + 2
 
 
 def test_version_that_yaml_reads_as_a_number(stack: Path) -> None:

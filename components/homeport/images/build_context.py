@@ -20,8 +20,10 @@ from homeport.specs.model import Build, Model
 GENERATED = ".homeport"
 """Folder for generated files inside the model's folder. Git and builds ignore it."""
 
-_MAX_LINES = 2**20
-"""Bytes of a `.dockerignore`."""
+_MAX_BYTES = 2**20
+"""Size of a `.dockerignore`."""
+_MAX_PATTERNS = 1000
+"""Patterns in it. Each is compared with each file of the folder."""
 
 _NO_DIRECTIVES = "# Copied by homeport, so that no `# syntax` names another program that reads the folder.\n"
 """First line of a copied Dockerfile. Directives count only before any other line:
@@ -137,9 +139,14 @@ def _left_out(build: Build, folder: Path) -> list[str]:
     names = [f"{build.dockerfile}.dockerignore"] if build.dockerfile else []
     stated = next((name for name in [*names, ".dockerignore"] if os.path.lexists(folder / name)), None)
     try:
-        lines = read(folder, stated, _MAX_LINES).decode("utf-8-sig").split("\n") if stated else []
+        content = read(folder, stated, _MAX_BYTES + 1) if stated else b""
+        lines = content.decode("utf-8-sig").split("\n") if content else []
     except UnicodeDecodeError:
         raise FolderError(f'found "{stated}", accepted: text in UTF-8') from None
+    if len(content) > _MAX_BYTES:
+        raise FolderError(f"found more than {_MAX_BYTES} bytes in {stated}, accepted: {_MAX_BYTES} or fewer")
+    if (count := sum(bool(line.strip()) and not line.startswith("#") for line in lines)) > _MAX_PATTERNS:
+        raise FolderError(f"found {count:,} patterns in {stated}, accepted: {_MAX_PATTERNS:,} or fewer")
     return ignored(build, lines)
 
 

@@ -25,10 +25,13 @@ ACCEPTED = "a package by its name, with extras, versions, a marker and hashes, s
 MAX_BYTES = 2**20
 """Size of a file. A lock file of 300 packages with their hashes has half of it."""
 
+_MAX_LINES = 5000
+"""Requirements in a file, each of which costs work; a lock file of a large model has some hundreds."""
+
 _MAX_CHARACTERS = 500
 """Length of a requirement without its hashes."""
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")  # as in pip
+_COMMENT = re.compile(r"(^|(?<!\s)\s+)#.*$")  # as in pip, which looks at the same spaces once for each of them
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})")
 _PLAIN = re.compile(
     # Quoted text is a value of a marker.
@@ -129,8 +132,11 @@ class Requirements:
             return cls(mistakes=(Mistake(where, f"the byte 0x{content[error.start]:02x}", "text in UTF-8"),))
         if mistakes := tuple(_unreadable(text)):
             return cls(mistakes=mistakes)
-        packages, refused = [], []
-        for number, line in _joined(text):
+        packages, refused, lines = [], [], list(_joined(text))
+        if len(lines) > _MAX_LINES:
+            found = f"{len(lines):,} requirements"
+            return cls(mistakes=(Mistake(lines[_MAX_LINES][0], found, f"{_MAX_LINES:,} or fewer"),))
+        for number, line in lines:
             try:
                 packages.append(Requirement.parse(line))
             except RequirementError as error:

@@ -11,7 +11,7 @@ from homeport.images.build_context import GENERATED, FolderError, context, leads
 from homeport.output.text import visible
 from homeport.rules.violation import Violation
 from homeport.specs.model import Build
-from homeport.specs.problems import Location, Problem, short
+from homeport.specs.problems import MAX_PROBLEMS, Location, Problem, few, short
 
 Place = Callable[[Violation], Problem]
 """Where a violation of one model is, in a file or in an argument."""
@@ -31,11 +31,12 @@ _IGNORED = (
 def stated_files(build: Build, folder: Path, place: Place) -> Iterator[Problem]:
     """What is wrong with the files that `build` names: missing, not in the folder, or not what they should be."""
     missing = list(missing_files(build, folder))
-    yield from map(place, (*missing, *served_otherwise(build, folder)))
+    yield from few(list(map(place, (*missing, *served_otherwise(build, folder)))))
     if build.requirements and not any(each.field == ("build", "requirements") for each in missing):
         file = folder / build.requirements
-        for mistake in required(build, folder).mistakes:
-            yield Problem(str(mistake), file, mistake.line)
+        mistakes = required(build, folder).mistakes
+        shown = [Problem(str(each), file, each.line) for each in mistakes[:MAX_PROBLEMS]]
+        yield from few(shown, len(mistakes))
 
 
 def served_otherwise(build: Build, folder: Path) -> Iterator[Violation]:
@@ -118,11 +119,10 @@ def _ignored(build: Build, folder: Path, names: Iterable[str]) -> list[str]:
     except GitError:
         return []
     found = {path: each for path in paths for each in (path, *path.parents) if each in told}
-    for file in build.files:
-        named = [path for path in paths if path.is_relative_to(here / file)]
-        if found.keys() >= set(named):
-            found = {path: each for path, each in found.items() if path not in named}
-    return sorted({each.relative_to(here).as_posix() for each in found.values()})
+    named = {here / file for file in build.files}
+    meant = named - {each for path in paths if path not in found for each in (path, *path.parents)}
+    left = (each for path, each in found.items() if meant.isdisjoint((path, *path.parents)))
+    return sorted({each.relative_to(here).as_posix() for each in left})
 
 
 def disguised_repositories(folders: Iterable[Path]) -> Iterator[Problem]:

@@ -79,13 +79,10 @@ def _claims(stack: StackBeside) -> Iterator[_Claim]:
     for base in environment.images.base_repositories if environment.images else ():
         yield _Claim(f"the image {base}", images, stack, "images.bases", "environment")
     for model, volumes in environment.claims.items():
-        for name, volume in volumes.items():
-            field = ("claims", model, name, "volume")
-            place, accepted = (
-                f"the volume {volume.volume} {cluster}",
-                "another volume, because it is bound to one claim",
-            )
-            yield _Claim(place, accepted, stack, f"claims.{model}.{name}", f"stack {stack.name}", field=field)
+        for each, claim in volumes.items():
+            place, accepted = f"the volume {claim.volume} {cluster}", "another volume, because it is bound to one claim"
+            at: Location = ("claims", model, each, "volume")
+            yield _Claim(place, accepted, stack, f"claims.{model}.{each}", f"stack {stack.name}", field=at)
     for release in stack.releases:
         name, gateway, host = release.model.name, environment.gateway, environment.host_of(release.model.name)
         yield _Claim(

@@ -58,9 +58,10 @@ def _owner(release: Release) -> list[Violation]:
 
 def _calls(release: Release) -> Iterator[Violation]:
     model, peers = release.model, {peer.name: peer for peer in release.peers}
+    live = listed(sorted(peers))
     for index, name in enumerate(model.calls):
         if name not in peers:
-            message = f'found "{name}", which is not live here, accepted: {listed(sorted(peers))}'
+            message = f'found "{name}", which is not live here, accepted: {live}'
             yield Violation(("calls", index), message)
         elif not peers[name].lets_in(model):
             accepted = f"models of {model.owner}, and those whose `callers` name {model.owner}"

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from homeport.specs.problems import Location
+
+LISTED = 20
+"""Names that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -18,5 +22,6 @@ class Violation:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as messages show them."""
-    return ", ".join(names) or "none"
+    """Names as messages show them: the first ones, and whether there are more."""
+    found = list(islice(names, LISTED + 1))
+    return ", ".join(found[:LISTED]) + (" and more" if len(found) > LISTED else "") or "none"

@@ -32,6 +32,7 @@ _ACCEPTED = {
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "at least {min_length} character",
     "string_type": "text",
+    "too_long": "at most {max_length}",
     "too_short": "at least {min_length}",
 }
 """What is accepted, by pydantic's type of error

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -704,8 +705,7 @@ class Environment(Spec):
     @field_validator("teams")
     @classmethod
     def _names_of_one_team(cls, found: dict[str, Team]) -> dict[str, Team]:
-        names = [name for team in found.values() for name in team.models]
-        if twice := next((name for name in names if names.count(name) > 1), None):
+        if twice := _twice(name for team in found.values() for name in team.models):
             raise ValueError(f"each name in the `models` of one team, once (found {twice} twice)")
         return found
 
@@ -723,8 +723,7 @@ class Environment(Spec):
     @field_validator("claims")
     @classmethod
     def _volumes_once(cls, found: dict[str, dict[str, Claim]]) -> dict[str, dict[str, Claim]]:
-        volumes = [claim.volume for claims in found.values() for claim in claims.values()]
-        if twice := next((volume for volume in volumes if volumes.count(volume) > 1), None):
+        if twice := _twice(claim.volume for claims in found.values() for claim in claims.values()):
             raise ValueError(
                 f"each volume once, because a PersistentVolume is bound to one claim (found {twice} twice)"
             )
@@ -781,6 +780,11 @@ class Environment(Spec):
         """
         environment, _ = overridden(Document.read(Path(path)).validate(cls), os.environ)
         return environment
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    """The first of the names that is there more than once."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _named_namespaces(part: object, place: Location = ()) -> Iterator[tuple[str, str]]:

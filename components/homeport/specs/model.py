@@ -53,6 +53,10 @@ def _no_secret(name: str) -> str:
     return name
 
 
+MAX_NAMES = 1000
+"""The most names in a list that each cost work: files to copy, models to call."""
+
+
 def _secret_option(argument: str) -> str | None:
     """The option of an argument, if its name suggests a secret."""
     option, stated, _ = argument.partition("=")
@@ -315,12 +319,20 @@ class Build(Spec):
     )
     files: list[FileInFolder] = Field(
         default=[],
-        description="Files and folders of the model's folder that are copied into the image. Default: all, except hidden "
+        max_length=MAX_NAMES,
+        description="Files and folders of the model's folder that are copied into the image, at most 1,000. Default: all, except hidden "
         "files and those that its .dockerignore excludes.",
     )
     dockerfile: FileInFolder | None = Field(
         default=None, description="Your own Dockerfile, instead of all fields above. Default: homeport writes one."
     )
+
+    @field_validator("files")
+    @classmethod
+    def _files_once(cls, found: list[str]) -> list[str]:
+        if len(set(found)) < len(found):
+            raise ValueError("each name once")
+        return found
 
     @model_validator(mode="after")
     def _own_dockerfile_alone(self) -> Self:
@@ -438,7 +450,8 @@ class Model(Spec):
     )
     calls: list[DnsLabel] = Field(
         default=[],
-        description="Names of the models that this model calls. Those of other teams name the owner in `callers`. Default: "
+        max_length=MAX_NAMES,
+        description="Names of the models that this model calls, at most 1,000. Those of other teams name the owner in `callers`. Default: "
         "none.",
     )
     callers: list[LabelValue] = Field(
