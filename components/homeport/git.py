@@ -13,7 +13,7 @@ import subprocess
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -306,8 +306,8 @@ def changed(root: Path, specs: Sequence[str], *, ignored: bool) -> set[Path]:
     # A commit may bring a .gitmodules that asks to ignore its submodules.
     plain = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
     staged = _paths(ask(root, "diff-index", "--cached", "--name-only", "-z", *plain, "HEAD", "--", *specs))
-    patterns = [] if ignored else ["--exclude-standard"]
-    others = _paths(ask(root, "ls-files", "--others", "-z", *patterns, "--", *specs))
+    told, patterns = ([], []) if ignored else (_exclusions(root), ["--exclude-standard"])
+    others = _paths(ask(root, *told, "ls-files", "--others", "-z", *patterns, "--", *specs))
     return {root / path for path in (*staged, *others, *_edited(root, specs))}
 
 
@@ -317,8 +317,26 @@ def ignored(root: Path, specs: Sequence[str]) -> set[Path]:
     Raises:
         GitError: Git cannot tell.
     """
-    told = ask(root, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z", "--", *specs)
+    options = ("--others", "--ignored", "--exclude-standard", "--directory", "-z")
+    told = ask(root, *_exclusions(root), "ls-files", *options, "--", *specs)
     return {root / path for path in _paths(told)}
+
+
+def _exclusions(root: Path) -> list[str]:
+    """The option that names the user's own list of what is ignored, as https://git-scm.com/docs/gitignore finds it.
+
+    Of the user's configuration it is all that is read. The checkout's names no list.
+    """
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "git"
+    stated = os.environ.get("GIT_CONFIG_GLOBAL")
+    found = os.fsencode(folder / "ignore")
+    for file in [Path.home() / ".gitconfig", folder / "config"] if stated is None else [Path(stated)]:
+        # Not there, or without it: no error, but the next one.
+        with suppress(GitError):
+            question = ("--includes", "--type=path", "--get", "core.excludesFile")
+            found = ask(root, "config", f"--file={file.absolute()}", *question).removesuffix(b"\n")
+            break
+    return ["-c", f"core.excludesFile={os.fsdecode(found)}"]
 
 
 def is_lfs_pointer(content: bytes) -> bool:

@@ -269,6 +269,36 @@ def test_what_git_has_in_spite_of_what_it_is_told_to_ignore_is_built(repository:
     assert refused(repository) == []
 
 
+@pytest.mark.parametrize(
+    ("config", "content", "listed"),
+    [
+        ("home/.gitconfig", "[core]\nexcludesFile = {}/mine\n", "mine"),
+        ("home/.gitconfig", "[core]\nexcludesFile = ~/mine\n", "home/mine"),
+        ("home/.gitconfig", "[include]\npath = other\n[alias]\nx = y\n", "mine"),
+        ("config/git/config", "[core]\nexcludesFile = ~/mine\n", "home/mine"),
+        ("own", "[core]\nexcludesFile = {}/mine\n", "mine"),
+        ("home/.gitconfig", "[user]\nname = me\n", "config/git/ignore"),
+        ("home/.gitconfig", "not a configuration", "config/git/ignore"),
+    ],
+)
+def test_what_the_users_own_settings_ignore(
+    config: str, content: str, listed: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = repository.parent
+    # The checkout's own configuration names no list.
+    (here / "all").write_text("*\n")
+    git(repository, "config", "core.excludesFile", str(here / "all"))
+    monkeypatch.setenv("HOME", str(here / "home"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(here / "own"))
+    if config != "own":
+        monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+    files = {config: content.format(here), "home/other": f"[core]\nexcludesFile = {here}/mine\n", listed: "new.txt\n"}
+    for name, text in files.items():
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text(text)
+    assert refused(repository) == [f"found credentials.json, data, new.txt, out: {IGNORED}"]
+
+
 def test_a_submodule_says_itself_what_is_ignored(repository: Path) -> None:
     git(repository, "add", "--force", "credentials.json", "data", "out")
     (repository / "module").mkdir()
