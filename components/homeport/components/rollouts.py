@@ -111,11 +111,12 @@ class Rollouts:
             return False
         namespace = manifest["metadata"]["namespace"]
         found = rollout((each for each in there if each["metadata"]["namespace"] == namespace), name, least)
+        serving = f"{name}: {found.ready} of {found.wanted} replicas serve"
         if found.was_done:
-            self._warn(f"{name}: {found}; this update does not change that")
+            self._warn(f"{serving}; this update does not change that")
         unfinished = not (found.done or found.was_done)
         if unfinished and os.environ.get(WAIT_VARIABLE) == "false":
-            self._warn(f"{name}: {found}; an earlier update did not end, and {WAIT_VARIABLE} is false")
+            self._warn(f"{serving}; an earlier update did not end, and {WAIT_VARIABLE} is false")
             return False
         return unfinished
 
@@ -129,11 +130,11 @@ class Rollouts:
                 if text not in told:
                     told.add(text)
                     self._warn(f"{name}: {text}")
-            if found.done:
-                return
             if found.ready > best:
                 best, end = found.ready, time.monotonic() + seconds
                 pulumi.log.info(f"{name}: {found}", self._component, ephemeral=True)
+            if found.done:
+                return
             cannot_heal = next((cause.text for cause in found.causes if cause.final), None)
             if cannot_heal or time.monotonic() > end:
                 why = cannot_heal or "; ".join(causes) or "no reason is known"
