@@ -24,6 +24,9 @@ from homeport.rollout import KINDS, WAIT_VARIABLE, Cause, Rollout, rollout
 LOOK_SECONDS = 2
 """Seconds between two looks at a version that does not serve yet."""
 
+TELL_SECONDS = 10
+"""Seconds after which an update tells what it waits for: most controllers have answered by then."""
+
 
 class RolloutError(HomeportError, pulumi.RunError):
     """A version does not have what was promised."""
@@ -170,17 +173,22 @@ class Rollouts:
                 f"{name}: the update does not wait until {promise.what}: the cluster does not serve {promise.api}"
             )
             return
-        end = time.monotonic() + promise.seconds
+        begun, told = time.monotonic(), set[str]()
         pulumi.log.info(f"{name}: waiting until {promise.what}", self._component, ephemeral=True)
         while causes := await self._causes(promise, manifest):
             cannot_heal = next((cause.text for cause in causes if cause.final), None)
-            if cannot_heal or time.monotonic() > end:
+            passed = time.monotonic() - begun
+            if cannot_heal or passed > promise.seconds:
                 waited = "" if cannot_heal else f" (waited {promise.seconds} seconds)"
                 why = cannot_heal or "; ".join(cause.text for cause in causes)
                 if promise.required:
                     raise RolloutError(f"{name}: {why}{waited}")
                 self._warn(f"{name}: {why}{waited}")
                 return
+            if promise.required and passed > TELL_SECONDS:
+                for text in (cause.text for cause in causes if cause.text not in told):
+                    told.add(text)
+                    self._warn(f"{name}: {text}")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _causes(self, promise: Promise, manifest: Manifest) -> list[Cause]:
