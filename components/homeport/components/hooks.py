@@ -34,6 +34,9 @@ _CONNECTION = ("context", "cluster", "kubeconfig")
 
 _ATTRIBUTE = "_homeport_hooks"
 
+_STANDING = {"Deployment", *(kind for kind, promise in PROMISES.items() if not promise.only_new)}
+"""Kinds of which a lasting trouble is told also by updates that do not change the object."""
+
 
 class OwnershipError(HomeportError):
     """An object that others made would be changed or deleted."""
@@ -275,7 +278,7 @@ def _standing(kubectl: Kubectl, declared: Sequence[Sequence[Manifest]]) -> list[
     """What is waited for of models, of each of which the objects are declared, the namespace first."""
 
     def wanted(models: Iterable[Sequence[Manifest]]) -> list[Manifest]:
-        return [each for made in models for each in made if each["kind"] in {"Deployment", *PROMISES}]
+        return [each for made in models for each in made if each["kind"] in _STANDING]
 
     try:
         return kubectl.read(wanted(declared))
