@@ -27,6 +27,13 @@ PATIENCE = 120
 
 EMPTY = "127.0.0.1:5999"
 """A registry that has nothing."""
+NOTHING = """
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+# With a status line also for what it does not understand, from which containerd concludes that it has no TLS.
+SimpleHTTPRequestHandler.default_request_version = "HTTP/1.0"
+HTTPServer(("127.0.0.1", 5999), SimpleHTTPRequestHandler).serve_forever()
+"""
 GONE = f"{EMPTY}/gone:1@{DIGEST}"
 
 HERE = {
@@ -130,10 +137,9 @@ class Told:
 
 @contextmanager
 def empty_registry(sandbox: Sandbox, scratch: Path) -> Iterator[None]:
-    """A server that has nothing answers as a registry that has nothing."""
-    host, _, port = EMPTY.partition(":")
-    command = [sys.executable, "-m", "http.server", port, f"--bind={host}", f"--directory={scratch}"]
-    with subprocess.Popen(sandbox.nsenter(command), stderr=subprocess.DEVNULL) as process:
+    """A server that has no file answers as a registry that has no image."""
+    command = sandbox.nsenter([sys.executable, "-c", NOTHING])
+    with subprocess.Popen(command, cwd=scratch, stderr=subprocess.DEVNULL) as process:
         try:
             yield
         finally:
