@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from sandbox import Sandbox
 from tests.cluster.conftest import Ask
@@ -28,8 +29,9 @@ def fetched(registry: str, path: str) -> Any:
 
 
 def manifest(registry: str, deployed: Program, model: str) -> Any:
-    name, _, digest = str(deployed.outputs()[model]["image"]).rpartition("@")
-    assert name == f"{registry}/{model}"
+    live = deployed.outputs()[model]
+    name, _, digest = live["image"].rpartition("@")
+    assert name == f"{registry}/{model}:{live['version']}"
     return fetched(registry, f"/v2/{model}/manifests/{digest}")
 
 
@@ -100,6 +102,23 @@ def test_a_change_of_code_pushes_little_and_a_preview_nothing(
     assert 0 < received(sandbox) - before < 0.05 * size
     request = (EXAMPLES / CHANGED / "request.json").read_bytes()
     assert ask(CHANGED, "POST", f"/v2/models/{CHANGED}/infer", request).status == 200
+
+
+def test_stating_the_digest_that_runs_restarts_no_pod(cluster: Cluster, deployed: Program) -> None:
+    def generation() -> int:
+        found: int = cluster.get(f"deployment/{CHANGED}", f"--namespace={CHANGED}")["metadata"]["generation"]
+        return found
+
+    before, image = generation(), deployed.outputs()[CHANGED]["image"]
+    models = deployed.folder / "stacks" / "dev" / "models.yaml"
+    kept = models.read_text()
+    content = YAML().load(kept)
+    content["models"][CHANGED]["stable"]["digest"] = image.partition("@")[2]
+    with models.open("w") as stream:
+        YAML().dump(content, stream)
+    deployed.up()
+    assert (generation(), deployed.outputs()[CHANGED]["image"]) == (before, image)
+    models.write_text(kept)
 
 
 def test_a_requirement_that_is_not_there_is_told_in_pips_words(deployed: Program, ask: Ask) -> None:

@@ -328,6 +328,24 @@ def test_variables_name_what_to_serve_and_as_which_model(start_any: Start, tmp_p
         assert ask(server, "fraud-score", column("value", 1.0)) == (200, {"predict": ["found"]})
 
 
+def test_the_length_of_answers_and_reasons_is_bounded(start_any: Start, tmp_path: Path) -> None:
+    names = [f"a{number:03}" for number in range(300)]
+    (tmp_path / "wide.py").write_text(
+        f"def predict({', '.join(f'{name}: int = 1' for name in names)}) -> str:\n return 'a' * a000"
+    )
+    variables = {"HOMEPORT_SERVE": "wide:predict", "MLSERVER_MODEL_NAME": "wide", "HOMEPORT_MAX_HELD_BYTES": "100000"}
+    with start_any(tmp_path, **variables) as server:
+        assert len(ask(server, "wide", column("a000", 40_000))[1]["predict"][0]) == 40_000
+        status, reason = ask(server, "wide", column("a000", 60_000))
+        assert (status, reason.partition(";")[2]) == (
+            413,
+            " accepted: fewer rows, so that the answer has at most 50000 bytes",
+        )
+        status, reason = ask(server, "wide", column("b", 1))
+        assert (status, reason[-3:]) == (400, "...")
+        assert len(reason) < 1100
+
+
 @pytest.mark.parametrize("place", ["model-settings.json", "data/deep/model-settings.json"])
 def test_no_file_replaces_what_is_stated(start_any: Start, tmp_path: Path, place: str) -> None:
     (tmp_path / "mine.py").write_text(
@@ -452,4 +470,4 @@ def test_what_cannot_be_served_ends_the_server(start_any: Start, tmp_path: Path)
         assert server.process.wait(timeout=60) == 1
         (failure,) = [line for line in map(json.loads, server.log.read_text().splitlines()) if "traceback" in line]
         assert failure["message"] == f"model {tmp_path.name} could not be loaded"
-        assert "ValueError: parameter 'value' of predict has no annotation; accepted: " in failure["traceback"]
+        assert failure["traceback"].startswith("ValueError: parameter 'value' of predict has no annotation; accepted: ")

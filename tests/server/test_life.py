@@ -1,14 +1,18 @@
 """How the server begins, survives a fault of the model, and ends."""
 
 import json
+import os
+import re
 import select
 import socket
-from contextlib import ExitStack
+import subprocess
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.server.client import Answer, answer
+from sandbox.image import SERVER
+from tests.server.client import Answer, answer, ended
 from tests.server.conftest import Server, Start
 from tests.support import until
 
@@ -21,6 +25,10 @@ def body(value: int) -> str:
 
 def ask(server: Server, value: int) -> Answer:
     return server.send(body(value))
+
+
+def log(server: Server) -> list[dict[str, str]]:
+    return [json.loads(line) for line in server.log.read_text().splitlines()]
 
 
 def refuses_connections(server: Server) -> bool:
@@ -47,7 +55,7 @@ def test_a_fault_of_the_model_is_told_apart_and_survived(start: Start, fragile: 
             },
         )
         assert ask(server, 0).status == 200
-        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        lines = log(server)
         failures = [line for line in lines if "traceback" in line]
         assert [line["message"] for line in failures] == ["model iris failed on request r1"]
         assert kind in failures[0]["traceback"]
@@ -59,7 +67,7 @@ def test_the_log_is_quiet_and_structured(start: Start, iris: Path) -> None:
             server.send("{}")
         server.terminate()
         assert server.process.wait(timeout=20) == 0
-        lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+        lines = log(server)
         messages = [line["message"] for line in lines if line["logger"] == "homeport_server.serving"]
         assert messages == [
             "model iris is ready",
@@ -109,6 +117,45 @@ def test_a_model_that_cannot_be_served_ends_the_server(
     with start(fragile, await_ready=False) as server:
         assert server.process.wait(timeout=60) == 1
         assert reason in server.log.read_text()
+
+
+def test_a_server_that_is_stopped_before_it_is_ready_says_so(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("import time\ntime.sleep(600)\ndef predict(x: float) -> float: ...\n")
+    with start(tmp_path, await_ready=False, HOMEPORT_SERVE="model:predict") as server:
+        until(lambda: not refuses_connections(server), 60)
+        assert server.get("/v2/health/live").status == 200
+        server.terminate()
+        assert server.process.wait(timeout=60) == 1
+        errors = [line["message"] for line in log(server) if line["level"] == "error"]
+        assert len(errors) == 1
+        assert re.fullmatch(
+            r"asked to stop \d+ seconds after the start, before the models were loaded; accepted: a start that takes no "
+            r"longer than `startup_seconds` in model.yaml",
+            errors[0],
+        )
+
+
+def test_at_a_terminal_the_log_is_text(server_python: Path, fragile: Path) -> None:
+    (fragile / "fragile.py").write_text("import absent\n")
+    shown, terminal = os.openpty()
+    command = [str(server_python), "-m", "homeport_server", str(fragile)]
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SERVER.parent)}
+    process = subprocess.Popen(command, stdout=terminal, stderr=terminal, env=variables)
+    os.close(terminal)
+    said = b""
+    with ended(process), suppress(OSError):  # the end of a terminal is an error
+        while piece := os.read(shown, 65536):
+            said += piece
+    lines = said.decode().splitlines()
+    begin = lines.index("error: model iris could not be loaded")
+    assert lines[begin + 1 : begin + 6] == [
+        "Traceback (most recent call last):",
+        f'  File "{fragile}/fragile.py", line 1, in <module>',
+        "    import absent",
+        "ModuleNotFoundError: No module named 'absent'",
+        "stopping: no new connections, requests in flight are answered",
+    ]
+    assert '"level"' not in said.decode()
 
 
 def test_an_unsafe_model_file_is_not_opened(start: Start, fragile: Path) -> None:

@@ -89,10 +89,21 @@ def test_a_new_model_runs_at_once(kind: str, outputs: list[str], tmp_path: Path)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(timeout=30) == 0
     said = running.output.read_text()
-    assert f"fraud: http://127.0.0.1:{running.port}, metrics on port {running.port + 2}; Ctrl-C ends it\n" in said
-    assert f"curl -d @fraud/request.json http://127.0.0.1:{running.port}/v2/models/fraud/infer\n" in said
-    assert '"message": "stopped"' in said
+    assert said.count("fraud is being loaded; Ctrl-C ends it\n") == 1
+    assert messages(said) == [
+        "model fraud is ready",
+        f"fraud: http://127.0.0.1:{running.port}, metrics on port {running.port + 2}; Ctrl-C ends it",
+        f"curl -d @fraud/request.json http://127.0.0.1:{running.port}/v2/models/fraud/infer",
+        "stopping: no new connections, requests in flight are answered",
+        "stopped",
+    ]
     assert not (tmp_path / "fraud" / "__pycache__").exists()
+
+
+def messages(said: str) -> list[str]:
+    """What the server itself logged."""
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith('{"time"')]
+    return [line["message"] for line in lines if line["logger"] == "homeport_server.serving"]
 
 
 def held(running: Run) -> None:
@@ -157,7 +168,9 @@ def test_what_is_not_in_files_is_missed_and_secrets_are_the_users_own(tmp_path: 
     (folder / "model.yaml").write_text(spec.replace("build:\n", "build:\n  files: [model.py]\n"))
     with run(folder, await_ready=False) as running:
         assert running.process.wait(timeout=300) == 1
-        assert "No module named 'rates'" in running.output.read_text()
+        said = running.output.read_text()
+        assert "No module named 'rates'" in said
+        assert "curl" not in said
     spec += "secrets:\n- {name: rate, reason: nobody else is to know it}\n"
     (folder / "model.yaml").write_text(spec.replace("build:\n", "build:\n  files: [model.py, rates.py]\n"))
     (tmp_path / "secrets").mkdir()

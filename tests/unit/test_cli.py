@@ -396,7 +396,7 @@ def test_check_shows_what_does_not_hold(repository: Path) -> None:
         ENVIRONMENT + "relax: {apparmor: no AppArmor here}\n"
     )
     line = "dev: relaxed apparmor: no AppArmor here"
-    assert homeport("check", "dev").stdout.splitlines()[1:] == [line]
+    assert homeport("check", "dev").stdout.splitlines()[2:] == [line]
     assert json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"][0]["relaxed"] == {
         "apparmor": "no AppArmor here"
     }
@@ -419,7 +419,7 @@ def test_check_lists_grants_that_no_model_has(repository: Path) -> None:
     (repository / "stacks" / "dev" / "environment.yaml").write_text(environment)
     line = "dev: secrets.gone is for a model that is not live here"
     result = homeport("check", "dev")
-    assert (result.exit_code, result.stdout.splitlines()[1:]) == (0, [line])
+    assert (result.exit_code, result.stdout.splitlines()[2:]) == (0, [line])
     (dev,) = json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"]
     assert dev["unused_grants"] == ["secrets.gone"]
     assert f"::notice::{line}" in homeport("check", "dev", "-o", "github").stdout.splitlines()

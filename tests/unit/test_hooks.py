@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -65,7 +65,7 @@ class Engine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *declared: Manifest) -> None:
         self.hooks: dict[str, Callable[[Any], Any]] = {}
         monkeypatch.setattr(pulumi, "ResourceHook", lambda name, hook, _: self.hooks.setdefault(name, hook))
-        self.guards = Hooks(None)
+        self.guards = Hooks(cast("Any", SimpleNamespace(pulumi_resource_name="cluster")))
         if declared:
             self.guards.declare(Declared(declared))
         self.cluster = FakeCluster()
@@ -91,7 +91,7 @@ class Engine:
         """What each call refuses; empty where it refuses nothing."""
 
         async def call() -> list[Any]:
-            hook = self.hooks[f"homeport-before-{kind}-default"]
+            hook = self.hooks[f"homeport-before-{kind}-cluster"]
             return await asyncio.gather(*(hook(SimpleNamespace(**each)) for each in calls), return_exceptions=True)
 
         found = asyncio.run(call())

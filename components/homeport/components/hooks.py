@@ -62,8 +62,8 @@ class Declared:
 class Hooks:
     """The hooks of every object that one provider deploys. They run in previews too, and look at each namespace once."""
 
-    def __init__(self, provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> None:
-        self._provider, self._stated = provider, connection
+    def __init__(self, provider: pulumi.ProviderResource, connection: Kubectl | None = None) -> None:
+        self.provider, self._stated = provider, connection
         self._connection: asyncio.Future[Kubectl] | None = None
         self._declared: dict[str, Declared] = {}
         self._kinds: dict[str, asyncio.Future[set[str]]] = {}
@@ -74,7 +74,7 @@ class Hooks:
         # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
         self._threads = ThreadPoolExecutor(4, "homeport-hooks")
         self._told = False
-        name = provider.pulumi_resource_name if provider else "default"
+        name = provider.pulumi_resource_name
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         # The state has these names, and the engine must find them again to delete an object. So they must never change.
         self._before_create = pulumi.ResourceHook(f"homeport-before-create-{name}", self._creation, options)
@@ -243,10 +243,7 @@ class Hooks:
         return kubectl
 
     async def _connection_of_provider(self) -> Kubectl:
-        if self._provider is None:
-            config = pulumi.Config("kubernetes")
-            return Kubectl(**{key: config.get(key) for key in _CONNECTION})
-        outputs: list[pulumi.Output[str | None]] = [pulumi.get(self._provider, key) for key in _CONNECTION]
+        outputs: list[pulumi.Output[str | None]] = [pulumi.get(self.provider, key) for key in _CONNECTION]
         if not all(await asyncio.gather(*(output.is_known() for output in outputs))):
             raise KubectlError("the settings of its Kubernetes provider are known only after the update")
         values = await asyncio.gather(*(output.future() for output in outputs))
@@ -258,19 +255,18 @@ class Hooks:
             pulumi.log.warn(f"this preview does not show whether objects of others are in the way: {error}")
 
 
-def hooks_of(provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> Hooks:
-    """The hooks of a provider, or of Pulumi's default provider. A hook can be registered only once in a program.
+def hooks_of(provider: pulumi.ProviderResource, connection: Kubectl | None = None) -> Hooks:
+    """The hooks of a provider. A hook can be registered only once in a program.
 
     Args:
-        provider: The provider; None: the default provider.
+        provider: The provider.
         connection: What the provider was told, if it is known. Pulumi knows the settings of a new provider only after the
             preview.
     """
-    owner = provider or pulumi.runtime.get_root_resource()
-    found: Hooks | None = getattr(owner, _ATTRIBUTE, None)
+    found: Hooks | None = getattr(provider, _ATTRIBUTE, None)
     if found is None:
         found = Hooks(provider, connection)
-        setattr(owner, _ATTRIBUTE, found)
+        setattr(provider, _ATTRIBUTE, found)
     return found
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
 from homeport.components.hooks import Declared, Hooks, Named, hooks_of
 from homeport.components.objects import typed
+from homeport.components.provider import provider_of
 from homeport.components.rollouts import Rollouts
 from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Resource, Stage, resources
@@ -62,7 +63,9 @@ class ModelServiceArgs(TypedDict):
 
 
 class ModelService(pulumi.ComponentResource):
-    """An isolated, least-privilege, autoscaled and auditable home for one model.
+    """An isolated, least-privilege, autoscaled and auditable home for one model, in the environment's cluster.
+
+    A Kubernetes provider in the options replaces that of the environment's cluster.
 
     Raises:
         SpecError: The model or the environment is not valid, the model asks for more than the environment allows, or a
@@ -108,7 +111,7 @@ class ModelService(pulumi.ComponentResource):
         release = replace(release, deployed_by=stack, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
         wanted = resources(release)
-        guards = hooks_of(self.get_provider("kubernetes:core/v1:Namespace"))
+        guards = hooks_of(provider_of(self, release.environment))
         guards.declare(Declared([each.manifest for each in wanted], needs(release), named, own_program))
         made, ready = self._children(name, release, wanted, guards)
         children = {resource.name: child for resource, child in made}
@@ -133,7 +136,7 @@ class ModelService(pulumi.ComponentResource):
         for resource in wanted:
             waits = [after for (earlier, _), after in zip(made, ready, strict=True) if resource.waits_for(earlier)]
             hooks = guards.of(protect=release.environment.protect)
-            options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
+            options = pulumi.ResourceOptions(parent=self, provider=guards.provider, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
             if resource.stage is Stage.DEPLOYER:

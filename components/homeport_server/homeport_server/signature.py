@@ -137,7 +137,7 @@ def _fields(record: Any) -> dict[str, _Part]:
 
 
 def _defaults(record: Any) -> dict[str, Any]:
-    """The values of the fields that may be left out, made anew each time."""
+    """The values of the fields that may be left out, made for each call."""
     if issubclass(record, BaseModel):
         fields = {name: field for name, field in record.model_fields.items() if not field.is_required()}
         return {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
