@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeport import Environment, Model, Release, manifests
-from tests.support import EXAMPLES, Cluster, differences, running
+from tests.support import EXAMPLES, PATIENTLY, Cluster, differences, running
 
 CRD: dict[str, Any] = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -42,7 +42,7 @@ def known(cluster: Cluster) -> Iterator[None]:
     cluster.kubectl("create", "--filename=-", stdin=json.dumps(CRD))
     try:
         established = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
-        cluster.kubectl("wait", established, name, "--timeout=30s")
+        cluster.kubectl("wait", established, name, PATIENTLY)
         yield
     finally:
         cluster.kubectl("delete", name)
