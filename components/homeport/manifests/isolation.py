@@ -39,12 +39,12 @@ def _quota(release: Release) -> Manifest:
     limits = release.environment.limits
     # If a canary is possible, there is always room for it: while it is promoted, its pods still run.
     versions = 1 if release.environment.host_of(release.model.name) is None else 2
-    # At full scale, a rolling update runs one pod more, and the one that it replaces counts until it has drained. Without
-    # room for both, an update would stop half-way with two versions live (Seldon issue 916).
-    most = limits.replicas or release.replicas[1]
-    hard = {"pods": str((most + 2) * versions)}
-    # The ceilings bound all replicas of a version together, so each of the two pods is at most as large as they allow.
+    # The ceilings bound all replicas of a version together. Beside them there is room for all that an update replaced and
+    # that drain, which may take an hour, and for as many that start: an update never waits for a drain, and so does not stop
+    # half-way with two versions live (Seldon issue 916, Kubernetes issue 98656).
     room = 3 * versions
+    most = limits.replicas or release.replicas[1]
+    hard = {"pods": str(most * room)}
     if limits.cpu:
         hard["requests.cpu"] = cpu_quantity(millicores(limits.cpu) * room)
         if not release.relax.cpu_limits:  # a quota of limits would refuse pods without limits
