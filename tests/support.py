@@ -32,7 +32,7 @@ Stack.read(".").deploy()
 
 def undigested(name: str) -> str:
     """The name of an object without the digest of its rules."""
-    return re.sub("-(ingress|egress)-[0-9a-f]{8}$", r"-\1", name)
+    return re.sub("-(ingress|egress|egress-hosts)-[0-9a-f]{8}$", r"-\1", name)
 
 
 class Cluster:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from docs.fields import parts
-from homeport.manifests import Resource, resources
+from homeport.manifests import resources
 from homeport.manifests.names import Manifest
 from homeport.release import Release
 from homeport.rules.one_release import violations
@@ -24,7 +24,7 @@ from homeport.rules.totals import total_violations
 from homeport.specs.environment import Environment
 from homeport.specs.live_models import LiveModel, LiveModels
 from homeport.specs.model import Model
-from homeport.specs.quantities import byte_count, millicores
+from homeport.specs.quantities import byte_count
 
 Files = dict[str, Any]
 """Content of the files of a stack: `model`, `environment`, `models` and `neighbour`, another model."""
@@ -93,13 +93,18 @@ class Transition(NamedTuple):
     """Pods run what changes."""
 
 
+Given = dict[str, Any]
+"""What the files state, by path."""
+
 # What a field needs to be allowed, or to matter.
-_GPU_NODES = {"environment.accelerators": {"rare": {"labels": {"gpu": ["rare"]}}, "old": {"labels": {"gpu": ["old"]}}}}
+_GPU_NODES: Given = {
+    "environment.accelerators": {"rare": {"labels": {"gpu": ["rare"]}}, "old": {"labels": {"gpu": ["old"]}}}
+}
 _GPU = _GPU_NODES | {"model.resources": {"gpu": {"kinds": ["rare"]}}}
-_NVIDIA = {"environment.cloud": "nvidia", "model.resources": {"gpu": {"kinds": ["a100-40gb"]}}}
-_SLICE = {"environment.cloud": "nvidia", "model.resources": {"gpu": {"kinds": ["a100-40gb"], "mig": "1g.5gb"}}}
-_SHARE = {"environment.cloud": "nvidia", "model.resources": {"gpu": {"kinds": ["a100-40gb"], "shared": True}}}
-_BUILT = {
+_NVIDIA: Given = {"environment.cloud": "nvidia", "model.resources": {"gpu": {"kinds": ["a100-40gb"]}}}
+_SLICE: Given = {"environment.cloud": "nvidia", "model.resources": {"gpu": {"kinds": ["a100-40gb"], "mig": "1g.5gb"}}}
+_SHARE: Given = {"environment.cloud": "nvidia", "model.resources": {"gpu": {"kinds": ["a100-40gb"], "shared": True}}}
+_BUILT: Given = {
     "model.image": ABSENT,
     "model.build": {"base": "python-3.11"},
     "environment.images": {
@@ -109,31 +114,35 @@ _BUILT = {
     },
     "models.stable.digest": DIGESTS[0],
 }
-_GATEWAY = {"environment.gateway": {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"}}
+_GATEWAY: Given = {
+    "environment.gateway": {"name": "public", "namespace": "gateway", "host": "{model}.models.example.com"}
+}
 _CANARY = _GATEWAY | {"models.canary": {"version": "2", "percent": 10}}
-_KEDA = {
+_KEDA: Given = {
     "environment.keda": {
-        "triggers": {name: TRIGGER | {"from_zero": True} for name in ("concurrency", "requests_per_second", "queue_length")}
+        "triggers": {
+            name: TRIGGER | {"from_zero": True} for name in ("concurrency", "requests_per_second", "queue_length")
+        }
     }
 }
 _DEMAND = _KEDA | {"model.scale": {"target": {"concurrency": 5}}}
-_HTTP = {"model.protocol": "http", "model.port": 8080, "model.health": {"live": "/live", "ready": "/ready"}}
-_MONITORED = {"environment.monitoring": {"namespace": "monitoring"}, "model.metrics": {"port": 9100}}
-_CILIUM = {"environment.network": {"plugin": "cilium"}}
+_HTTP: Given = {"model.protocol": "http", "model.port": 8080, "model.health": {"live": "/live", "ready": "/ready"}}
+_MONITORED: Given = {"environment.monitoring": {"namespace": "monitoring"}, "model.metrics": {"port": 9100}}
+_CILIUM: Given = {"environment.network": {"plugin": "cilium"}}
 _HOST = _CILIUM | {"model.egress": [{"host": "features.example.com", "port": 443, "reason": "features"}]}
 _EKS, _GKE, _AKS = ({"environment.cloud": cloud} for cloud in ("eks-managed", "gke", "aks"))
-_TEAM = {"environment.teams": {"ds": {"group": "oidc:ds", "folder": ".", "models": [NAME]}}}
+_TEAM: Given = {"environment.teams": {"ds": {"group": "oidc:ds", "folder": ".", "models": [NAME]}}}
 _ROLE = "arn:aws:iam::111122223333:role/edited"
 _IDENTITY = _EKS | {"environment.identities": {NAME: {"role_arn": _ROLE}}}
-_VOLUMES = {"environment.claims": {NAME: {name: {"volume": f"edited-{name}"} for name in ("first", "second")}}}
+_VOLUMES: Given = {"environment.claims": {NAME: {name: {"volume": f"edited-{name}"} for name in ("first", "second")}}}
 _CLAIM = _VOLUMES | {"model.weights": {"claim": "first"}}
-_IMAGE = {"model.weights": {"image": f"{REGISTRY}/weights"}, "models.stable.weights": {"version": "1"}}
-_CONFIG = {"model.secrets": [SECRET], "environment.secrets": {NAME: {"token": {"config": "token"}}}}
+_IMAGE: Given = {"model.weights": {"image": f"{REGISTRY}/weights"}, "models.stable.weights": {"version": "1"}}
+_CONFIG: Given = {"model.secrets": [SECRET], "environment.secrets": {NAME: {"token": {"config": "token"}}}}
 _CONFIGS = _CONFIG | {"environment.secrets": {NAME: {name: {"config": name} for name in ("token", "licence")}}}
 _STORE = {"store": "company", "key": "ml/token"}
-_EXTERNAL = {"model.secrets": [SECRET], "environment.secrets": {NAME: {"token": {"external": _STORE}}}}
-_BESIDE = {"models.neighbour": {"spec": "neighbour.yaml", "stable": {"version": "1"}}}
-_DEPLOYER = {"environment.deployer": {"group": "oidc:deployers"}}
+_EXTERNAL: Given = {"model.secrets": [SECRET], "environment.secrets": {NAME: {"token": {"external": _STORE}}}}
+_BESIDE: Given = {"models.neighbour": {"spec": "neighbour.yaml", "stable": {"version": "1"}}}
+_DEPLOYER: Given = {"environment.deployer": {"group": "oidc:deployers"}}
 
 FIELDS: Mapping[str, Field] = {
     # model.yaml
@@ -148,7 +157,9 @@ FIELDS: Mapping[str, Field] = {
     "model.build.files": Field(["model.py"], ["model.py", "model.onnx"], _BUILT),
     "model.build.dockerfile": Field("Dockerfile", "Other", _BUILT | {"model.build": {}}),
     "model.server": Field("vllm", "triton", {"model.resources": {"memory": "4Gi"}}, runs=True),
-    "model.protocol": Field("open-inference", "http", {name: _HTTP[name] for name in ("model.port", "model.health")}, runs=True),
+    "model.protocol": Field(
+        "open-inference", "http", {name: _HTTP[name] for name in ("model.port", "model.health")}, runs=True
+    ),
     "model.args": Field(["--fast"], ["--slow"], runs=True),
     "model.port": Field(8000, 9000, runs=True),
     "model.health": Field({"live": "/live", "ready": "/ready"}, {"live": "/alive", "ready": "/open"}, runs=True),
@@ -191,9 +202,7 @@ FIELDS: Mapping[str, Field] = {
     "model.weights.claim": Field("first", "second", _CLAIM, runs=True),
     "model.weights.path": Field("/data", "/files", _CLAIM, runs=True),
     "model.secrets": Field([SECRET], [SECRET, {"name": "licence", "reason": "it asks"}], _CONFIGS, runs=True),
-    "model.secrets[].name": Field(
-        "token", "licence", _CONFIGS, runs=True
-    ),
+    "model.secrets[].name": Field("token", "licence", _CONFIGS, runs=True),
     "model.secrets[].reason": Field("the feature store", "labels", _CONFIG),
     # environment.yaml
     "environment.cloud": Field("gke", "eks-managed", runs=True),
@@ -210,16 +219,22 @@ FIELDS: Mapping[str, Field] = {
     "environment.monitoring": Field({"namespace": "monitoring"}, {"namespace": "other"}),
     "environment.monitoring.namespace": Field("monitoring", "other", _MONITORED),
     "environment.keda": Field(_KEDA["environment.keda"], {"triggers": {"concurrency": TRIGGER}}),
-    "environment.keda.triggers": Field({"concurrency": TRIGGER}, {"concurrency": TRIGGER, "queue_length": TRIGGER}, _DEMAND),
+    "environment.keda.triggers": Field(
+        {"concurrency": TRIGGER}, {"concurrency": TRIGGER, "queue_length": TRIGGER}, _DEMAND
+    ),
     "environment.keda.triggers.<name>.type": Field("prometheus", "datadog", _DEMAND),
-    "environment.keda.triggers.<name>.metadata": Field(TRIGGER["metadata"], {"metric": "{instance}", "value": "{target}"}, _DEMAND),
+    "environment.keda.triggers.<name>.metadata": Field(
+        TRIGGER["metadata"], {"metric": "{instance}", "value": "{target}"}, _DEMAND
+    ),
     "environment.keda.triggers.<name>.authentication": Field("first", "second", _DEMAND),
     "environment.keda.triggers.<name>.from_zero": Field(False, True, _DEMAND),
     "environment.limits.cpu": Field(4, 8),
     "environment.limits.memory": Field("4Gi", "8Gi"),
     "environment.limits.gpus": Field(4, 8, _GPU),
     "environment.limits.replicas": Field(4, 8),
-    "environment.limits.gpu_kinds": Field(["rare"], ["old"], _GPU | {"model.resources": {"gpu": {"kinds": ["rare", "old"]}}}, runs=True),
+    "environment.limits.gpu_kinds": Field(
+        ["rare"], ["old"], _GPU | {"model.resources": {"gpu": {"kinds": ["rare", "old"]}}}, runs=True
+    ),
     "environment.limits.registries": Field([REGISTRY], [REGISTRY, "other.example.com"]),
     "environment.limits.tmp": Field("512Mi", "1Gi"),
     "environment.limits.startup_seconds": Field(100, 200),
@@ -238,7 +253,9 @@ FIELDS: Mapping[str, Field] = {
     "environment.defaults.max_replicas": Field(4, 5),
     "environment.images": Field({"registry": f"{REGISTRY}/one"}, {"registry": f"{REGISTRY}/other"}, _BUILT, runs=True),
     "environment.images.registry": Field(f"{REGISTRY}/one", f"{REGISTRY}/other", _BUILT, runs=True),
-    "environment.images.bases": Field({"python-3.11": "{registry}/base:1"}, {"python-3.11": "{registry}/base:2"}, _BUILT),
+    "environment.images.bases": Field(
+        {"python-3.11": "{registry}/base:1"}, {"python-3.11": "{registry}/base:2"}, _BUILT
+    ),
     "environment.images.packages": Field(["libgomp1"], ["libgomp1", "libblas3"], _BUILT),
     "environment.images.pip": Field(["PIP_INDEX_URL"], ["PIP_CERT"], _BUILT),
     "environment.images.builder": Field("one", "other", _BUILT),
@@ -250,7 +267,9 @@ FIELDS: Mapping[str, Field] = {
     "environment.relax.cpu_limits": Field("spare cpu", "idle cpu", runs=True, kept={"replaced"}),
     "environment.relax.gpu_downtime": Field("none is spare", "all in use", _GPU),
     "environment.relax.image_pull": Field("the registry sleeps", "it is away", runs=True, kept={"replaced"}),
-    "environment.relax.user_namespaces": Field("old kernel", "old runtime", {"environment.cluster.version": "1.36"}, runs=True, kept={"replaced"}),
+    "environment.relax.user_namespaces": Field(
+        "old kernel", "old runtime", {"environment.cluster.version": "1.36"}, runs=True, kept={"replaced"}
+    ),
     "environment.relax.writable_root": Field("the image writes", "its server writes", runs=True, kept={"replaced"}),
     "environment.teams": Field({"ds": {"group": "oidc:ds"}}, {"ds": {"group": "oidc:scientists"}}),
     "environment.teams.<name>.group": Field("oidc:ds", "oidc:scientists", _TEAM),
@@ -281,12 +300,18 @@ FIELDS: Mapping[str, Field] = {
         "NoSchedule", "NoExecute", _GPU | {"environment.accelerators.<name>.tolerations": [TOLERATION]}, runs=True
     ),
     "environment.accelerators.<name>.resource": Field("example.com/one", "example.com/other", _GPU, runs=True),
-    "environment.gpu.discovery": Field(False, True, {"environment.cloud": "aks", "model.resources": {"gpu": {"kinds": ["t4"]}}}, runs=True),
+    "environment.gpu.discovery": Field(
+        False, True, {"environment.cloud": "aks", "model.resources": {"gpu": {"kinds": ["t4"]}}}, runs=True
+    ),
     "environment.gpu.mig_strategy": Field("single", "mixed", _SLICE, runs=True),
     "environment.gpu.rename_shared": Field(False, True, _SHARE, runs=True),
     "environment.gpu.tolerations": Field([TOLERATION], [{"key": "gpu"}], _NVIDIA, runs=True),
-    "environment.gpu.tolerations[].key": Field("team", "gpu", _NVIDIA | {"environment.gpu.tolerations": [TOLERATION]}, runs=True),
-    "environment.gpu.tolerations[].value": Field("edits", "others", _NVIDIA | {"environment.gpu.tolerations": [TOLERATION]}, runs=True),
+    "environment.gpu.tolerations[].key": Field(
+        "team", "gpu", _NVIDIA | {"environment.gpu.tolerations": [TOLERATION]}, runs=True
+    ),
+    "environment.gpu.tolerations[].value": Field(
+        "edits", "others", _NVIDIA | {"environment.gpu.tolerations": [TOLERATION]}, runs=True
+    ),
     "environment.gpu.tolerations[].effect": Field(
         "NoSchedule", "NoExecute", _NVIDIA | {"environment.gpu.tolerations": [TOLERATION]}, runs=True
     ),
@@ -295,7 +320,9 @@ FIELDS: Mapping[str, Field] = {
     "environment.priority_class": Field("low", "high", runs=True),
     "environment.identities": Field({NAME: {"role_arn": _ROLE}}, {NAME: {"role_arn": f"{_ROLE}-2"}}, _EKS, runs=True),
     "environment.identities.<name>.role_arn": Field(_ROLE, f"{_ROLE}-2", _IDENTITY, runs=True),
-    "environment.identities.<name>.pod_identity": Field(True, True, _EKS | {"environment.identities": {NAME: {}}}, runs=True),
+    "environment.identities.<name>.pod_identity": Field(
+        True, True, _EKS | {"environment.identities": {NAME: {}}}, runs=True
+    ),
     "environment.identities.<name>.service_account": Field(
         "one@project.iam.gserviceaccount.com",
         "other@project.iam.gserviceaccount.com",
@@ -332,28 +359,36 @@ FIELDS: Mapping[str, Field] = {
     "models.stable.weights": Field({"version": "1"}, {"version": "2"}, _IMAGE, runs=True),
     "models.stable.weights.version": Field("1", "2", _IMAGE, runs=True),
     "models.stable.weights.digest": Field(DIGESTS[2], DIGESTS[3], _IMAGE, runs=True),
-    "models.canary": Field({"version": "2", "percent": 10}, {"version": "3", "percent": 10}, _GATEWAY, runs=True, kept={"stated", "left out"}),
+    "models.canary": Field(
+        {"version": "2", "percent": 10},
+        {"version": "3", "percent": 10},
+        _GATEWAY,
+        runs=True,
+        kept={"stated", "left out"},
+    ),
     "models.canary.version": Field("2", "3", _CANARY, runs=True),
     "models.canary.digest": Field(DIGESTS[0], DIGESTS[1], _CANARY, runs=True),
     "models.canary.weights": Field({"version": "2"}, {"version": "3"}, _CANARY | _IMAGE, runs=True),
     "models.canary.weights.version": Field("2", "3", _CANARY | _IMAGE, runs=True),
-    "models.canary.weights.digest": Field(DIGESTS[2], DIGESTS[3], _CANARY | _IMAGE | {"models.canary.weights": {"version": "2"}}, runs=True),
+    "models.canary.weights.digest": Field(
+        DIGESTS[2], DIGESTS[3], _CANARY | _IMAGE | {"models.canary.weights": {"version": "2"}}, runs=True
+    ),
     "models.canary.percent": Field(10, 50, _CANARY),
 }
 """Two values of every field, by path."""
 
-_SCALES: Mapping[str, Mapping[str, Any]] = {
+_SCALES: dict[str, dict[str, Any]] = {
     "a fixed number": {"model.scale": {"min": 3, "max": 3}},
     "a range": {"model.scale": {"min": 2, "max": 4}},
     "KEDA": {"model.scale": {"min": 1, "max": 4, "target": {"concurrency": 5}}},
     "KEDA from zero": {"model.scale": {"min": 0, "max": 4, "target": {"concurrency": 5}}},
 }
-_CANARIES = {"": {}, "beside a canary: ": _CANARY}
+_CANARIES: dict[str, dict[str, Any]] = {"": {}, "beside a canary: ": _CANARY}
 _SMALL, _LARGE = ({"environment.limits": {"cpu": 3 * cpu}, "model.resources": {"cpu": cpu}} for cpu in (1, 8))
-_RELAXED = {
-    "environment.relax": {
-        name: "why" for name in ("apparmor", "cpu_limits", "image_pull", "user_namespaces", "writable_root")
-    }
+_RELAXED: Given = {
+    "environment.relax": dict.fromkeys(
+        ("apparmor", "cpu_limits", "image_pull", "user_namespaces", "writable_root"), "why"
+    )
 }
 
 EDITS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], bool]] = {
@@ -364,7 +399,10 @@ EDITS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], bool]] = {
         for other in _SCALES
         if one != other
     },
-    **{f"a canary beside {scale}": (_KEDA | _GATEWAY | stated, _KEDA | _CANARY | stated, False) for scale, stated in _SCALES.items()},
+    **{
+        f"a canary beside {scale}": (_KEDA | _GATEWAY | stated, _KEDA | _CANARY | stated, False)
+        for scale, stated in _SCALES.items()
+    },
     "a canary is promoted": (_CANARY, _GATEWAY | {"models.stable.version": "2"}, True),
     "a canary is aborted": (_CANARY, _GATEWAY, False),
     "a GPU to none": (_GPU, _GPU_NODES, True),
@@ -374,12 +412,24 @@ EDITS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], bool]] = {
     "a secret from Pulumi's configuration to a store": (_CONFIG, _EXTERNAL, True),
     "a secret from a store to Pulumi's configuration": (_EXTERNAL, _CONFIG, True),
     "an image to a built one": ({}, _BUILT, True),
-    "a host gets an identity of the node": (_HOST | _EKS, _HOST | _EKS | {"environment.identities": {NAME: {"pod_identity": True}}}, True),
-    "a host loses an identity of the node": (_HOST | _EKS | {"environment.identities": {NAME: {"pod_identity": True}}}, _HOST | _EKS, True),
+    "a host gets an identity of the node": (
+        _HOST | _EKS,
+        _HOST | _EKS | {"environment.identities": {NAME: {"pod_identity": True}}},
+        True,
+    ),
+    "a host loses an identity of the node": (
+        _HOST | _EKS | {"environment.identities": {NAME: {"pod_identity": True}}},
+        _HOST | _EKS,
+        True,
+    ),
     "a host to a network": (_HOST, _CILIUM | {"model.egress": [EGRESS]}, False),
     "every control relaxed": ({}, _RELAXED, True),
     "no control relaxed": (_RELAXED, {}, True),
-    "a team is renamed": (_TEAM, {"environment.teams": {"scientists": _TEAM["environment.teams"]["ds"]}, "model.owner": "scientists"}, False),
+    "a team is renamed": (
+        _TEAM,
+        {"environment.teams": {"scientists": _TEAM["environment.teams"]["ds"]}, "model.owner": "scientists"},
+        False,
+    ),
     "another namespace beside an edit": ({}, {"environment.namespace": "ml-{model}", "model.scale": {"min": 2}}, False),
     "another cluster's name": ({}, {"environment.cluster.identifier": "other"}, False),
     "model and ceiling become smaller": (_LARGE, _SMALL, True),
@@ -459,7 +509,7 @@ def _keys(path: str) -> list[str | int]:
 def _set(files: Any, keys: Sequence[str | int], value: Any) -> None:
     *above, last = keys
     for key in above:
-        files = files[key] if isinstance(files, list) else files.setdefault(key, {})
+        files = files[key] if key == 0 else files.setdefault(key, {})
     if value is not ABSENT:
         files[last] = deepcopy(value)
     elif last in files:
@@ -528,13 +578,17 @@ def objects(files: Files) -> Objects:
     Raises:
         Refused: There are none, because the files are not accepted.
     """
-    return {(name, each.name): each.manifest for name, release in releases(files).items() for each in resources(release)}
+    return {
+        (name, each.name): each.manifest for name, release in releases(files).items() for each in resources(release)
+    }
 
 
 def effect(old: Objects, new: Objects) -> Effect:
     """What happens to the objects of before, and of which kinds those of after are that are new."""
     kind_of = {key: each["kind"] for key, each in {**old, **new}.items()}
-    created, deleted = (Counter(kind_of[key] for key in keys) for keys in (new.keys() - old.keys(), old.keys() - new.keys()))
+    created, deleted = (
+        Counter(kind_of[key] for key in keys) for keys in (new.keys() - old.keys(), old.keys() - new.keys())
+    )
     both = old.keys() & new.keys()
     return Effect(
         _kinds(created - deleted),
@@ -542,7 +596,10 @@ def effect(old: Objects, new: Objects) -> Effect:
         _kinds(created & deleted),
         _kinds(deleted - created),
         noted=any(_notes(old[key]) != _notes(new[key]) for key in both),
-        restarts=any("template" in old[key].get("spec", {}) and old[key]["spec"]["template"] != new[key]["spec"]["template"] for key in both),
+        restarts=any(
+            "template" in old[key].get("spec", {}) and old[key]["spec"]["template"] != new[key]["spec"]["template"]
+            for key in both
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,30 @@ from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA_DEFINITIONS,
 from tests.support import Cluster
 
 FAKE_NODES = 3
+
+CILIUM: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "ciliumnetworkpolicies.cilium.io"},
+    "spec": {
+        "group": "cilium.io",
+        "scope": "Namespaced",
+        "names": {
+            "kind": "CiliumNetworkPolicy",
+            "plural": "ciliumnetworkpolicies",
+            "singular": "ciliumnetworkpolicy",
+        },
+        "versions": [
+            {
+                "name": "v2",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+"""The name of Cilium's kind, without its schema: this cluster has another network plugin."""
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +48,8 @@ def cluster(worker_id: str) -> Iterator[Cluster]:
         for index in range(FAKE_NODES):
             cluster.kubectl("create", "--filename=-", stdin=json.dumps(fake_node(f"fake-{index}")))
         install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
+        cluster.kubectl("create", "--filename=-", stdin=json.dumps(CILIUM))
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{CILIUM['metadata']['name']}", "--timeout=60s")
         cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
         yield cluster
     finally:

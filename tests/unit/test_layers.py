@@ -21,6 +21,7 @@ LAYERS: tuple[set[str], ...] = (
     {"rules"},
     {"stack", "manifests"},
     {"ownership", "rollout"},
+    {"edits"},
     {"components", "commands"},
     {"cli"},
     {"homeport"},

@@ -9,16 +9,13 @@ from typing import Any
 
 import pulumi
 
-from homeport.components.hooks import Hooks
+from homeport.components.hooks import LOOK_SECONDS, Hooks
 from homeport.components.kubectl import KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
 from homeport.output.text import visible
 from homeport.rollout import KINDS, WAIT_VARIABLE, Live, Rollout, autoscaler_causes, rollout
-
-LOOK_SECONDS = 2
-"""Seconds between two looks at a version that does not serve yet."""
 
 
 class RolloutError(HomeportError, pulumi.RunError):

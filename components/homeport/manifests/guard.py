@@ -274,7 +274,10 @@ def _leaves(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
 
 
 def _policies(_: Guarded) -> Iterator[Check]:
-    known = {("networking.k8s.io/v1", "NetworkPolicy"): POLICIES, ("cilium.io/v2", "CiliumNetworkPolicy"): HOST_POLICIES}
+    known = {
+        ("networking.k8s.io/v1", "NetworkPolicy"): POLICIES,
+        ("cilium.io/v2", "CiliumNetworkPolicy"): HOST_POLICIES,
+    }
     suffixes = {f"{KINDS[kind].group}/{KINDS[kind].resource}": list(found) for kind, found in known.items()}
     of_kind = f"{_value(suffixes)}[?request.resource.group + '/' + request.resource.resource].orValue([])"
     yield Check(

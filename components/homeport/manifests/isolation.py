@@ -1,6 +1,6 @@
 """Isolation: the model's own namespace, what may run in it and how much it may use."""
 
-from homeport.manifests.names import Manifest, manifest
+from homeport.manifests.names import CLUSTER, Manifest, manifest
 from homeport.manifests.placement import gpu_requests
 from homeport.manifests.pod import ephemeral_storage
 from homeport.manifests.resource import Resource, Stage
@@ -27,6 +27,7 @@ def isolation(release: Release) -> list[Resource]:
 def _namespace(release: Release) -> Manifest:
     namespace = manifest(release, "v1", "Namespace", release.namespace)
     namespace["metadata"]["labels"] |= POD_SECURITY
+    namespace["metadata"]["annotations"][CLUSTER] = release.environment.cluster.identifier
     return namespace
 
 
