@@ -100,7 +100,7 @@ class Edits(RuleBasedStateMachine):
 def test_random_edits_are_safe(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
     with edited(cluster, tmp_path_factory.mktemp("random")) as live:
         Edits.live = live
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             Edits,
             settings=settings(
                 max_examples=6,
