@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from homeport.manifests.names import CLUSTER
 from homeport.rollout import WAIT_VARIABLE
 
 ROOT = Path(__file__).parent.parent
@@ -62,8 +63,13 @@ class Cluster:
         return list(found["items"]) if found["kind"] == "List" else [found]
 
     def differences(self, wanted: Sequence[Object]) -> list[str]:
-        """Where live objects do not have what their manifests want."""
-        return [line for one, live in zip(wanted, self.live(*wanted), strict=True) for line in differences(one, live)]
+        """Where live objects do not have what their manifests want.
+
+        The cluster's name is that of HOMEPORT_CONTEXT, which only the program knows.
+        """
+        pairs = zip(wanted, self.live(*wanted), strict=True)
+        found = [line for one, live in pairs for line in differences(one, live)]
+        return [line for line in found if not line.startswith(f".metadata.annotations.{CLUSTER}:")]
 
 
 class Program:

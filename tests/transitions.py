@@ -16,15 +16,17 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from docs.fields import parts
+from homeport.edits import homes, shortages
 from homeport.manifests import resources
-from homeport.manifests.names import Manifest
+from homeport.manifests.names import MARK, Manifest
+from homeport.ownership import Live
 from homeport.release import Release
 from homeport.rules.one_release import violations
 from homeport.rules.totals import total_violations
 from homeport.specs.environment import Environment
 from homeport.specs.live_models import LiveModel, LiveModels
 from homeport.specs.model import Model
-from homeport.specs.quantities import byte_count
+from homeport.specs.quantities import amount, byte_count
 
 Files = dict[str, Any]
 """Content of the files of a stack: `model`, `environment`, `models` and `neighbour`, another model."""
@@ -405,6 +407,8 @@ EDITS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], bool]] = {
     },
     "a canary is promoted": (_CANARY, _GATEWAY | {"models.stable.version": "2"}, True),
     "a canary is aborted": (_CANARY, _GATEWAY, False),
+    "a gateway that routes": ({}, _GATEWAY, False),
+    "no gateway that routes": (_GATEWAY, {}, False),
     "a GPU to none": (_GPU, _GPU_NODES, True),
     "no GPU to one": (_GPU_NODES, _GPU, True),
     "weights from an image to a claim": (_VOLUMES | _IMAGE, _CLAIM, True),
@@ -601,6 +605,44 @@ def effect(old: Objects, new: Objects) -> Effect:
             for key in both
         ),
     )
+
+
+def refusal(old: Objects, new: Objects) -> str | None:
+    """Why the update does not begin, although the files are right: what it would take from the pods of before."""
+    for key in old.keys() & new.keys():
+        before, after = old[key], new[key]
+        if after["kind"] == "Namespace" and (
+            found := homes([Live.of(before)], after, after["metadata"]["annotations"][MARK])
+        ):
+            return "; ".join(found)
+        if after["kind"] == "ResourceQuota" and (found := shortages(used(old, new, key[0]), after["spec"]["hard"])):
+            return "; ".join(found)
+    return None
+
+
+def used(old: Objects, new: Objects, model: str) -> Manifest:
+    """The quota of a model as the cluster shows it, when the autoscaler has removed the pods that will be too many."""
+    found: Counter[str] = Counter()
+    for (name, key), each in old.items():
+        if name == model and each["kind"] == "Deployment":
+            count = min(most(objects, name, key) for objects in (old, new) if (name, key) in objects)
+            found["pods"] += count
+            for resource, size in sizes(each).items():
+                found[resource] += count * int(1000 * amount(size))
+    return {"status": {"used": {name: str(count) if name == "pods" else f"{count}m" for name, count in found.items()}}}
+
+
+def most(objects: Objects, model: str, deployment: str) -> int:
+    """Maximum replicas of a version."""
+    suffix = deployment.removeprefix("deployment")
+    scaled, own = (objects.get((model, f"{kind}{suffix}")) for kind in ("scaledobject", "horizontalpodautoscaler"))
+    return int(scaled["spec"]["maxReplicaCount"] if scaled else own["spec"]["maxReplicas"]) if scaled or own else 0
+
+
+def sizes(deployment: Manifest) -> dict[str, str]:
+    """What a pod counts in a quota, by the quota's names."""
+    resources = deployment["spec"]["template"]["spec"]["containers"][0]["resources"]
+    return {f"{part}.{name}": size for part in ("requests", "limits") for name, size in resources[part].items()}
 
 
 def _kinds(found: Counter[str]) -> list[str]:

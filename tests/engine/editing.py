@@ -113,27 +113,29 @@ class Live:
         prepare(self.cluster, wanted)
         with watching(self.cluster) as seen:
             self.program.up()
-        assert self.problems() == []
+        self.expect_what_is_rendered()
         new, after = templates(wanted), pods(self.cluster)
         for name in old.keys() & new.keys():
             assert min(seen.ready[name]) >= min(least[name], self._least()), (name, seen.ready)
             replaced = before.get(name, set()).isdisjoint(after[name])
             assert replaced == (old[name] != new[name]), (name, before, after)
         last = max((seen.gone.get(pod, 0) for names in before.values() for pod in names), default=0)
-        assert [each for each in seen.gone if "gress-" in each and seen.gone[each] < last] == []
+        early = [each for each in seen.gone if "gress-" in each and seen.gone[each] < last]
+        assert not early, (early, seen.gone)
         return seen
 
     def wanted(self) -> list[Any]:
         """What is rendered."""
         return [each for release in Stack.read(self.program.folder).releases for each in manifests(release)]
 
-    def problems(self) -> list[str]:
-        """Where the cluster is not what is rendered."""
+    def expect_what_is_rendered(self) -> None:
+        """No object of ours is missing, too many or different."""
         wanted = self.wanted()
         names = {key(each) for each in wanted}
         there = {key(each) for each in self.live()}
         found = [f"not rendered: {each}" for each in there - names] + [f"not there: {each}" for each in names - there]
-        return found or self.cluster.differences(wanted)
+        found = found or self.cluster.differences(wanted)
+        assert not found, found
 
     def live(self) -> list[Any]:
         """Every object of ours."""
@@ -213,7 +215,7 @@ def edited(cluster: Cluster, scratch: Path, files: Files = BASE) -> Iterator[Liv
             live = Live(cluster, program, files)
             prepare(cluster, live.wanted())
             program.up()
-            assert live.problems() == []
+            live.expect_what_is_rendered()
             yield live
     finally:
         cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin="\n---\n".join(map(json.dumps, platform)))

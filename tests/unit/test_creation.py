@@ -99,7 +99,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
                 "horizontalpodautoscaler",
                 "role",
                 "rolebinding",
-                "ciliumnetworkpolicy",
+                "ciliumnetworkpolicy-deny-metadata",
+                "ciliumnetworkpolicy-egress-hosts",
                 "secret-token",
                 "externalsecret-canary",
             },
@@ -261,6 +262,8 @@ def test_pulumi_is_told_the_names_and_the_order(
     assert noticed == {f"home-{name}" for name in {*expected[2], *autoscalers}}
     for asked in children.values():  # a single object without them would go before another's hook refuses
         assert asked.hooks.before_create == ["homeport-before-create-default"]
+        limit = {"homeport-before-update-default"} if asked.type.endswith((":ResourceQuota", ":LimitRange")) else set()
+        assert set(asked.hooks.before_update) == limit
         kind = "protected-" if environment.get("protect") else ""
         assert asked.hooks.before_delete == [f"homeport-before-delete-{kind}default"]
     assert len(recorder.hooks) == len(set(recorder.hooks))
@@ -272,5 +275,5 @@ def test_hooks_are_registered_where_no_model_is_left(recorder: Recorder) -> None
         cluster_provider(Environment.model_validate(CLUSTER))
 
     deploy()
-    kinds = ("create", "delete", "delete-protected")
+    kinds = ("create", "update", "delete", "delete-protected")
     assert recorder.hooks == [f"homeport-before-{kind}-cluster" for kind in kinds]
