@@ -5,10 +5,12 @@ changes that are more than one field. The unit tests, the tests with a real engi
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +28,7 @@ from homeport.rules.totals import total_violations
 from homeport.specs.environment import Environment
 from homeport.specs.live_models import LiveModel, LiveModels
 from homeport.specs.model import Model
-from homeport.specs.quantities import amount, byte_count
+from homeport.specs.quantities import amount
 
 Files = dict[str, Any]
 """Content of the files of a stack: `model`, `environment`, `models` and `neighbour`, another model."""
@@ -144,6 +146,7 @@ _CONFIGS = _CONFIG | {"environment.secrets": {NAME: {name: {"config": name} for 
 _STORE = {"store": "company", "key": "ml/token"}
 _EXTERNAL: Given = {"model.secrets": [SECRET], "environment.secrets": {NAME: {"token": {"external": _STORE}}}}
 _BESIDE: Given = {"models.neighbour": {"spec": "neighbour.yaml", "stable": {"version": "1"}}}
+_CALLED: Given = _BESIDE | {"neighbour.owner": "others", "neighbour.calls": [NAME]}
 _DEPLOYER: Given = {"environment.deployer": {"group": "oidc:deployers"}}
 
 FIELDS: Mapping[str, Field] = {
@@ -191,7 +194,7 @@ FIELDS: Mapping[str, Field] = {
     "model.startup_seconds": Field(30, 120, runs=True),
     "model.drain_seconds": Field(20, 60, runs=True),
     "model.calls": Field([NEIGHBOUR], [], _BESIDE),
-    "model.callers": Field(["others"], ["others", "more"]),
+    "model.callers": Field(["others"], ["others", "more"], _CALLED),
     "model.egress": Field([EGRESS], [EGRESS | {"port": 8443}]),
     "model.egress[].cidr": Field("203.0.113.0/24", "198.51.100.0/24", {"model.egress": [EGRESS]}),
     "model.egress[].host": Field("features.example.com", "other.example.com", _HOST),
@@ -484,11 +487,11 @@ def found_in_specs() -> Mapping[str, Any]:
     return {path: found for name, spec in SPECS.items() for path, found in paths(spec, name)}
 
 
-def _amount(value: Any) -> int | None:
+def _amount(value: Any) -> Decimal | None:
     """The amount of a number or a quantity; None for what is neither."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return byte_count(value) if isinstance(value, str) and value.endswith("Mi") else None
+    if isinstance(value, str) and re.fullmatch("[0-9]+(m|Mi|Gi)", value):
+        return amount(value)
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def stated(given: Mapping[str, Any]) -> Files:
@@ -636,7 +639,9 @@ def most(objects: Objects, model: str, deployment: str) -> int:
     """Maximum replicas of a version."""
     suffix = deployment.removeprefix("deployment")
     scaled, own = (objects.get((model, f"{kind}{suffix}")) for kind in ("scaledobject", "horizontalpodautoscaler"))
-    return int(scaled["spec"]["maxReplicaCount"] if scaled else own["spec"]["maxReplicas"]) if scaled or own else 0
+    if scaled:
+        return int(scaled["spec"]["maxReplicaCount"])
+    return int(own["spec"]["maxReplicas"]) if own else 0
 
 
 def sizes(deployment: Manifest) -> dict[str, str]:

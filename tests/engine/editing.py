@@ -102,6 +102,8 @@ class Live:
     cluster: Cluster
     program: Program
     files: Files
+    given: dict[str, Any] = field(default_factory=dict)
+    """What the files state by path, for those who edit by path."""
 
     def edit(self, files: Files) -> Watched:
         """Deploys what the files say, and looks whether that was safe and whether the cluster has just that."""
