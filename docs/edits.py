@@ -15,7 +15,7 @@ FILES = {"model": "model.yaml", "environment": "environment.yaml", "models": "An
 
 
 def page() -> str:
-    """The page with the table of now."""
+    """The page with the current table."""
     text = PAGE.read_text(encoding="utf-8")
     table = "\n".join(_tables())
     return re.sub(

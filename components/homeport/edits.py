@@ -64,7 +64,7 @@ def _homes(found: Iterable[Live], wanted: Mapping[str, Any], mark: str) -> Itera
             yield (
                 f'found the namespace "{wanted["name"]}" for a model that lives in "{live.name.name}", accepted: that one. A '
                 "namespace cannot be renamed, and requests to the old one would fail. To move the model, take it out of "
-                "models.yaml and run `pulumi up`, or add it under another name and take the old one out when nobody calls it"
+                "models.yaml and run `pulumi up`, or add it under another name and take the old one out when no one calls it"
             )
         elif before != cluster:
             yield (

@@ -32,7 +32,7 @@ _CONNECTION = ("context", "cluster", "kubeconfig")
 _LIMITS = {"ResourceQuota", "LimitRange"}
 
 LOOK_SECONDS = 2
-"""Seconds between two looks at the cluster while something is waited for."""
+"""Seconds between two looks at the cluster during a wait."""
 
 _ATTRIBUTE = "_homeport_hooks"
 
