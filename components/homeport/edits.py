@@ -32,8 +32,12 @@ def shortages(quota: Mapping[str, Any], hard: Mapping[str, str]) -> list[str]:
 
 
 def oversized(pods: Iterable[Mapping[str, Any]], most: Mapping[str, str]) -> list[str]:
-    """What containers have more of than one would be allowed. A pod that is lost could not start again."""
-    limits = [each.get("resources", {}).get("limits", {}) for pod in pods for each in pod["spec"]["containers"]]
+    """What containers have more of than one would be allowed. A pod that is lost could not start again.
+
+    Pods that are being deleted do not start again anyway.
+    """
+    stay = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    limits = [each.get("resources", {}).get("limits", {}) for pod in stay for each in pod["spec"]["containers"]]
     found = (
         f"{name}: {limit[name]} in a container, {allowed} allowed"
         for name, allowed in most.items()

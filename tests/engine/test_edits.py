@@ -99,7 +99,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
     ),
     "a ceiling below what runs": (
         {"model.resources": {"cpu": "100m", "memory": "128Mi"}, "environment.limits": {"cpu": "200m", "memory": "1Gi"}},
-        f"ResourceQuota/{NAME}/{NAME} is not changed, because the pods that run have more than it would allow",
+        f"ResourceQuota/{NAME}/{NAME} is not changed, because the pods that run or drain have more than it would allow",
     ),
 }
 

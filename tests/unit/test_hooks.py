@@ -238,10 +238,14 @@ QUOTA = manifest("ResourceQuota") | {"spec": {"hard": {"requests.cpu": "3", "pod
 RANGE = manifest("LimitRange") | {"spec": {"limits": [{"max": {"cpu": "1"}}]}}
 
 
+def sized(cpu: str, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": metadata, "spec": {"containers": [{"resources": {"limits": {"cpu": cpu}}}]}}
+
+
 def test_a_limit_is_not_made_smaller_than_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, NAMESPACE, QUOTA, RANGE)
     engine.cluster.quota = {"status": {"used": {"requests.cpu": "3500m", "pods": "9"}}}
-    engine.cluster.pods = [[{"spec": {"containers": [{"resources": {"limits": {"cpu": "2"}}}]}}]]
+    engine.cluster.pods = [[sized("2")]]
     quota, limit = engine.update(QUOTA, RANGE)
     assert "ResourceQuota/iris/iris is not changed" in quota
     assert "requests.cpu: 3500m used, 3 allowed" in quota
@@ -252,7 +256,7 @@ def test_a_limit_is_not_made_smaller_than_what_runs(monkeypatch: pytest.MonkeyPa
 def test_a_limit_that_what_runs_fits_into_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, NAMESPACE, QUOTA, RANGE)
     engine.cluster.quota = {"status": {"used": {"requests.cpu": "3"}}}
-    engine.cluster.pods = [[{"spec": {"containers": [{"resources": {"limits": {"cpu": "1"}}}]}}]]
+    engine.cluster.pods = [[sized("1"), sized("2", deletionTimestamp="now")]]
     assert engine.update(QUOTA, RANGE) == ["", ""]
 
 

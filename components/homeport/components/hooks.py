@@ -129,7 +129,7 @@ class Hooks:
             found = oversized(pods, new["spec"]["limits"][0].get("max", {}))
         if found:
             raise EditError(
-                f"{name} is not changed, because the pods that run have more than it would allow:",
+                f"{name} is not changed, because the pods that run or drain have more than it would allow:",
                 *(f"  {line}" for line in found),
                 "First make the model smaller and run `pulumi up`, then lower `limits` of the environment.",
             )
