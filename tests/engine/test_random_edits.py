@@ -55,7 +55,8 @@ class Edits(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.given = {}
-        type(self).live.edit(BASE)
+        if self.live.files != BASE:
+            self.live.edit(BASE)
 
     @rule(data=st.data())
     def edit(self, data: st.DataObject) -> None:
@@ -103,8 +104,8 @@ def test_random_edits_are_safe(cluster: Cluster, tmp_path_factory: pytest.TempPa
         run_state_machine_as_test(
             Edits,
             settings=settings(
-                max_examples=6,
-                stateful_step_count=12,
+                max_examples=4,
+                stateful_step_count=20,
                 deadline=None,
                 phases=[Phase.explicit, Phase.generate],
                 suppress_health_check=list(HealthCheck),

@@ -1,14 +1,18 @@
 """Every edit of the files of a live model is safe: properties of its objects before and after the edit, for all edits."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from homeport.edits import NEEDED
 from homeport.specs.quantities import amount
 from tests import transitions
-from tests.transitions import EDITS, FIELDS, Objects, Refused, Transition, objects, refusal, sizes, stated
+from tests.transitions import EDITS, FIELDS, Files, Objects, Refused, Transition, objects, refusal, sizes, stated
 
 IMMUTABLE = {
     "Deployment": ("selector",),
@@ -28,13 +32,14 @@ REFUSED = {
 """Edits whose files are right, and that are refused all the same."""
 
 
-def accepted() -> Iterator[tuple[Transition, Objects, Objects]]:
+@cache
+def accepted() -> list[tuple[Transition, Objects, Objects]]:
     """Every edit that `homeport check` accepts."""
+    found = []
     for each in transitions.transitions():
-        try:
-            yield each, objects(each.before), objects(each.after)
-        except Refused:
-            continue
+        with suppress(Refused):
+            found.append((each, objects(each.before), objects(each.after)))
+    return found
 
 
 def pods_run_what_changes(edit: Transition, old: Objects, new: Objects) -> Iterator[str]:
@@ -136,6 +141,30 @@ def test_every_edit_is_safe(rule: Callable[[Transition, Objects, Objects], Itera
         for problem in rule(edit, old, new)
     ]
     assert found == []
+
+
+VALUES = {path: (transitions.ABSENT, found.one, found.other) for path, found in FIELDS.items() if path != "model.name"}
+
+
+@st.composite
+def files(draw: st.DrawFn) -> Files:
+    """Files that state some fields, with all that these need."""
+    given: dict[str, Any] = {}
+    for path in draw(st.lists(st.sampled_from(sorted(VALUES)), max_size=4, unique=True)):
+        given |= {**FIELDS[path].given, path: draw(st.sampled_from(VALUES[path]))}
+    return stated(given)
+
+
+@given(files(), files())
+@settings(max_examples=150, deadline=None)
+def test_edits_of_several_fields_are_safe(before: Files, after: Files) -> None:
+    try:
+        old, new = objects(before), objects(after)
+    except Refused:
+        return
+    if not refusal(old, new):
+        edit = Transition("several fields", before, after, runs=transitions.effect(old, new).restarts)
+        assert [problem for rule in RULES for problem in rule(edit, old, new)] == []
 
 
 def test_what_cannot_be_safe_is_refused() -> None:
