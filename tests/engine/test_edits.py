@@ -21,6 +21,7 @@ GIVEN: dict[str, Any] = {
     "environment.limits": {"cpu": 4, "memory": "4Gi", "replicas": 4},
     "environment.claims": {NAME: {name: {"volume": f"{NAME}-{name}"} for name in ("first", "second")}},
     "environment.secrets": {NAME: {"token": {"config": "token"}}},
+    "environment.teams": {"ds": {"group": "oidc:ds", "models": [NAME], "folder": "."}},
     "environment.endpoint_seconds": 1,
 }
 SECRET = [{"name": "token", "reason": "features"}]
