@@ -18,7 +18,7 @@ from tests.support import EXAMPLES, ROOT
 
 LANES = {
     "audit": AUDITORS,
-    "engine": (*engine.parts(), *CLUSTER, METRICS_SERVER, KWOK, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS),
+    "engine": (*engine.parts(), *CLUSTER, KWOK, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS),
     "cluster": (*engine.parts(), *CLUSTER, METRICS_SERVER, *BUILDER, GATEWAY_API, PROBE, VEGETA, SERVER),
     "slow": (
         *engine.parts(),

@@ -171,9 +171,9 @@ def until(ask: Callable[[], T | None], seconds: float, *, every: float = 0.3) ->
     return answer
 
 
-def pin(program: Program) -> Path:
-    """The `models.yaml` of stack dev, by now with a digest: then nothing is built."""
-    live = program.folder / "stacks" / "dev" / "models.yaml"
+def pin(program: Program, stack: str = "stacks/dev") -> Path:
+    """The `models.yaml` of a stack, by now with a digest: then nothing is built."""
+    live = program.folder / stack / "models.yaml"
     live.write_text(live.read_text().replace('version: "1"', f'version: "1", digest: "{DIGEST}"'))
     return live
 

@@ -355,6 +355,7 @@ FIELDS: Mapping[str, Field] = {
     "environment.secrets.<name>.<name>.external.key": Field("ml/token", "ml/other", _EXTERNAL),
     "environment.secrets.<name>.<name>.external.property": Field("one", "other", _EXTERNAL),
     "environment.secrets.<name>.<name>.version": Field("1", "2", _CONFIG, runs=True),
+    "environment.max_surge": Field(2, 3),
     "environment.provision_seconds": Field(120, 240),
     "environment.endpoint_seconds": Field(5, 15, runs=True),
     # an entry of models.yaml

@@ -93,18 +93,38 @@ def content_at(file: Path, commit: str) -> bytes | None:
     Raises:
         UnknownCommitError: This clone has no such commit, or git cannot tell.
     """
+    root = _root_with(commit, file.parent)
     try:
-        root = git.working_tree(file.parent)
+        return git.ask(root, "cat-file", "blob", f"{commit}:{file.resolve().relative_to(root).as_posix()}")
+    except GitError:
+        return None
+
+
+def hash_at(path: Path, commit: str) -> str | None:
+    """Git's hash of what a file or a folder was at a commit, None if it was not there, or is outside the working tree.
+
+    Raises:
+        UnknownCommitError: This clone has no such commit, or git cannot tell.
+    """
+    root, path = _root_with(commit, path.parent), path.resolve()
+    try:
+        inside = path.relative_to(root).as_posix() if path.is_relative_to(root) else ".."
+        return git.ask(root, "rev-parse", "--verify", "--quiet", f"{commit}:{inside}").decode().strip()
+    except GitError:
+        return None
+
+
+def _root_with(commit: str, folder: Path) -> Path:
+    """The working tree of a folder, in whose repository there is a commit."""
+    try:
+        root = git.working_tree(folder)
         # The text was recorded by someone else: `HEAD~3` or an option is not a commit.
         if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
             raise UnknownCommitError(commit)
         git.ask(root, "cat-file", "-e", f"{commit}^{{commit}}")
     except GitError:
         raise UnknownCommitError(commit) from None
-    try:
-        return git.ask(root, "cat-file", "blob", f"{commit}:{file.resolve().relative_to(root).as_posix()}")
-    except GitError:
-        return None
+    return root
 
 
 class Commits:

@@ -1,6 +1,6 @@
 """Rollout: whether a version of a model has what was promised, and what keeps it, as the objects of its namespace show it.
 
-Everything is judged from one look at the cluster: the Deployment, its ReplicaSets, pods, events and autoscaler.
+Everything is judged from one look at the cluster: the Deployment, its ReplicaSets, pods and events.
 """
 
 import re
@@ -16,7 +16,7 @@ WAIT_VARIABLE = "HOMEPORT_WAIT"
 """Variable that, if it is `false`, lets an update not wait for a version that an earlier update left unfinished. It is for
 `pulumi destroy --run-program`, which a program cannot tell from `pulumi up`."""
 
-KINDS = ("deployments", "replicasets", "pods", "events", "horizontalpodautoscalers")
+KINDS = ("deployments", "replicasets", "pods", "events")
 """What a look needs."""
 
 _CRASHES = 2
@@ -68,7 +68,7 @@ class Rollout:
     causes: tuple[Cause, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.ready} of {self.wanted} replicas ready"
+        return f"{self.ready} of {self.wanted} replicas of the new version serve"
 
 
 def rollout(objects: Iterable[Live], name: str, least: int) -> Rollout:
@@ -104,19 +104,6 @@ def rollout(objects: Iterable[Live], name: str, least: int) -> Rollout:
     )
     causes = [*_asleep(deployment, least), *_not_admitted(current), *_of_pods(pods, by_kind.get("Event", ()))]
     return Rollout(ready, wanted, done, was_done, tuple(causes))
-
-
-def autoscaler_causes(objects: Iterable[Live], name: str) -> list[Cause]:
-    """Why the autoscaler with a name cannot count what it scales by, if it cannot."""
-    return [
-        Cause(f"the autoscaler has no metric: {condition['message']}")
-        for each in objects
-        if each["kind"] == "HorizontalPodAutoscaler" and each["metadata"]["name"] == name
-        for condition in each.get("status", {}).get("conditions", ())
-        if condition["type"] == "ScalingActive" and condition["status"] == "False"
-        # Others pass: just started pods have no metrics yet.
-        if "could not find the requested resource" in condition["message"]
-    ]
 
 
 def _owned_by(each: Live, owner: Live) -> bool:
@@ -159,6 +146,8 @@ def _refusal(message: str) -> Cause:
         return Cause(f"no new pod fits into the quota of the namespace: {words}")
     if "usage per" in words:
         return Cause(f"a pod is larger than the namespace allows: {words}", final=True)
+    if "no PriorityClass" in words:
+        return Cause(f"the cluster does not have the environment's priority_class: {words}", final=True)
     if "violates PodSecurity" in words:
         return Cause(f"Pod Security refuses the pod: {words}", final=True)
     return Cause(f"no new pod is admitted: {words}")

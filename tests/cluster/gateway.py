@@ -19,14 +19,6 @@ ADDRESS = f"127.0.0.1:{PORT}"
 
 OBJECTS: list[dict[str, Any]] = [
     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gateway"}},
-    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "traefik", "namespace": "gateway"}},
-    {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "traefik"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"kind": "ServiceAccount", "name": "traefik", "namespace": "gateway"}],
-    },
     {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "GatewayClass",
@@ -50,6 +42,28 @@ OBJECTS: list[dict[str, Any]] = [
         },
     },
 ]
+"""The Gateway, whoever serves it."""
+
+TRAEFIKS: list[dict[str, Any]] = [
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "traefik", "namespace": "gateway"}},
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "traefik"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "traefik", "namespace": "gateway"}],
+    },
+]
+
+
+def install_gateway(cluster: Cluster) -> None:
+    """Lets the cluster have the Gateway `public`, which nothing serves yet."""
+    _apply(cluster, OBJECTS)
+
+
+def _apply(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
+    stream = "".join(f"---\n{json.dumps(each)}\n" for each in objects)
+    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=stream)
 
 
 @contextmanager
@@ -57,8 +71,7 @@ def gateway(sandbox: Sandbox, cluster: Cluster, scratch: Path) -> Iterator[str]:
     """The address of Traefik, which runs on the node as the Gateway `public`."""
     build.ensure((TRAEFIK,), Progress())
     install_definitions(cluster, GATEWAY_API)
-    stream = "".join(f"---\n{json.dumps(each)}\n" for each in OBJECTS)
-    cluster.kubectl("apply", "--server-side", "--filename=-", stdin=stream)
+    _apply(cluster, [*OBJECTS, *TRAEFIKS])
     config = json.loads(cluster.kubectl("config", "view", "--raw", "--output=json"))
     authority = scratch / "authority.crt"
     authority.write_bytes(b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]))

@@ -13,8 +13,10 @@ from typing import Any
 
 from sandbox import Sandbox, archive, build
 from sandbox.progress import Progress
+from tests.cluster.gateway import install_gateway
 from tests.cluster.load import NO_FAILURE, Row, loads
 from tests.cluster.parts import GATEWAY_API, SERVER, VEGETA, install_definitions
+from tests.controllers import answering
 from tests.support import Cluster, Program, live_entry, running, until, write_program
 
 REPOSITORY = "127.0.0.1:1/server"
@@ -46,8 +48,11 @@ ENVIRONMENT: dict[str, Any] = {
     "endpoint_seconds": 5,
     "provision_seconds": 15,
 }
-SHORT = {"startup_seconds": 3}, {"provision_seconds": 1}
-"""What changes of model and environment for an update that is to fail: nobody needs to wait long for it."""
+Changed = tuple[dict[str, Any], dict[str, Any]]
+"""What changes of model and environment for an update."""
+UNCHANGED: Changed = {}, {}
+SHORT: Changed = {"startup_seconds": 3}, {"provision_seconds": 1}
+"""For an update that is to fail: nobody needs to wait long for it."""
 
 
 @dataclass
@@ -61,10 +66,10 @@ class Scene:
     rows: list[Row] = field(default_factory=list)
 
     def deploy(
-        self, stable: str, canary: str = "", percent: int = 0, *, short: bool = False, fails: bool = False
+        self, stable: str, canary: str = "", percent: int = 0, *, changed: Changed = UNCHANGED, fails: bool = False
     ) -> str:
         """What pulumi says to an update."""
-        model, environment = SHORT if short else ({}, {})
+        model, environment = changed
         live = {NAME: live_entry(stable, canary, percent), BYSTANDER: live_entry("1", spec="bystander.yaml")}
         written = {
             "models.yaml": {"models": live},
@@ -152,7 +157,11 @@ def acting(sandbox: Sandbox, cluster: Cluster, scratch: Path, rows: list[Row]) -
     build.ensure((VEGETA,), Progress())
     import_servers(sandbox, scratch)
     install_definitions(cluster, GATEWAY_API)
-    with running(cluster, write_program(scratch / "source", NAME), scratch / "running") as program:
+    install_gateway(cluster)
+    with (
+        answering(cluster, "httproutes"),  # most tests need no Gateway that works
+        running(cluster, write_program(scratch / "source", NAME), scratch / "running") as program,
+    ):
         scene = Scene(sandbox, cluster, program, scratch, rows)
         scene.deploy("1")
         scene.settle()

@@ -136,7 +136,8 @@ class Content:
 
 
 def content(registry: str, reference: str) -> Content:
-    name, _, digest = reference.removeprefix(f"{registry}/").rpartition("@")
+    name, _, tag_and_digest = reference.removeprefix(f"{registry}/").partition(":")
+    digest = tag_and_digest.partition("@")[2]
     manifest = fetched(registry, f"/v2/{name}/manifests/{digest}")
     found = Content(
         json.dumps([manifest, fetched(registry, f"/v2/{name}/blobs/{manifest['config']['digest']}")]), {}, {}

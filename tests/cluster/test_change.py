@@ -21,7 +21,7 @@ from homeport import Environment, Model, Release, manifests
 from sandbox import Sandbox
 from tests.cluster.gateway import gateway
 from tests.cluster.load import NO_FAILURE, Row, answers
-from tests.cluster.scene import ENVIRONMENT, HOST, MODEL, NAME, REPOSITORY, Scene, acting, kill, ready
+from tests.cluster.scene import ENVIRONMENT, HOST, MODEL, NAME, REPOSITORY, SHORT, Changed, Scene, acting, kill, ready
 from tests.support import Cluster, until
 
 pytestmark = [pytest.mark.load, pytest.mark.usefixtures("shown")]
@@ -53,6 +53,29 @@ def test_rollback(scene: Scene) -> None:
 
     scene.no_failure_during("rollback", roll_back)
     assert scene.versions() == {"1"}
+
+
+SIZE = MODEL["resources"] | {"cpu": "100m"}
+"""So small that eight replicas have room on a node of two cores."""
+
+
+def four(surge: int) -> Changed:
+    """Four replicas, of which an update replaces some at once."""
+    return {"scale": {"min": 4, "max": 4}, "resources": SIZE}, {"max_surge": surge}
+
+
+@pytest.mark.parametrize("surge", [pytest.param(1, marks=pytest.mark.slow), 4])
+def test_update_of_several_replicas_at_once(scene: Scene, surge: int) -> None:
+    def update() -> None:
+        scene.deploy("2", changed=four(surge))
+        scene.settle(4)
+
+    scene.deploy("1", changed=four(surge))
+    scene.settle(4)
+    scene.no_failure_during(f"update of 4 replicas, {surge} at once", update)
+    assert scene.versions() == {"2"}
+    scene.deploy("1")
+    scene.settle()
 
 
 def scale(scene: Scene, replicas: int) -> None:
@@ -124,7 +147,7 @@ BAD = {
 def try_bad(scene: Scene, version: str) -> None:
     """An update that fails, and the one that repairs it."""
     begun = time.monotonic()
-    said = scene.deploy(version, short=True, fails=True)
+    said = scene.deploy(version, changed=SHORT, fails=True)
     # The model's own limit, and what Pulumi needs before and after.
     assert time.monotonic() - begun < 17 + 45
     reason, log = BAD[version]

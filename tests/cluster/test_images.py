@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from sandbox import Sandbox
 from tests.cluster.conftest import Ask
 from tests.cluster.examples import BUILT
-from tests.support import EXAMPLES, Cluster, Program
+from tests.support import DIGEST, EXAMPLES, Cluster, Program
 
 # The first build of all, with nothing in the builder's cache, takes minutes.
 pytestmark = pytest.mark.timeout(1500)
@@ -28,8 +29,9 @@ def fetched(registry: str, path: str) -> Any:
 
 
 def manifest(registry: str, deployed: Program, model: str) -> Any:
-    name, _, digest = str(deployed.outputs()[model]["image"]).rpartition("@")
-    assert name == f"{registry}/{model}"
+    live = deployed.outputs()[model]
+    name, _, digest = live["image"].rpartition("@")
+    assert name == f"{registry}/{model}:{live['version']}"
     return fetched(registry, f"/v2/{model}/manifests/{digest}")
 
 
@@ -102,6 +104,23 @@ def test_a_change_of_code_pushes_little_and_a_preview_nothing(
     assert ask(CHANGED, "POST", f"/v2/models/{CHANGED}/infer", request).status == 200
 
 
+def test_stating_the_digest_that_runs_restarts_no_pod(cluster: Cluster, deployed: Program) -> None:
+    def generation() -> int:
+        found: int = cluster.get(f"deployment/{CHANGED}", f"--namespace={CHANGED}")["metadata"]["generation"]
+        return found
+
+    before, image = generation(), deployed.outputs()[CHANGED]["image"]
+    models = deployed.folder / "stacks" / "dev" / "models.yaml"
+    kept = models.read_text()
+    content = YAML().load(kept)
+    content["models"][CHANGED]["stable"]["digest"] = image.partition("@")[2]
+    with models.open("w") as stream:
+        YAML().dump(content, stream)
+    deployed.up()
+    assert (generation(), deployed.outputs()[CHANGED]["image"]) == (before, image)
+    models.write_text(kept)
+
+
 def test_a_requirement_that_is_not_there_is_told_in_pips_words(deployed: Program, ask: Ask) -> None:
     requirements = deployed.folder / "examples" / CHANGED / "requirements.txt"
     kept = requirements.read_text()
@@ -109,5 +128,25 @@ def test_a_requirement_that_is_not_there_is_told_in_pips_words(deployed: Program
     shown = deployed("up", "--yes", "--skip-preview", f"--stack={deployed.stack}", fails=True)
     assert "No matching distribution found for homeport-has-no-such-package==1" in shown
     requirements.write_text(kept)
+    request = (EXAMPLES / CHANGED / "request.json").read_bytes()
+    assert ask(CHANGED, "POST", f"/v2/models/{CHANGED}/infer", request).status == 200
+
+
+def test_a_version_that_cannot_start_ends_the_update_early(registry: str, deployed: Program, ask: Ask) -> None:
+    """Long before the time that a version has to start is over, which the error would name."""
+    code = deployed.folder / "examples" / CHANGED / "loan.py"
+    live = deployed.folder / "stacks" / "dev" / "models.yaml"
+    kept = {file: file.read_text() for file in (code, live)}
+    code.write_text(kept[code] + "\nraise RuntimeError('no weights')\n")
+    shown = deployed.up(fails=True)
+    assert "replicas of the new version serve: the model crashed with exit code 1" in shown
+    code.write_text(kept[code])
+    live.write_text(
+        kept[live].replace(f"{CHANGED}/model.yaml, stable: {{", f"{CHANGED}/model.yaml, stable: {{digest: '{DIGEST}', ")
+    )
+    shown = deployed.up(fails=True)
+    assert f"replicas of the new version serve: the registry has no {registry}/{CHANGED}:1@{DIGEST}: " in shown
+    live.write_text(kept[live])
+    deployed.up()
     request = (EXAMPLES / CHANGED / "request.json").read_bytes()
     assert ask(CHANGED, "POST", f"/v2/models/{CHANGED}/infer", request).status == 200

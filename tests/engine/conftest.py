@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
+from tests.cluster.gateway import install_gateway
 from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA_DEFINITIONS, install_definitions
+from tests.controllers import answering
 from tests.support import Cluster
 
 FAKE_NODES = 3
@@ -40,7 +42,7 @@ CILIUM: dict[str, Any] = {
 @pytest.fixture(scope="session")
 def cluster(worker_id: str) -> Iterator[Cluster]:
     sandbox = Sandbox(f"engine-{worker_id}")  # a cluster for each of pytest-xdist's workers
-    sandbox.start(fake_nodes=True)
+    sandbox.start(fake_nodes=True, metrics=False)  # there are none of fake pods
     try:
         cluster = Cluster(sandbox.env())
         # Nothing is to run for real here: the images of these tests do not exist.
@@ -50,8 +52,10 @@ def cluster(worker_id: str) -> Iterator[Cluster]:
         install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
         cluster.kubectl("create", "--filename=-", stdin=json.dumps(CILIUM))
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{CILIUM['metadata']['name']}", "--timeout=60s")
+        install_gateway(cluster)
         cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
-        yield cluster
+        with answering(cluster, "httproutes", "scaledobjects"):
+            yield cluster
     finally:
         sandbox.stop()
 

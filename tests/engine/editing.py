@@ -1,24 +1,41 @@
 """Editing live models by the real engine, with the real controllers and admission, and telling what each edit did to them."""
 
+import hashlib
 import json
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from homeport import Stack, manifests
+from homeport import Release, Stack, manifests
 from homeport.manifests.kinds import KINDS
+from homeport.needs import needs
+from tests.cluster.gateway import OBJECTS
 from tests.engine.conftest import fake_node
-from tests.support import Cluster, Program, running, until, write_program
+from tests.support import Cluster, Program, running, write_program
 from tests.transitions import BASE, NAME, Files
 
 NAMESPACE = f"--namespace={NAME}"
 OURS = "--selector=app.kubernetes.io/managed-by=homeport"
-VOLUMES = [f"{NAME}-{name}" for name in ("first", "second", "third")]
-CLASSES = ("low", "high")
+OWN = {"edits": "true"}
+"""Label of the nodes that are there only for edits."""
+
+PLATFORM: Mapping[str, dict[str, Any]] = {
+    "PriorityClass": {"value": 1},
+    "PersistentVolume": {
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadOnlyMany"],
+            "hostPath": {"path": "/nowhere"},
+        }
+    },
+    "Gateway": {"spec": next(each["spec"] for each in OBJECTS if each["kind"] == "Gateway")},
+}
+"""What an object that an environment names says, by kind."""
+
 CONFIGURATION = ("token", "licence")
 """Keys of Pulumi's configuration that have values."""
 
@@ -112,7 +129,7 @@ class Live:
         self.files = files
         write(self.program.folder, files)
         wanted = self.wanted()
-        prepare(self.cluster, wanted)
+        prepare(self.cluster, self.releases())
         with watching(self.cluster) as seen:
             self.program.up()
         self.expect_what_is_rendered()
@@ -126,9 +143,13 @@ class Live:
         assert not early, (early, seen.gone)
         return seen
 
+    def releases(self) -> Sequence[Release]:
+        """What is live, as the files say."""
+        return Stack.read(self.program.folder).releases
+
     def wanted(self) -> list[Any]:
         """What is rendered."""
-        return [each for release in Stack.read(self.program.folder).releases for each in manifests(release)]
+        return [each for release in self.releases() for each in manifests(release)]
 
     def expect_what_is_rendered(self) -> None:
         """No object of ours is missing, too many or different."""
@@ -147,7 +168,7 @@ class Live:
         return [each for each, mark in zip(found, marks, strict=True) if mark.startswith("edits/")]
 
     def _least(self) -> int:
-        (release,) = (each for each in Stack.read(self.program.folder).releases if each.model.name == NAME)
+        (release,) = (each for each in self.releases() if each.model.name == NAME)
         # KEDA is not here, so what it scales has the replicas that it had.
         return min(1, release.replicas[0]) if release.triggers else release.replicas[0]
 
@@ -166,58 +187,58 @@ def templates(objects: Iterable[Any]) -> dict[str, Template]:
     }
 
 
-def prepare(cluster: Cluster, wanted: Iterable[Any]) -> None:
-    """What the platform does: nodes that take the pods, and volumes that are free again."""
-    for template in templates(wanted).values():
-        resources = template["spec"]["containers"][0]["resources"]["requests"]
-        extended = {name: "64" for name in resources if "/" in name}
-        affinity = template["spec"]["affinity"].get("nodeAffinity", {})
-        for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", ()):
-            labels = {each["key"]: each["values"][0] for each in term["matchExpressions"] if each["operator"] == "In"}
-            if labels or extended:
-                add_node(cluster, labels, extended)
+def prepare(cluster: Cluster, releases: Iterable[Release]) -> None:
+    """What the platform does: it has what the environment names, nodes that take the pods, and volumes that are free again."""
+    for release in releases:
+        for need in needs(release):
+            if need.kind in PLATFORM:
+                create(cluster, need.reference | PLATFORM[need.kind])
+        for template in templates(manifests(release)).values():
+            add_nodes(cluster, template)
     for volume in cluster.get("persistentvolumes")["items"]:
-        if volume["metadata"]["name"] in VOLUMES and volume["status"]["phase"] == "Released":
-            cluster.kubectl(
-                "patch", f"persistentvolume/{volume['metadata']['name']}", "--patch", '{"spec":{"claimRef":null}}'
-            )
+        name, phase = volume["metadata"]["name"], volume["status"]["phase"]
+        if name.startswith(f"{NAME}-") and phase == "Released":
+            cluster.kubectl("patch", f"persistentvolume/{name}", '--patch={"spec":{"claimRef":null}}')
 
 
-def add_node(cluster: Cluster, labels: Mapping[str, str], extended: Mapping[str, str]) -> None:
-    name = "-".join(["fake", *(part.lower() for pair in sorted({**labels, **extended}.items()) for part in pair)])
-    name = "".join(each if each.isalnum() else "-" for each in name)[:60].strip("-")
-    node: Any = fake_node(name)
-    node["metadata"]["labels"] |= labels
-    node["status"]["allocatable"] |= extended
-    if not cluster.exists(f"node/{name}"):
-        cluster.kubectl("create", "--filename=-", stdin=json.dumps(node))
-        until(lambda: "Ready" in cluster.kubectl("get", f"node/{name}", "--no-headers"), 120)
+def add_nodes(cluster: Cluster, template: Template) -> None:
+    """A node for each of the alternatives that a pod may run on, with what the pod asks for."""
+    requests = template["spec"]["containers"][0]["resources"]["requests"]
+    extended = {name: "64" for name in requests if "/" in name}
+    affinity = template["spec"]["affinity"].get("nodeAffinity", {})
+    for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", ()):
+        labels = {each["key"]: each["values"][0] for each in term["matchExpressions"] if each["operator"] == "In"}
+        if labels or extended:
+            digest = hashlib.sha256(json.dumps([labels, extended], sort_keys=True).encode()).hexdigest()
+            node: Any = fake_node(f"fake-{digest[:12]}")
+            node["metadata"]["labels"] |= labels | OWN
+            node["status"]["allocatable"] |= extended
+            create(cluster, node)
 
 
-def volume(name: str) -> dict[str, Any]:
-    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadOnlyMany"], "hostPath": {"path": "/nowhere"}}
-    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
-
-
-def priority_class(name: str) -> dict[str, Any]:
-    return {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": 1}
+def create(cluster: Cluster, made: Mapping[str, Any]) -> None:
+    """An object of the platform, if it is not there."""
+    metadata = made["metadata"]
+    if namespace := metadata.get("namespace"):
+        create(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    place = [f"--namespace={namespace}"] if namespace else []
+    if not cluster.exists(f"{made['kind']}/{metadata['name']}", *place):
+        cluster.kubectl("create", "--filename=-", stdin=json.dumps(made))
 
 
 @contextmanager
 def edited(cluster: Cluster, scratch: Path, files: Files = BASE) -> Iterator[Live]:
     """A stack that has what the files say, on a platform that has what edits may ask for."""
-    platform = [*map(volume, VOLUMES), *map(priority_class, CLASSES)]
     source = write_program(scratch / "source", "edits")
     write(source, files)
-    cluster.kubectl("create", "--filename=-", stdin="\n---\n".join(map(json.dumps, platform)))
     try:
         with running(cluster, source, scratch / "running") as program:
             for name in CONFIGURATION:
                 program("config", "set", name, "open sesame", "--secret", f"--stack={program.stack}")
             live = Live(cluster, program, files)
-            prepare(cluster, live.wanted())
+            prepare(cluster, live.releases())
             program.up()
             live.expect_what_is_rendered()
             yield live
     finally:
-        cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin="\n---\n".join(map(json.dumps, platform)))
+        cluster.kubectl("delete", "nodes", "--selector=edits", "--ignore-not-found")

@@ -36,6 +36,12 @@ ENVIRONMENT = {
         }
     },
 }
+CREDENTIALS = {
+    "apiVersion": "keda.sh/v1alpha1",
+    "kind": "ClusterTriggerAuthentication",
+    "metadata": {"name": "sqs"},
+    "spec": {"podIdentity": {"provider": "aws"}},
+}
 KINDS = "deployments,horizontalpodautoscalers,scaledobjects"
 NAMESPACE = "--namespace=demanded"
 BOTH = {"min": 0, "max": 4, "target": {"cpu": 60, "requests_per_second": 50, "queue_length": 20}}
@@ -50,6 +56,7 @@ def write(folder: Path, version: str, scale: dict[str, Any] = BOTH, canary: str 
 def program(cluster: Cluster, tmp_path: Path) -> Iterator[Program]:
     source = write_program(tmp_path / "source", "scaled-objects", environment=ENVIRONMENT)
     write(source, "1")
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(CREDENTIALS))
     with running(cluster, source, tmp_path / "running") as program:
         yield program
 

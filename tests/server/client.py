@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,6 +63,18 @@ class Client:
         finally:
             connection.close()
 
+    def begin(self, body: str, path: str = INFER) -> socket.socket:
+        """Send a request and await no answer."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall((head + body).encode())
+        return connection
+
+    def has_read_all(self) -> None:
+        """Wait until the server has read what was sent before: it takes connections, and what they bring, in their order."""
+        for _ in range(3):
+            assert self.get("/v2/health/live").status == http.client.OK
+
     def get(self, path: str) -> Answer:
         return self.send(None, path, method="GET")
 
@@ -87,6 +100,13 @@ class Client:
                 pass
             time.sleep(0.05)
         pytest.fail(f"the server did not become ready:\n{log.read_text()}")
+
+
+def answer(connection: socket.socket) -> Answer:
+    """The answer to what ``Client.begin`` sent."""
+    with http.client.HTTPResponse(connection) as response:
+        response.begin()
+        return Answer(response.status, json.loads(response.read()))
 
 
 def tensor(**fields: Any) -> dict[str, Any]:

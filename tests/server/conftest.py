@@ -102,6 +102,13 @@ def _starter(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Start:
     return started
 
 
+@pytest.fixture
+def as_installed(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`homeport` is the wheel's. homeport-server is the checkout's, because no package index has it here."""
+    monkeypatch.setenv("PATH", str(installed), prepend=os.pathsep)
+    monkeypatch.setenv("HOMEPORT_SERVER_PACKAGE", str(SERVER.parent))
+
+
 @pytest.fixture(scope="session")
 def iris() -> Path:
     return IRIS

@@ -1,9 +1,9 @@
 """All attacks at once on a server with half a cpu and 768 MiB: it answers, is not killed, and is then as it was."""
 
+import concurrent.futures
 import logging
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +20,11 @@ logger = logging.getLogger(__name__)
 
 MIB = 2**20
 SECONDS = 20.0
-HEALTH_SECONDS = 5.0  # what the liveness probe waits; docs/server.md has what was measured
+HEALTH_SECONDS = 1.0
 GOOD_SECONDS = 3.0
+ROUNDS = 3
+"""A machine that is busy with something else may be slow once. A server without bounds is slow in each round."""
+
 REST_SECONDS = 45.0
 """More than a request may take to arrive."""
 
@@ -56,23 +59,19 @@ def test_all_attacks_at_once(start: Start, iris: Path) -> None:
         for _ in range(20):
             assert server.infer(tensor()).status == 200
         rest = limits.resident()
-        health: list[tuple[list[float], list[int]]] = []
-        with attacked(server):
-            checks = threading.Thread(
-                target=lambda: health.append(asked(lambda: server.get("/v2/health/live"), 0.1, SECONDS))
+        for _ in range(ROUNDS):
+            with attacked(server), concurrent.futures.ThreadPoolExecutor() as askers:
+                checks = askers.submit(asked, lambda: server.get("/v2/health/live"), 0.1, SECONDS)
+                took, statuses = asked(lambda: server.infer(tensor()), 0.3, SECONDS)
+                health_took, health_statuses = checks.result()
+                most = limits.resident()
+            logger.info(
+                "health %.2f s at most (%s), good %.2f s (%s)", max(health_took), len(health_took), max(took), len(took)
             )
-            checks.start()
-            took, statuses = asked(lambda: server.infer(tensor()), 0.3, SECONDS)
-            checks.join()
-            most = limits.resident()
-        ((health_took, health_statuses),) = health
-        logger.info(
-            "health %.2f s at most (%s), good %.2f s (%s)", max(health_took), len(health_took), max(took), len(took)
-        )
-        assert set(health_statuses) == {200}
-        assert max(health_took) < HEALTH_SECONDS
-        assert set(statuses) == {200}
-        assert max(took) < GOOD_SECONDS
+            assert set(health_statuses) == set(statuses) == {200}
+            if in_time := max(health_took) < HEALTH_SECONDS and max(took) < GOOD_SECONDS:
+                break
+        assert in_time
 
         end = time.monotonic() + REST_SECONDS
         while (now := limits.resident()) > rest + 40 * MIB and time.monotonic() < end:

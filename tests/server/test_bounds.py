@@ -6,14 +6,14 @@ import gzip
 import http.client
 import json
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.server import attacks
-from tests.server.client import INFER, tensor
+from tests.server.client import INFER, answer, tensor
 from tests.server.conftest import IRIS, Server, Start
+from tests.support import until
 
 LIMIT = 5 * 1024 * 1024
 
@@ -83,21 +83,14 @@ def test_bounds_are_set_by_variables(start: Start, iris: Path) -> None:
 
 @pytest.mark.parametrize("body", [attacks.LISTS, attacks.DEEP], ids=["lists", "deep"])
 def test_millions_of_parts_are_counted_and_not_made(server: Server, body: bytes) -> None:
-    before, begun = server.memory("VmHWM"), time.monotonic()
+    before = server.memory("VmHWM")
     answer = server.send(body)
     parts = body.count(b"[") + body.count(b"{")
     assert (answer.status, answer.body) == (
         413,
         {"error": f"the body has {parts} lists and objects; accepted: at most 1048576, such as flat data"},
     )
-    assert time.monotonic() - begun < 5
     assert server.memory("VmHWM") - before < 50 * 2**20
-
-
-def test_fewer_parts_are_parsed_in_a_short_time(server: Server) -> None:
-    begun = time.monotonic()
-    assert server.send(attacks.OBJECTS).status == 400
-    assert time.monotonic() - begun < 10  # also on a machine with other work
 
 
 def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> None:
@@ -120,10 +113,30 @@ def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> N
             "error": "the sender's large requests and answers have more than 20971520 bytes at once; "
             "accepted: the same request later"
         }
-        time.sleep(6)
-        assert server.send(large).status == 200
+        until(lambda: server.send(large).status == 200, 60)
         for each in begun:
             each.close()
+
+
+def test_stalled_bodies_of_several_senders_keep_no_small_request_out(start: Start, iris: Path) -> None:
+    stalled = attacks.request(b" " * 4_900_000, "Content-Length: 5000000")
+    with start(iris) as server, contextlib.ExitStack() as stack:
+
+        def sender(host: str) -> socket.socket:
+            address = ("127.0.0.1", server.port)
+            connection = socket.create_connection(address, timeout=60, source_address=(host, 0))
+            return stack.enter_context(connection)
+
+        for host in ["127.0.0.2"] * 4 + ["127.0.0.3"] * 4:  # half of the memory each
+            sender(host).sendall(stalled)
+        server.has_read_all()
+        third = sender("127.0.0.4")
+        with contextlib.suppress(OSError):  # it is refused before all of it is sent
+            third.sendall(stalled)
+        told = answer(third)
+        assert told.status == 503
+        assert "the server has no memory for another large request now" in told.body["error"]
+        assert server.infer(tensor()).status == 200
 
 
 def test_a_burst_of_the_largest_requests_fits_the_memory_of_the_model(start: Start, iris: Path) -> None:

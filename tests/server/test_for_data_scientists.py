@@ -1,7 +1,6 @@
 """Every command of the page for data scientists, in its order, in a repository as its readers have."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.test_run import COMMAND, Run, run
+from tests.server.test_run import Run, run
 from tests.support import EXAMPLES, ROOT
 
 PAGE = ROOT / "docs" / "for-data-scientists.md"
@@ -32,7 +31,6 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(EXAMPLES / "iris", root / "examples" / "iris")
     for file in ("fraud-score.ipynb", "weights.json"):
         shutil.copy(EXAMPLES / "from-notebook" / file, root)
-    monkeypatch.setenv("PATH", str(Path(COMMAND).parent), prepend=os.pathsep)
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "a data scientist")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "ds@example.com")
@@ -47,6 +45,7 @@ def shell(command: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.usefixtures("as_installed")
 def test_every_command_of_the_page(repository: Path) -> None:
     said: dict[str, str] = {}
     serving: list[str] = []

@@ -94,6 +94,37 @@ def table(rows: Annotated[pd.DataFrame, Row]) -> pd.DataFrame:
     return pd.DataFrame({"mean": np.full(len(rows), rows["amount"].mean()), "country": rows["country"]})
 
 
+@dataclasses.dataclass
+class Order:
+    amount: float
+    items: int = 1
+    tags: str = dataclasses.field(default_factory=lambda: "none")
+
+
+class Trip(BaseModel):
+    start: float = 2.0
+    end: float
+
+
+class Stay(NamedTuple):
+    nights: int
+    stars: int = 3
+
+
+def orders(rows: Annotated[pd.DataFrame, Order]) -> pd.DataFrame:
+    assert list(rows) == ["amount", "items", "tags"]
+    return pd.DataFrame({"cost": rows["amount"] * rows["items"], "tags": rows["tags"]})
+
+
+def trips(rows: Annotated[pd.DataFrame, Trip]) -> np.ndarray:
+    assert list(rows) == ["start", "end"]
+    return (rows["end"] - rows["start"]).to_numpy()
+
+
+def stays(rows: Annotated[pd.DataFrame, Stay]) -> np.ndarray:
+    return (rows["nights"] * rows["stars"]).to_numpy()
+
+
 class Model:
     def __init__(self, folder: Path):
         self.offset = float((folder / "offset.txt").read_text())
@@ -105,7 +136,20 @@ class Model:
 def broken(value: float) -> float:
     return None
 """
-SERVED = ["predict", "rules", "anything", "named", "cost", "scaled", "table", "Model", "broken"]
+SERVED = [
+    "predict",
+    "rules",
+    "anything",
+    "named",
+    "cost",
+    "scaled",
+    "table",
+    "orders",
+    "trips",
+    "stays",
+    "Model",
+    "broken",
+]
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +303,18 @@ def test_arrays_and_tables_mean_one_call_for_all_rows(functions: Server) -> None
     assert (status, error) == (400, "input 'country' has 'DE' at position 0; accepted: 'BE' or 'NL'")
 
 
+def test_a_column_with_a_default_may_be_left_out(functions: Server) -> None:
+    amounts = column("amount", 1.5, 3.0)
+    assert ask(functions, "orders", amounts) == (200, {"cost": [1.5, 3.0], "tags": ["none", "none"]})
+    assert ask(functions, "orders", column("items", 2, 1), amounts)[1]["cost"] == [3.0, 3.0]
+    assert ask(functions, "trips", column("end", 3.0, 4.0)) == (200, {"trips": [1.0, 2.0]})
+    assert ask(functions, "stays", column("nights", 1, 2)) == (200, {"stays": [3, 6]})
+    assert ask(functions, "stays", column("stars", 1)) == (
+        400,
+        "input 'nights' is missing; accepted: exactly the inputs 'nights', 'stars'",
+    )
+
+
 def test_a_class_is_made_once_and_knows_its_folder(functions: Server) -> None:
     assert ask(functions, "Model", column("value", 1.0)) == (200, {"predict": [1.5]})
 
@@ -270,6 +326,24 @@ def test_variables_name_what_to_serve_and_as_which_model(start_any: Start, tmp_p
     (tmp_path / "here.txt").write_text("found")
     with start_any(tmp_path, HOMEPORT_SERVE="mine:predict", MLSERVER_MODEL_NAME="fraud-score") as server:
         assert ask(server, "fraud-score", column("value", 1.0)) == (200, {"predict": ["found"]})
+
+
+def test_the_length_of_answers_and_reasons_is_bounded(start_any: Start, tmp_path: Path) -> None:
+    names = [f"a{number:03}" for number in range(300)]
+    (tmp_path / "wide.py").write_text(
+        f"def predict({', '.join(f'{name}: int = 1' for name in names)}) -> str:\n return 'a' * a000"
+    )
+    variables = {"HOMEPORT_SERVE": "wide:predict", "MLSERVER_MODEL_NAME": "wide", "HOMEPORT_MAX_HELD_BYTES": "100000"}
+    with start_any(tmp_path, **variables) as server:
+        assert len(ask(server, "wide", column("a000", 40_000))[1]["predict"][0]) == 40_000
+        status, reason = ask(server, "wide", column("a000", 60_000))
+        assert (status, reason.partition(";")[2]) == (
+            413,
+            " accepted: fewer rows, so that the answer has at most 50000 bytes",
+        )
+        status, reason = ask(server, "wide", column("b", 1))
+        assert (status, reason[-3:]) == (400, "...")
+        assert len(reason) < 1100
 
 
 @pytest.mark.parametrize("place", ["model-settings.json", "data/deep/model-settings.json"])
@@ -396,4 +470,4 @@ def test_what_cannot_be_served_ends_the_server(start_any: Start, tmp_path: Path)
         assert server.process.wait(timeout=60) == 1
         (failure,) = [line for line in map(json.loads, server.log.read_text().splitlines()) if "traceback" in line]
         assert failure["message"] == f"model {tmp_path.name} could not be loaded"
-        assert "ValueError: parameter 'value' of predict has no annotation; accepted: " in failure["traceback"]
+        assert failure["traceback"].startswith("ValueError: parameter 'value' of predict has no annotation; accepted: ")

@@ -50,7 +50,8 @@ def fuzzed_server(start: Start) -> Iterator[Server]:
     with start(IRIS) as server:
         yield server
         lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-        assert not [line for line in lines if line["level"] == "error"]
+        failures = [line.get("traceback", line) for line in lines if line["level"] == "error"]
+        assert not failures, failures[0]
 
 
 @fuzzed("requests", _FRAMING)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.client import Client, ended
+from tests.server.client import Client, answer, ended, infer_path
 
-COMMAND = str(Path(sys.executable).parent / "homeport")
+pytestmark = pytest.mark.usefixtures("as_installed")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Run(Client):
 
 
 def init(*arguments: str, folder: Path) -> None:
-    subprocess.run([COMMAND, "init", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["homeport", "init", *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 @contextmanager
@@ -38,10 +39,12 @@ def run(folder: Path, *, await_ready: bool = True, **variables: str) -> Iterator
     """`homeport run FOLDER`, with the checkout's uv on its PATH."""
     port = _free_port()
     output = folder.with_suffix(".out")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    homeport = shutil.which("homeport")
+    assert homeport
     with output.open("wb") as out:
         process = subprocess.Popen(
-            [COMMAND, "run", folder.name, f"--port={port}"],
+            [homeport, "run", folder.name, f"--port={port}"],
             cwd=folder.parent,
             env={**os.environ, "PATH": path, **variables},
             stdout=out,
@@ -86,10 +89,21 @@ def test_a_new_model_runs_at_once(kind: str, outputs: list[str], tmp_path: Path)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(timeout=30) == 0
     said = running.output.read_text()
-    assert f"fraud: http://127.0.0.1:{running.port}, metrics on port {running.port + 2}; Ctrl-C ends it\n" in said
-    assert f"curl -d @fraud/request.json http://127.0.0.1:{running.port}/v2/models/fraud/infer\n" in said
-    assert '"message": "stopped"' in said
+    assert said.count("fraud is being loaded; Ctrl-C ends it\n") == 1
+    assert messages(said) == [
+        "model fraud is ready",
+        f"fraud: http://127.0.0.1:{running.port}, metrics on port {running.port + 2}; Ctrl-C ends it",
+        f"curl -d @fraud/request.json http://127.0.0.1:{running.port}/v2/models/fraud/infer",
+        "stopping: no new connections, requests in flight are answered",
+        "stopped",
+    ]
     assert not (tmp_path / "fraud" / "__pycache__").exists()
+
+
+def messages(said: str) -> list[str]:
+    """What the server itself logged."""
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith('{"time"')]
+    return [line["message"] for line in lines if line["logger"] == "homeport_server.serving"]
 
 
 def held(running: Run) -> None:
@@ -130,14 +144,10 @@ def test_memory_beyond_the_limit_fails_the_request_and_a_stop_answers_what_is_in
         status, body = running.ask(hungry(600), "fraud")
         assert (status, "MemoryError" in body) == (500, True), body
         assert running.ask(hungry(100), "fraud")[0] == 200
-        client = socket.create_connection(("127.0.0.1", running.port), timeout=30)
-        body = hungry(1, seconds=1.5)
-        head = f"POST /v2/models/fraud/infer HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        client.sendall((head + body).encode())
-        time.sleep(0.5)
-        running.process.send_signal(signal.SIGINT)
-        assert client.makefile().readline().startswith("HTTP/1.1 200")
-        client.close()
+        with running.begin(hungry(1, seconds=1.5), infer_path("fraud")) as in_flight:
+            running.has_read_all()
+            running.process.send_signal(signal.SIGINT)
+            assert answer(in_flight).status == 200
         assert running.process.wait(timeout=30) == 0
 
 
@@ -158,7 +168,9 @@ def test_what_is_not_in_files_is_missed_and_secrets_are_the_users_own(tmp_path: 
     (folder / "model.yaml").write_text(spec.replace("build:\n", "build:\n  files: [model.py]\n"))
     with run(folder, await_ready=False) as running:
         assert running.process.wait(timeout=300) == 1
-        assert "No module named 'rates'" in running.output.read_text()
+        said = running.output.read_text()
+        assert "No module named 'rates'" in said
+        assert "curl" not in said
     spec += "secrets:\n- {name: rate, reason: nobody else is to know it}\n"
     (folder / "model.yaml").write_text(spec.replace("build:\n", "build:\n  files: [model.py, rates.py]\n"))
     (tmp_path / "secrets").mkdir()

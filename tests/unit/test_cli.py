@@ -20,6 +20,11 @@ ENVIRONMENT = "cluster: {identifier: dev}\nlimits: {replicas: 5}\n"
 MODEL = "name: iris\nowner: ds\nimage: registry.example.com/iris\n"
 LIVE = 'models:\n  iris:\n    spec: ../../iris.yaml\n    stable: {version: "1"}\n'
 ROOT = Path(__file__).parents[2]
+OK = (
+    "{0}: ok, 1 model, 11 objects, from 3 files\n"
+    "{0}: an update takes at most: iris 1 to 3 x (start 60 s + stability 5 s) = 65 to 195 s\n"
+)
+"""What is said of a stack with the model."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,21 +53,55 @@ def test_check_shows_whose_updates_cost_capacity(repository: Path) -> None:
     model = repository / "iris.yaml"
     model.write_text(MODEL + "resources: {gpu: {kinds: [l4]}}\n")
     lines = ["dev: relaxed gpu_downtime: all in use", "dev: iris is down during each update"]
-    assert homeport("check", "dev").stdout.splitlines()[1:] == lines
+    assert homeport("check", "dev").stdout.splitlines()[2:] == lines
     assert json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"][0]["in_place"] == {"iris": 1}
     model.write_text(model.read_text() + "scale: {min: 3, max: 3}\n")
     assert homeport("check", "dev").stdout.splitlines()[-1] == "dev: iris serves with 2 of 3 replicas during updates"
+
+
+def test_check_tells_what_updates_take_and_wait_for(repository: Path) -> None:
+    (repository / "stacks" / "dev" / "environment.yaml").write_text(
+        "cluster: {identifier: dev}\nmax_surge: 2\nlimits: {total: {cpu: 2, memory: 8Gi}}\n"
+    )
+    names = ["iris", *(f"m{index}" for index in range(6))]
+    for seconds, name in enumerate(names, 10):
+        (repository / f"{name}.yaml").write_text(
+            MODEL.replace("iris", name)
+            + f"scale: {{min: 1, max: 2}}\nstartup_seconds: {seconds}\nresources: {{cpu: 100m}}\n"
+        )
+    live = LIVE + "".join(LIVE.partition("\n")[2].replace("iris", name) for name in names[1:])
+    (repository / "stacks" / "dev" / "models.yaml").write_text(live)
+    _, updates, *waits = homeport("check", "dev").stdout.splitlines()
+    assert updates == (
+        "dev: an update takes at most: "
+        + "; ".join(
+            f"m{index} 1 x (start {11 + index} s + stability 5 s) = {16 + index} s" for index in (5, 4, 3, 2, 1)
+        )
+        + "; 2 shorter ones"
+    )
+    assert waits == []
+    (repository / "m0.yaml").write_text(
+        MODEL.replace("iris", "m0") + "scale: {min: 1, max: 2}\nresources: {cpu: 400m}\n"
+    )
+    wait = (
+        "with all models at their maximum replicas, an update waits for room: m0 800m, iris 200m, m1 200m, m2 200m, m3 200m (and "
+        "2 models) more, and limits.total.cpu has 0 left"
+    )
+    assert homeport("check", "dev").stdout.splitlines()[-1] == f"dev: {wait}"
+    assert f"::notice::dev: {wait}\n" in homeport("check", "dev", "-o", "github").stdout
+    (checked,) = json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"]
+    assert (len(checked["updates"]), checked["waits"]) == (7, [wait])
 
 
 def test_check_tells_what_variables_override(repository: Path) -> None:
     (repository / "stacks" / "dev" / "environment.yaml").write_text(ENVIRONMENT + "images: {registry: r.example.com}\n")
     variables = {"HOMEPORT_REGISTRY": "127.0.0.1:5000", "HOMEPORT_CONTEXT": "kind"}
     assert homeport("check", env=variables).stdout == (
-        "dev: ok, 1 model, 11 objects, from 3 files\n"
+        f"{OK.format('dev')}"
         "dev: cluster.context is kind (HOMEPORT_CONTEXT)\n"
         "dev: cluster.identifier is kind (HOMEPORT_CONTEXT)\n"
         "dev: images.registry is 127.0.0.1:5000 (HOMEPORT_REGISTRY)\n"
-        "prod: ok, 1 model, 11 objects, from 3 files\n"
+        f"{OK.format('prod')}"
         "prod: cluster.context is kind (HOMEPORT_CONTEXT)\n"
         "prod: cluster.identifier is kind (HOMEPORT_CONTEXT)\n"
     )
@@ -101,9 +140,7 @@ def refusal(result: Result) -> str:
 def test_check_tells_of_each_stack_what_was_checked() -> None:
     result = homeport("check")
     assert result.exit_code == 0
-    assert result.stdout == (
-        "dev: ok, 1 model, 11 objects, from 3 files\nprod: ok, 1 model, 11 objects, from 3 files\n"
-    )
+    assert result.stdout == OK.format("dev") + OK.format("prod")
     assert result.stderr == ""
 
 
@@ -154,6 +191,16 @@ def test_check_for_programs(repository: Path) -> None:
                 "in_place": {},
                 "commits_unknown": None,
                 "unused_grants": [],
+                "updates": {
+                    "iris": {
+                        "steps": [1, 3],
+                        "start_seconds": 60,
+                        "stability_seconds": 5,
+                        "drain_seconds": 0,
+                        "seconds": [65, 195],
+                    }
+                },
+                "waits": [],
                 "problems": [],
             },
             {
@@ -167,6 +214,8 @@ def test_check_for_programs(repository: Path) -> None:
                 "in_place": {},
                 "commits_unknown": None,
                 "unused_grants": [],
+                "updates": {},
+                "waits": [],
                 "problems": [
                     {
                         "file": "stacks/prod/environment.yaml",
@@ -217,7 +266,7 @@ def test_stack_that_is_not_there() -> None:
 
 
 def test_stack_by_the_whole_of_pulumis_name() -> None:
-    assert homeport("check", "acme/models/dev", "dev").stdout == "dev: ok, 1 model, 11 objects, from 3 files\n"
+    assert homeport("check", "acme/models/dev", "dev").stdout == OK.format("dev")
 
 
 def test_an_option_takes_the_same_thing_in_every_command() -> None:
@@ -347,7 +396,7 @@ def test_check_shows_what_does_not_hold(repository: Path) -> None:
         ENVIRONMENT + "relax: {apparmor: no AppArmor here}\n"
     )
     line = "dev: relaxed apparmor: no AppArmor here"
-    assert homeport("check", "dev").stdout.splitlines()[1:] == [line]
+    assert homeport("check", "dev").stdout.splitlines()[2:] == [line]
     assert json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"][0]["relaxed"] == {
         "apparmor": "no AppArmor here"
     }
@@ -370,7 +419,7 @@ def test_check_lists_grants_that_no_model_has(repository: Path) -> None:
     (repository / "stacks" / "dev" / "environment.yaml").write_text(environment)
     line = "dev: secrets.gone is for a model that is not live here"
     result = homeport("check", "dev")
-    assert (result.exit_code, result.stdout.splitlines()[1:]) == (0, [line])
+    assert (result.exit_code, result.stdout.splitlines()[2:]) == (0, [line])
     (dev,) = json.loads(homeport("check", "dev", "-o", "json").stdout)["stacks"]
     assert dev["unused_grants"] == ["secrets.gone"]
     assert f"::notice::{line}" in homeport("check", "dev", "-o", "github").stdout.splitlines()

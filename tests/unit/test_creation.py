@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,20 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto.resource_pb2 import RegisterResourceResponse
 
+import homeport
 import homeport.rules.images as image_rules
-from homeport import Canary, Environment, Model, ModelService, Release, Stack, cluster_provider, stack, violations
+from homeport import (
+    Canary,
+    Environment,
+    HomeportError,
+    Model,
+    ModelService,
+    Release,
+    Stack,
+    cluster_provider,
+    stack,
+    violations,
+)
 from homeport.components import model_image, model_service
 from homeport.components.rollouts import Rollouts
 from homeport.manifests import CONCERNS, Stage, manifests, resources
@@ -23,7 +36,8 @@ from homeport.manifests.kinds import KINDS, Kind
 from homeport.manifests.names import manifest
 from homeport.manifests.resource import Resource
 from homeport.rules.violation import Violation
-from tests.support import live_entry, undigested
+from homeport.specs.problems import Problem
+from tests.support import ROOT, live_entry, undigested
 
 MODEL = {"name": "iris", "owner": "ds", "image": "registry.example.com/iris"}
 CLUSTER = {"cluster": {"identifier": "prod"}}
@@ -194,6 +208,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
 
     # There is no cluster to ask.
     monkeypatch.setattr(Rollouts, "_unfinished", served)
+    monkeypatch.setattr(Rollouts, "_look_at", served)
     mocks.set_mocks(found.mocks, project="shop", stack="prod", preview=False, monitor=found)
     set_all_config({"shop:token": "open sesame"}, ["shop:token"])
     monkeypatch.setattr("pulumi.runtime.resource._get_callbacks", found.callbacks)
@@ -245,7 +260,7 @@ def test_pulumi_is_told_the_names_and_the_order(
 ) -> None:
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def deploy() -> None:
-        ModelService.of("home", release(model, environment, canary))
+        ModelService.of("home", release(model, environment, canary), lambda violation: Problem(violation.message))
 
     deploy()
     assert recorder.asked["home"].type == "homeport:index:ModelService"
@@ -258,14 +273,14 @@ def test_pulumi_is_told_the_names_and_the_order(
     protected = {name for name, asked in children.items() if asked.protect}
     assert protected == ({"home-namespace"} if environment.get("protect") else set())
     noticed = {name for name, asked in children.items() if asked.hooks.after_update}
-    autoscalers = {name for stage in expected for name in stage if name.startswith(("horizontalpod", "scaledobject"))}
-    assert noticed == {f"home-{name}" for name in {*expected[2], *autoscalers}}
+    autoscalers = {name for stage in expected for name in stage if name.startswith("horizontalpod")}
+    assert noticed == {f"home-{name}" for name in {*expected[2], *expected[3], *autoscalers}}
     for asked in children.values():  # a single object without them would go before another's hook refuses
-        assert asked.hooks.before_create == ["homeport-before-create-default"]
-        limit = {"homeport-before-update-default"} if asked.type.endswith((":ResourceQuota", ":LimitRange")) else set()
+        assert asked.hooks.before_create == ["homeport-before-create-cluster"]
+        limit = {"homeport-before-update-cluster"} if asked.type.endswith((":ResourceQuota", ":LimitRange")) else set()
         assert set(asked.hooks.before_update) == limit
         kind = "protected-" if environment.get("protect") else ""
-        assert asked.hooks.before_delete == [f"homeport-before-delete-{kind}default"]
+        assert asked.hooks.before_delete == [f"homeport-before-delete-{kind}cluster"]
     assert len(recorder.hooks) == len(set(recorder.hooks))
 
 
@@ -277,3 +292,66 @@ def test_hooks_are_registered_where_no_model_is_left(recorder: Recorder) -> None
     deploy()
     kinds = ("create", "update", "delete", "delete-protected")
     assert recorder.hooks == [f"homeport-before-{kind}-cluster" for kind in kinds]
+
+
+def provider_name(asked: Any) -> str:
+    """Name of the provider that the engine is told to use: it is referred to as URN::ID."""
+    return str(asked.provider.split("::")[-2])
+
+
+def test_the_provider_is_that_of_the_environment(recorder: Recorder) -> None:
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def deploy() -> None:
+        for name in ("iris", "rose"):
+            ModelService.of(
+                name,
+                release(MODEL | {"name": name}, CLUSTER, canary=False),
+                lambda violation: Problem(violation.message),
+            )
+        assert cluster_provider(Environment.model_validate(CLUSTER)).pulumi_resource_name == "cluster"
+        with pytest.raises(
+            HomeportError, match="found the clusters prod and other in one program; accepted: one cluster, or "
+        ):
+            cluster_provider(Environment.model_validate({"cluster": {"identifier": "other"}}))
+
+    deploy()
+    providers = [name for name, asked in recorder.asked.items() if asked.type == "pulumi:providers:kubernetes"]
+    assert providers == ["cluster"]
+    assert recorder.asked["cluster"].object["clusterIdentifier"] == CLUSTER["cluster"]["identifier"]
+    objects = [asked for asked in recorder.asked.values() if asked.type.startswith("kubernetes:")]
+    assert objects
+    assert {provider_name(asked) for asked in objects} == {"cluster"}
+
+
+DOCUMENTED = {
+    (page, place): block
+    for page in ("README.md", "docs/images.md", "docs/guard.md")
+    for place, block in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL))
+}
+
+
+@pytest.mark.parametrize(("page", "place"), DOCUMENTED)
+def test_documented_programs_deploy_to_the_cluster_of_their_environment(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, place: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = {"registry": "registry.example.com", "bases": {"python": "registry.example.com/python:1"}}
+    environment: dict[str, Any] = CLUSTER | {"images": images, "deployer": {"service_account": "ci/deployer"}}
+    for folder, name in ((".", "fraud-score"), ("models/iris", "iris"), ("stacks/prod", "")):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, "environment.yaml").write_text(json.dumps(environment))
+        built: dict[str, Any] = {"build": {}} if name == "iris" else {"image": "registry.example.com/any"}
+        Path(folder, "model.yaml").write_text(json.dumps({"name": name, "owner": "ds"} | built))
+    names = {name: getattr(homeport, name) for name in homeport.__all__} | {
+        "pulumi": pulumi,
+        "model": Model.load("models/iris/model.yaml"),
+        "environment": Environment.load("environment.yaml"),
+    }
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def deploy() -> None:
+        exec(DOCUMENTED[page, place], names)  # noqa: S102  # that is what the reader does
+
+    deploy()
+    objects = [asked for asked in recorder.asked.values() if asked.type.startswith("kubernetes:")]
+    assert {provider_name(asked) for asked in objects} == {"cluster"}

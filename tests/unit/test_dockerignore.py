@@ -58,6 +58,9 @@ def folder(tmp_path: Path) -> Path:
         (["**/.git", "!**/.git"], ""),
         (["!**/.git", "**/.git"], ".git/config sub/.git"),
         (["**/.git", "! .git/config"], "sub/.git"),
+        # A line counts for what is in a folder only if it decided about the folder, or names what is in it.
+        (["**/.git", "!.git/*", "**/.git"], "sub/.git"),
+        (["**/.git", "!.git/*", "**/.git/**"], ".git/config sub/.git"),
         # BuildKit does not look into a folder for a name that is not in it.
         (["data", "!model.py"], "data/a.csv data/deep/b.csv data/deep/.env"),
         (["data/deep/.env", "!data/deep"], "data/deep/.env"),

@@ -41,8 +41,13 @@ def reading(commits: Mapping[str, str]) -> Callable[[str], bytes | None]:
     return lambda commit: commits[commit].encode() if commit in commits else None
 
 
+def same(_: str, __: Path) -> str:
+    """Nothing but `models.yaml` ever changes."""
+    return "same"
+
+
 def told(*updates: Any, model: str = "iris") -> list[tuple[str | None, str | None, str, str]]:
-    found = events(model, updates[::-1], reading(COMMITS))
+    found = events(model, updates[::-1], reading(COMMITS), same)
     return [(each.version, each.canary, each.commit, each.result) for each in found]
 
 
@@ -82,6 +87,43 @@ def test_refresh_and_other_models_are_not_its_history() -> None:
     assert len(told(update("a", 1), update("a", 2, kind="refresh"), update("b", 3), model="rose")) == 1
 
 
+def test_an_update_that_fails_because_of_another_model_is_not_its_history() -> None:
+    assert len(told(update("a", 1), update("b", 2, "failed"), model="rose")) == 1
+    assert told(update("e", 1, "failed"), update("a", 2), update("a", 3, "failed")) == [("1", None, "a", "succeeded")]
+
+
+def test_nothing_is_told_of_the_time_before_the_model() -> None:
+    commits = {"a": live("1"), "b": live("1") + '  lily: {spec: lily.yaml, stable: {version: "7"}}\n'}
+    updates = [update("a", 1, "failed"), update("a", 2), update("b", 3)]
+    assert [each.version for each in events("lily", updates[::-1], reading(commits), same)] == ["7"]
+
+
+def test_versions_that_only_the_files_tell_apart() -> None:
+    built = live("1").replace(f', digest: "{DIGEST}"', "")
+    commits = dict.fromkeys("123", built)
+    hashes = {"1": "a", "2": "a", "3": "b"}
+    asked = []
+
+    def hash_at(commit: str, path: Path) -> str:
+        asked.append(path)
+        return hashes[commit]
+
+    found = events("iris", [update(each, int(each)) for each in "321"], reading(commits), hash_at)
+    assert [each.commit for each in found] == ["3", "1"]
+    assert set(asked) == {Path()}  # the folder of iris.yaml: the image is made from it
+    asked.clear()
+    commits["1"] = live("1")
+    events("iris", [update("1", 1)], reading(commits), hash_at)
+    assert asked == [Path("iris.yaml")]  # the image is stated, so the rest of the folder is not in it
+
+
+def test_every_update_from_what_is_not_committed_that_changed_something_is_told() -> None:
+    changes, none = {"resourceChanges": {"same": 3, "update": 1}}, {"resourceChanges": {"same": 4}}
+    dirty = [update("a", hour, dirty="true") for hour in range(4)]
+    found = told(dirty[0] | changes, dirty[1] | changes, dirty[2] | none, update("a", 5))
+    assert [commit for _, _, commit, _ in found] == ["a", "a-dirty", "a-dirty"]
+
+
 def test_commit_says_when_not_all_was_committed() -> None:
     assert told(update("a", 1, dirty="true"))[0][2] == "a-dirty"
 
@@ -92,13 +134,13 @@ def test_what_cannot_be_read_at_a_commit_was_not_live() -> None:
 
 def test_update_outside_a_repository_has_no_commit() -> None:
     bare = {"kind": "update", "startTime": "2026-11-22T01:00:00.000Z", "result": "succeeded"}
-    (event, *_) = events("iris", [update("a", 2), bare], reading(COMMITS))
+    (event, *_) = events("iris", [update("a", 2), bare], reading(COMMITS), same)
     assert (event.time, event.author, event.digest, event.percent) == ("2026-11-22T02:00:00Z", "Ada", DIGEST, None)
 
 
 def test_other_weights_of_the_same_version_are_told_beside_it() -> None:
     commits = {each: live("1").replace('"1",', f'"1", weights: {{version: "{each}"}},') for each in "78"}
-    found = events("iris", [update("8", 2), update("7", 1)], reading(commits))
+    found = events("iris", [update("8", 2), update("7", 1)], reading(commits), same)
     assert [(each.version, each.weights) for each in found] == [("1", "8"), ("1", "7")]
     assert "  1 (weights 8)  " in text(found)[1]
 
@@ -111,7 +153,7 @@ def gone(commit: str) -> bytes:
 
 
 def test_what_was_live_from_a_commit_that_is_not_here_is_unknown_and_never_gone() -> None:
-    found = events("iris", [update("a", 1), update("0ff", 2, dirty="true"), update("a", 3)][::-1], gone)
+    found = events("iris", [update("a", 1), update("0ff", 2, dirty="true"), update("a", 3)][::-1], gone, same)
     assert [(each.version, each.commit) for each in found] == [("1", "a"), ("unknown", "0ff-dirty"), ("1", "a")]
     *_, hint = text(found)
     assert hint == (
@@ -121,13 +163,13 @@ def test_what_was_live_from_a_commit_that_is_not_here_is_unknown_and_never_gone(
 
 
 def test_a_destroyed_stack_has_nothing_live_whatever_its_commit() -> None:
-    found = events("iris", [update("a", 1), update("0ff", 2, kind="destroy")][::-1], gone)
+    found = events("iris", [update("a", 1), update("0ff", 2, kind="destroy")][::-1], gone, same)
     assert [each.version for each in found] == [None, "1"]
 
 
 def test_a_model_of_no_commit_that_is_here_is_not_told_as_unknown() -> None:
     with pytest.raises(HistoryError, match=r"accepted: iris, rose .*\ncommit 0ff is not in this clone"):
-        events("lily", [update("a", 1), update("0ff", 2)][::-1], gone)
+        events("lily", [update("a", 1), update("0ff", 2)][::-1], gone, same)
 
 
 def test_model_that_was_never_live_names_those_that_were() -> None:
@@ -175,7 +217,7 @@ def test_table_of_the_selected_stack(repository: Callable[[list[Any]], str]) -> 
     commit = repository([update("", 1, dirty="true")])
     result = homeport("iris")
     assert result.stdout == (
-        "TIME                  VERSION  CANARY   RESULT     COMMIT              AUTHOR  DIGEST\n"
+        "TIME                  VERSION  CANARY   UPDATE     COMMIT              AUTHOR  DIGEST\n"
         f"2026-11-22T01:00:00Z  1        2 (10%)  succeeded  {commit[:12]}-dirty  Ada     {DIGEST}\n"
     )
 
@@ -192,7 +234,7 @@ def test_digest_of_a_built_image_is_told_of_the_live_version(
 
 def test_digest_is_told_of_what_is_live_only() -> None:
     bare = {"a": live("1").replace(DIGEST, "").replace(', digest: ""', ""), "b": live("2")}
-    found = events("iris", [update("a", 3), update("b", 2), update("a", 1)], reading(bare))
+    found = events("iris", [update("a", 3), update("b", 2), update("a", 1)], reading(bare), same)
     told = [each.digest for each in with_built("iris", found, {"iris": {"version": "1", "image": f"r/iris@{BUILT}"}})]
     assert told == [BUILT, DIGEST, None]
     for outputs in (
@@ -202,7 +244,7 @@ def test_digest_is_told_of_what_is_live_only() -> None:
         {},
     ):
         assert with_built("iris", found, outputs) == found
-    failed = events("iris", [update("a", 2, "failed"), update("b", 1)], reading(bare))
+    failed = events("iris", [update("a", 2, "failed"), update("b", 1)], reading(bare), same)
     assert with_built("iris", failed, {"iris": {"version": "1", "image": f"r/iris@{BUILT}"}}) == failed
 
 

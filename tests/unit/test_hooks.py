@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
 
 from homeport.components import hooks
-from homeport.components.hooks import EditError, Hooks, OwnershipError
+from homeport.components.hooks import Declared, EditError, Hooks, OwnershipError
 from homeport.components.kubectl import Kubectl, KubectlError
 from homeport.manifests import Manifest
 from homeport.manifests.names import MARK
+from homeport.needs import Need
 from homeport.ownership import Live
+from homeport.rules.violation import Violation
+from homeport.specs.problems import Problem, SpecError, dotted
 
 IRIS = "shop/prod/iris"
 
@@ -38,6 +41,7 @@ class FakeCluster(Kubectl):
         self.quota: Any = {}
         self.pods: list[list[Any]] = []
         """The pods at each look; none at further ones."""
+        self.served: dict[str, set[str]] = {}
 
     def find(self, manifests: Any) -> list[Live]:
         return self._answer(
@@ -46,6 +50,10 @@ class FakeCluster(Kubectl):
 
     def namespaces(self, model: str) -> list[Live]:  # noqa: ARG002
         return self._answer("namespaces", [each for each in self.objects if each.name.kind == "Namespace"])
+
+    def kinds(self, api_version: str) -> set[str]:
+        self.asked.append(api_version)
+        return self.served.get(api_version, set())
 
     def content(self, namespace: str) -> list[Live]:
         return self._answer("content", [each for each in self.objects if each.name.namespace == namespace])
@@ -70,9 +78,9 @@ class Engine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *declared: Manifest) -> None:
         self.hooks: dict[str, Callable[[Any], Any]] = {}
         monkeypatch.setattr(pulumi, "ResourceHook", lambda name, hook, _: self.hooks.setdefault(name, hook))
-        self.guards = Hooks(None)
+        self.guards = Hooks(cast("Any", SimpleNamespace(pulumi_resource_name="cluster")))
         if declared:
-            self.guards.declare(declared)
+            self.guards.declare(Declared(declared))
         self.cluster = FakeCluster()
 
         async def kubectl() -> Kubectl:
@@ -99,11 +107,11 @@ class Engine:
         """What each call refuses; empty where it refuses nothing."""
 
         async def call() -> list[Any]:
-            hook = self.hooks[f"homeport-before-{kind}-default"]
+            hook = self.hooks[f"homeport-before-{kind}-cluster"]
             return await asyncio.gather(*(hook(SimpleNamespace(**each)) for each in calls), return_exceptions=True)
 
         found = asyncio.run(call())
-        assert all(isinstance(each, OwnershipError | EditError | None) for each in found), found
+        assert all(isinstance(each, OwnershipError | EditError | SpecError | None) for each in found), found
         return [str(each or "") for each in found]
 
 
@@ -299,7 +307,7 @@ def test_a_policy_stays_while_pods_drain_that_it_lets_in(monkeypatch: pytest.Mon
     ]
     policy = manifest("NetworkPolicy", "iris-ingress-1") | {"spec": {"ingress": [{"from": peers}]}}
     engine = Engine(monkeypatch, NAMESPACE)
-    engine.guards.declare([manifest("Namespace", "rose")])
+    engine.guards.declare(Declared([manifest("Namespace", "rose")]))
     engine.cluster = FakeCluster(NAMESPACE, policy)
     assert engine.delete(policy) == [""]
     assert set(engine.cluster.asked) == {"find", "pods of iris", "pods of rose"}
@@ -331,6 +339,67 @@ def test_a_new_model_hides_no_other_from_a_deployer() -> None:
             return list(manifests)
 
     cluster = Forbids(NAMESPACE)
-    assert hooks._deployments(cluster, [old, new]) == [old[1]]
+    assert hooks._standing(cluster, [old, new]) == [old[1]]
     assert cluster.asked == ["read", "find", "read"]
-    assert hooks._deployments(Forbids(*old), [old]) == [old[1]]
+    assert hooks._standing(Forbids(*old), [old]) == [old[1]]
+
+
+ROUTE = {**manifest("HTTPRoute"), "apiVersion": "gateway.networking.k8s.io/v1"}
+PUBLIC = Need(("gateway", "name"), "gateway.networking.k8s.io/v1", "Gateway", "public", "gateway")
+UNSERVED = (
+    "gateway.name: found a cluster that does not serve HTTPRoute (gateway.networking.k8s.io/v1), accepted: one with"
+)
+ABSENT = (
+    'gateway.name: found "public", which the cluster does not have, accepted: the name of a Gateway in the namespace'
+)
+
+
+def at_field(violation: Violation) -> Problem:
+    return Problem(violation.message, field=dotted(violation.field))
+
+
+@pytest.mark.parametrize("own_program", [False, True])
+@pytest.mark.parametrize("preview", [False, True])
+def test_what_the_cluster_lacks_is_refused_before_anything_is_created(
+    monkeypatch: pytest.MonkeyPatch, preview: bool, own_program: bool
+) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    engine = Engine(monkeypatch)
+    engine.guards.declare(Declared([NAMESPACE, ROUTE], [PUBLIC], at_field, own_program))
+    # A program of one's own may install it first, which a preview does not see.
+    expected = ["", ""] if own_program and preview else [UNSERVED, UNSERVED]
+    shown = engine.create(NAMESPACE, ROUTE)
+    assert [text.startswith(begin) for text, begin in zip(shown, expected, strict=True)] == [True, True]
+    assert all(text.startswith(UNSERVED) and text.endswith("makes it first") for text in warned)
+    assert bool(warned) == (own_program and preview)
+    assert engine.cluster.asked.count(ROUTE["apiVersion"]) == 1
+
+
+def test_an_object_of_the_platform_that_is_missing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch)
+    engine.guards.declare(Declared([NAMESPACE, ROUTE], [PUBLIC], at_field))
+    engine.cluster.served[ROUTE["apiVersion"]] = {"HTTPRoute", "Gateway"}
+    (shown,) = engine.create(ROUTE)
+    assert shown.startswith(ABSENT)
+    there = Engine(monkeypatch)
+    there.guards.declare(Declared([NAMESPACE, ROUTE], [PUBLIC], at_field))
+    there.cluster.served = engine.cluster.served
+    there.cluster.objects.append(Live.of(PUBLIC.reference))
+    assert there.create(ROUTE) == [""]
+
+
+def test_who_may_not_read_the_platform_learns_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch)
+    engine.guards.declare(Declared([NAMESPACE, ROUTE], [PUBLIC], at_field))
+    engine.cluster.served[ROUTE["apiVersion"]] = {"HTTPRoute", "Gateway"}
+    find = engine.cluster.find
+
+    def forbidden(manifests: Any) -> list[Live]:
+        if PUBLIC.reference in manifests:
+            raise KubectlError("forbidden")
+        return find(manifests)
+
+    monkeypatch.setattr(engine.cluster, "find", forbidden)
+    assert engine.create(ROUTE) == [""]

@@ -82,6 +82,20 @@ def test_an_object_of_an_unknown_kind_does_not_exist(kubectl: Path) -> None:
         Kubectl().find([NAMESPACE])
 
 
+def test_kinds_of_an_api_that_is_not_served_are_none(kubectl: Path) -> None:
+    answers(kubectl, json.dumps({"resources": [{"kind": "HTTPRoute"}, {"kind": "Gateway"}]}))
+    assert Kubectl().kinds("gateway.networking.k8s.io/v1") == {"HTTPRoute", "Gateway"}
+    assert Kubectl().kinds("v1")
+    told = (kubectl / "told").read_text()
+    assert "--raw=/apis/gateway.networking.k8s.io/v1\n" in told
+    assert "--raw=/api/v1\n" in told
+    answers(kubectl, "", "Error from server (NotFound): the server could not find the requested resource", 1)
+    assert Kubectl().kinds("keda.sh/v1alpha1") == set()
+    answers(kubectl, "", "Error from server (Forbidden): no", 1)
+    with pytest.raises(KubectlError, match="Forbidden"):
+        Kubectl().kinds("keda.sh/v1alpha1")
+
+
 def test_an_error_is_one_line_without_the_log(kubectl: Path) -> None:
     log = 'E1126 16:46:18.808943   32003 memcache.go:265] "Unhandled Error" err="refused"'
     answers(kubectl, "", f"{log}\n{log}\nrefused\nrefused", 1)

@@ -79,6 +79,10 @@ MISTAKES = {
         'model.yaml:4: scale.max: found "ten", accepted: a whole number',
     ),
     "wrong type of list": (MINIMAL + "calls: fraud\n", 'model.yaml:4: calls: found "fraud", accepted: a list'),
+    "nothing where a list is": (
+        MINIMAL + "calls:\n",
+        "model.yaml:4: calls: found nothing, accepted: a list, without entries []",
+    ),
     "wrong type of part": (MINIMAL + "scale: 3\n", "model.yaml:4: scale: found 3, accepted: a mapping of fields"),
     "fraction of a second": (
         MINIMAL + "startup_seconds: 1.5\n",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from homeport.rollout import Cause, autoscaler_causes, rollout
+from homeport.rollout import Cause, rollout
 
 LIMITS = {"cpu": "500m", "memory": "512Mi", "nvidia.com/gpu": "1"}
 IMAGE = "registry.example.com/iris:2"
@@ -139,6 +139,23 @@ CAUSES: dict[str, tuple[list[Any], Cause]] = {
             )
         ],
         Cause('Pod Security refuses the pod: violates PodSecurity "restricted:latest": host namespaces', final=True),
+    ),
+    "no PriorityClass": (
+        [
+            replica_set(
+                conditions=[
+                    {
+                        "type": "ReplicaFailure",
+                        "status": "True",
+                        "message": 'pods "iris-x" is forbidden: no PriorityClass with name urgent was found',
+                    }
+                ]
+            )
+        ],
+        Cause(
+            "the cluster does not have the environment's priority_class: no PriorityClass with name urgent was found",
+            final=True,
+        ),
     ),
     "no image": (
         [pod(waiting("ErrImagePull", f"failed to resolve reference: {IMAGE}: not found"))],
@@ -275,7 +292,7 @@ def test_progress_is_told_by_the_new_pods_alone() -> None:
     found = rollout(
         [deployment(), replica_set("old", "1", availableReplicas=2), replica_set(availableReplicas=1)], "iris", 2
     )
-    assert str(found) == "1 of 2 replicas ready"
+    assert str(found) == "1 of 2 replicas of the new version serve"
 
 
 @pytest.mark.parametrize(("least", "asleep"), [(1, True), (0, False)])
@@ -289,15 +306,4 @@ def test_a_model_without_a_replica_is_not_waited_for(least: int, asleep: bool) -
 
 
 def test_no_deployment_yet() -> None:
-    assert str(rollout([], "iris", 2)) == "0 of 2 replicas ready"
-
-
-def test_autoscaler_without_metrics_is_told_and_one_that_waits_for_them_is_not() -> None:
-    def autoscaler(message: str) -> dict[str, Any]:
-        condition = {"type": "ScalingActive", "status": "False", "message": message}
-        return {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "iris"}, "status": {"conditions": [condition]}}
-
-    missing = "the server could not find the requested resource (get pods.metrics.k8s.io)"
-    (cause,) = autoscaler_causes([autoscaler(missing)], "iris")
-    assert cause.text == f"the autoscaler has no metric: {missing}"
-    assert autoscaler_causes([autoscaler("did not receive metrics for any ready pods")], "iris") == []
+    assert str(rollout([], "iris", 2)) == "0 of 2 replicas of the new version serve"

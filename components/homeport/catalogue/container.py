@@ -31,6 +31,9 @@ SECRETS_VARIABLE = "HOMEPORT_SECRETS"
 DRAIN_VARIABLE = "HOMEPORT_DRAIN_SECONDS"
 """Variable with the maximum seconds for requests in flight when the server stops."""
 
+READY_VARIABLE = "HOMEPORT_READY_TEXT"
+"""Variable with what homeport-server logs when the model is ready."""
+
 SERVE_VARIABLE = "HOMEPORT_SERVE"
 """Variable with the function or class that answers requests, as module:name."""
 

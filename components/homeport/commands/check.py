@@ -9,10 +9,14 @@ from homeport.commands.stacks import by_problem, described
 from homeport.manifests import manifests
 from homeport.output import github
 from homeport.output.text import Line, count, for_programs
+from homeport.pace import Pace, waits
 from homeport.rules.several_stacks import clashes
 from homeport.specs.overrides import Override
 from homeport.specs.problems import Problem, SpecError
 from homeport.stack import Stack
+
+SHOWN = 5
+"""Models whose updates are shown to people: those that take longest."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class Checked:
     """Why commits behind the models are unknown, if any are."""
     unused_grants: tuple[str, ...] = ()
     """Fields of the environment that give something to a name that no model here has."""
+    updates: Mapping[str, Pace] | None = None
+    """How long an update of each live model takes; None if there are problems."""
+    waits: tuple[str, ...] = ()
+    """What updates wait for at the most replicas."""
 
 
 def check(folders: Sequence[Path], beside: Sequence[Path] = ()) -> list[Checked]:
@@ -69,6 +77,8 @@ def _checked(name: str, stack: Stack) -> Checked:
         stack.overrides,
         stack.commits_unknown,
         tuple(stack.unused_grants),
+        {each.model.name: Pace.of(each) for each in stack.releases},
+        tuple(waits(stack.releases)),
     )
 
 
@@ -80,8 +90,16 @@ def summary(stack: Checked) -> str:
     return f"{stack.name}: ok, {count(len(models), 'model')}, {stack.objects} objects, from {count(files, 'file')}"
 
 
+def durations(stack: Checked) -> Iterator[str]:
+    """One line about how long updates take, the longest first."""
+    if updates := sorted((stack.updates or {}).items(), key=lambda each: each[1].seconds, reverse=True):
+        models = "; ".join(f"{name} {pace}" for name, pace in updates[:SHOWN])
+        more = f"; {count(len(updates) - SHOWN, 'shorter one')}" if len(updates) > SHOWN else ""
+        yield f"{stack.name}: an update takes at most: {models}{more}"
+
+
 def notices(stack: Checked) -> Iterator[str]:
-    """One line for each override, relaxed control, unused grant and costly update, and for commits that are unknown."""
+    """One line for each override, relaxed control, unused grant and slow update, and for commits that are unknown."""
     for override in stack.overrides:
         yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
     for name, reason in (stack.relaxed or {}).items():
@@ -92,6 +110,8 @@ def notices(stack: Checked) -> Iterator[str]:
         yield f"{stack.name}: {field} is for a model that is not live here"
     for name, least in (stack.in_place or {}).items():
         yield f"{stack.name}: {name} {_during_update(least)}"
+    for wait in stack.waits:
+        yield f"{stack.name}: {wait}"
 
 
 def _during_update(least: int) -> str:
@@ -104,6 +124,7 @@ def as_text(stacks: Sequence[Checked]) -> Iterator[Line]:
         yield Line(described(problem, names), "red")
     for stack in stacks:
         yield Line(summary(stack), None if stack.problems else "green")
+        yield from map(Line, durations(stack))
         yield from (Line(line, "yellow") for line in notices(stack))
 
 
@@ -139,6 +160,8 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "in_place": stack.in_place or {},
         "commits_unknown": stack.commits_unknown,
         "unused_grants": [*stack.unused_grants],
+        "updates": {name: asdict(pace) | {"seconds": pace.seconds} for name, pace in (stack.updates or {}).items()},
+        "waits": [*stack.waits],
         "problems": [
             {
                 "file": str(problem.file) if problem.file else None,

@@ -16,12 +16,15 @@ from homeport.commands import pulumi_command
 from homeport.commands.errors import CommandError
 from homeport.commands.stacks import stack_folder
 from homeport.output.text import Line, for_programs, table
-from homeport.provenance import DIRTY, UNKNOWN, UnknownCommitError, content_at
+from homeport.provenance import DIRTY, UNKNOWN, UnknownCommitError, content_at, hash_at
 from homeport.specs import reading
 from homeport.stack import MODELS_FILE
 
 ReadFile = Callable[[str], bytes | None]
 """What `models.yaml` said at a commit, or None if it was not there; raises `UnknownCommitError`."""
+
+HashAt = Callable[[str, Path], str | None]
+"""Git's hash of a file or folder, which `models.yaml` names, at a commit; None if it was not there."""
 
 
 class HistoryError(CommandError):
@@ -30,7 +33,7 @@ class HistoryError(CommandError):
 
 @dataclass(frozen=True)
 class Event:
-    """An update after which something else of the model was live than before, or was to be."""
+    """An update after which something else of the model was live than before, or may have been."""
 
     time: str
     """When the update began, in ISO 8601."""
@@ -49,7 +52,7 @@ class Event:
     author: str
     """Author of that commit."""
     result: str
-    """succeeded, failed or in-progress."""
+    """Of the stack's update: succeeded, failed or in-progress. If it failed, the model itself may be live nevertheless."""
 
 
 def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
@@ -60,8 +63,10 @@ def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
         HistoryError: The model was never live.
     """
     name = pulumi_command.stack_name(stack)
-    read = partial(content_at, stack_folder(name, stacks) / MODELS_FILE)
-    return with_built(model, events(model, updates(name), read), outputs(name))
+    folder = stack_folder(name, stacks)
+    read = partial(content_at, folder / MODELS_FILE)
+    found = events(model, updates(name), read, lambda commit, path: hash_at(folder / path, commit))
+    return with_built(model, found, outputs(name))
 
 
 def updates(stack: str) -> list[Any]:
@@ -85,38 +90,62 @@ def outputs(stack: str) -> dict[str, Any]:
     return found
 
 
-def events(model: str, updates: Sequence[Any], read: ReadFile) -> list[Event]:
-    """The history of a model, the newest event first: updates that changed its live versions, and updates that failed.
+def events(model: str, updates: Sequence[Any], read: ReadFile, hash_at: HashAt) -> list[Event]:
+    """The history of a model, the newest event first: updates that changed it, or may have.
+
+    A model changes with its entry in `models.yaml`, its `model.yaml` and, if its image is built, with the model's folder.
 
     Raises:
         HistoryError: It was never live.
     """
     found: list[Event] = []
     seen: dict[str, dict[str, Any]] = {}
-    gone: dict[str, None] = {}
-    last: Any = None
+    gone: dict[str, _Unknown] = {}
+    possible: list[Any] = [None]  # what may be live: more than one thing after a failed update
     for update in reversed(updates):  # the oldest first
         if update["kind"] not in {"update", "destroy"}:
             continue
         commit = str(update.get("environment", {}).get("git.head", UNKNOWN))
+        if not _changed_anything(update) and len(possible) == 1:
+            continue
         if commit not in seen:
             try:
                 seen[commit] = dict(_entries(read(commit) or b""))
             except UnknownCommitError:
-                seen[commit], gone[commit] = {}, None
+                seen[commit], gone[commit] = {}, _Unknown()
         known = update["kind"] == "destroy" or commit not in gone
         entry = None if update["kind"] == "destroy" else seen[commit].get(model)
-        if known and entry == last and update["result"] == "succeeded":
-            continue
-        if not known or entry is not None or last is not None:
+        if known:
+            state: Any = entry and (entry, _content(entry, partial(hash_at, commit)), _is_dirty(update) and _Unknown())
+        else:
+            state = gone[commit]
+        if any(each != state for each in possible):
             found.append(_event(update, commit, entry or {} if known else _UNKNOWN_ENTRY))
-        # What is live after a failed update, or one from a commit that is not here, is anybody's guess: the next is told.
-        last = entry if known and update["result"] == "succeeded" else update
+        possible = [state] if known and update["result"] == "succeeded" else [*possible, state]
     if not any(model in entries for entries in seen.values()):
         names = ", ".join(sorted({name for entries in seen.values() for name in entries})) or "none"
         accepted = f'found "{model}", accepted: {names} (models that were live at a commit)'
         raise HistoryError(accepted, *map(_missing, gone))
     return found[::-1]
+
+
+class _Unknown:
+    """What is like nothing else, not even like another unknown thing."""
+
+
+def _content(entry: dict[str, Any], hash_at: Callable[[Path], str | None]) -> str | None:
+    """What of the model's files is live: without a stated digest its image is built from the folder."""
+    spec = Path(str(entry.get("spec")))
+    return hash_at(spec if _part(entry, "stable").get("digest") else spec.parent)
+
+
+def _changed_anything(update: Any) -> bool:
+    changes = update.get("resourceChanges")
+    return changes is None or not {"same", "read"}.issuperset(changes)
+
+
+def _is_dirty(update: Any) -> bool:
+    return bool(update.get("environment", {}).get("git.dirty") == "true")
 
 
 def with_built(model: str, found: Sequence[Event], outputs: Mapping[str, Any]) -> list[Event]:
@@ -135,7 +164,7 @@ def as_json(found: Sequence[Event]) -> Line:
 
 def text(found: Sequence[Event]) -> list[str]:
     """Lines of a table for people."""
-    head = ("TIME", "VERSION", "CANARY", "RESULT", "COMMIT", "AUTHOR", "DIGEST")
+    head = ("TIME", "VERSION", "CANARY", "UPDATE", "COMMIT", "AUTHOR", "DIGEST")
     gone = dict.fromkeys(event.commit.removesuffix(DIRTY) for event in found if event.version == UNKNOWN)
     return [*table([head, *map(_row, found)]), *map(_missing, gone)]
 
@@ -158,7 +187,7 @@ _UNKNOWN_ENTRY = {"stable": {"version": UNKNOWN}}
 
 def _event(update: Any, commit: str, entry: dict[str, Any]) -> Event:
     source = update.get("environment", {})  # as Pulumi calls what it knows of git
-    dirty = DIRTY if source.get("git.dirty") == "true" else ""
+    dirty = DIRTY if _is_dirty(update) else ""
     stable, canary = _part(entry, "stable"), _part(entry, "canary")
     return Event(
         time=str(update["startTime"]).replace(".000Z", "Z"),

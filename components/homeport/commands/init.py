@@ -209,7 +209,8 @@ def _dumped(content: CommentedMap) -> str:
 
 
 def _template(template: str, target: Target) -> dict[str, bytes]:
-    content = {each.name: each.read_bytes() for each in (files("homeport.commands") / "templates" / template).iterdir()}
+    entries = (files("homeport.commands") / "templates" / template).iterdir()
+    content = {each.name: each.read_bytes() for each in entries if each.is_file()}  # pip adds a `__pycache__`
     for file, text in content.items():
         if Path(file).suffix in _NAMED:
             content[file] = text.replace(NAME.encode(), target.name.encode()).replace(

@@ -17,6 +17,7 @@ from homeport.catalogue.container import (
     DRAIN_VARIABLE,
     METRICS_PORT,
     NAME_VARIABLE,
+    READY_VARIABLE,
     SECRETS_VARIABLE,
     SERVE_VARIABLE,
     SERVING_PORT,
@@ -63,15 +64,7 @@ class Serving:
             for field in ("cpu", "memory")
             if getattr(self.model.resources, field) is None
         )
-        request = self.folder / "request.json"
-        body = f"-d @{shlex.quote(str(request))} " if request.exists() else ""
-        path = f"/v2/models/{self.model.name}" + ("/infer" if body else "")
-        return [
-            *self.limits.lines,
-            *([said] if said else []),
-            f"{self.model.name}: http://{HOST}:{self.port}, metrics on port {self.port + METRICS_ABOVE}; Ctrl-C ends it",
-            f"curl {body}http://{HOST}:{self.port}{path}",
-        ]
+        return [*self.limits.lines, *([said] if said else []), f"{self.model.name} is being loaded; Ctrl-C ends it"]
 
     def serve(self) -> NoReturn:
         """Replace this process by the server, so that signals reach it and its exit code is that of this process."""
@@ -109,8 +102,17 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
         port,
         limits(model.resources.cpu or defaults.cpu, model.resources.memory or defaults.memory),
         [str(python), "-m", "homeport_server", str(_served(folder, build))],
-        _variables(model, build, port, python),
+        _variables(model, build, port, python) | {READY_VARIABLE: "\n".join(_invitation(model, folder, port))},
     )
+
+
+def _invitation(model: Model, folder: Path, port: int) -> Iterator[str]:
+    """What to do when the model is ready. The server tells it, because before that it may still fail."""
+    request = folder / "request.json"
+    body = f"-d @{shlex.quote(str(request))} " if request.exists() else ""
+    path = f"/v2/models/{model.name}" + ("/infer" if body else "")
+    yield f"{model.name}: http://{HOST}:{port}, metrics on port {port + METRICS_ABOVE}; Ctrl-C ends it"
+    yield f"curl {body}http://{HOST}:{port}{path}"
 
 
 def python_version(base: str | None) -> str:

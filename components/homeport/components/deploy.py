@@ -1,6 +1,7 @@
 """Deploying: the Pulumi resources of every release of a stack, with the images that are built for them."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import pulumi
 
@@ -33,10 +34,12 @@ def deploy(environment: Environment, releases: Iterable[Release], files: Files) 
     if problems:
         raise SpecError(problems)
     options = pulumi.ResourceOptions(providers=[cluster_provider(environment)])
-    return {
-        release.model.name: ModelService.of(release.model.name, _with_image(release, files), options)
-        for release in releases
-    }
+    return {release.model.name: _service(release, files, options) for release in releases}
+
+
+def _service(release: Release, files: Files, options: pulumi.ResourceOptions) -> ModelService:
+    name = release.model.name
+    return ModelService.of(name, _with_image(release, files), partial(files.problem, model=name), options)
 
 
 def _with_image(release: Release, files: Files) -> Release:

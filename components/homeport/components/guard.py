@@ -6,6 +6,7 @@ import pulumi
 
 from homeport.components.arguments import EnvironmentLike
 from homeport.components.objects import typed
+from homeport.components.provider import provider_of
 from homeport.manifests.deployer import NO_DEPLOYER
 from homeport.manifests.guard import ADMISSION, guard
 from homeport.rules.places import Arguments
@@ -30,6 +31,7 @@ class Guard(pulumi.ComponentResource):
     """Rules by which the API server protects the models of a stack, and the permissions of who deploys them.
 
     The API server evaluates the rules itself. An administrator of the cluster installs them, in a stack of the platform.
+    A Kubernetes provider in the options replaces that of the environment's cluster.
 
     Raises:
         SpecError: The environment is not valid, or does not say who deploys.
@@ -47,12 +49,13 @@ class Guard(pulumi.ComponentResource):
         if problems or environment.deployer is None:
             raise SpecError(problems)
         super().__init__(TYPE, name, None, opts)
+        provider = provider_of(self, environment)
         rules: list[pulumi.Resource] = []
         for manifest in guard(environment, environment.deployer, args["stack"]):
             part = manifest["metadata"]["name"].rpartition(".")[2]
             # The permissions come last, when the rules that bound them are there.
             bounds = [] if manifest["apiVersion"] == ADMISSION else rules
-            options = pulumi.ResourceOptions(parent=self, depends_on=bounds)
+            options = pulumi.ResourceOptions(parent=self, provider=provider, depends_on=bounds)
             made = typed(f"{name}-{manifest['kind'].lower()}-{part}", manifest, options)
             if manifest["apiVersion"] == ADMISSION:
                 rules.append(made)

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pulumi
@@ -16,7 +17,11 @@ from homeport.errors import HomeportError
 from homeport.manifests import Manifest
 from homeport.manifests.deployer import BINDING
 from homeport.manifests.names import MARK
+from homeport.needs import Need, extended, missing, unknown_kind
 from homeport.ownership import Live, Name, Owner, foreign, taken
+from homeport.promises import PROMISES
+from homeport.rules.violation import Violation
+from homeport.specs.problems import Problem, SpecError
 
 ADOPT_VARIABLE = "HOMEPORT_ADOPT"
 """Variable that names objects of no one that this update may take over."""
@@ -45,21 +50,40 @@ class EditError(HomeportError):
     """An edit would take from pods that run what they need."""
 
 
+Named = Callable[[Violation], Problem]
+"""Gives the place of a violation: in a file, or in the arguments of a program."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the program declares for one model."""
+
+    manifests: Sequence[Manifest]
+    """Its objects, the namespace first."""
+    needs: Sequence[Need] = ()
+    """The platform's objects that they name."""
+    named: Named = lambda violation: Problem(violation.message)
+    own_program: bool = False
+    """Whether the program may make what is missing itself, before the model."""
+
+
 class Hooks:
     """The hooks of every object that one provider deploys. They run in previews too, and look at each namespace once."""
 
-    def __init__(self, provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> None:
-        self._provider, self._stated = provider, connection
+    def __init__(self, provider: pulumi.ProviderResource, connection: Kubectl | None = None) -> None:
+        self.provider, self._stated = provider, connection
         self._connection: asyncio.Future[Kubectl] | None = None
-        self._declared: dict[str, Sequence[Manifest]] = {}
+        self._declared: dict[str, Declared] = {}
+        self._kinds: dict[str, asyncio.Future[set[str]]] = {}
+        self._lacks: dict[str, asyncio.Future[list[Problem]]] = {}
         self._registered: set[str] = set()
-        self._deployments: asyncio.Future[list[Mapping[str, Any]]] | None = None
+        self._standing: asyncio.Future[list[Mapping[str, Any]]] | None = None
         self._looks: dict[tuple[str, str], asyncio.Future[list[Any]]] = {}
         self._drains: dict[str, asyncio.Future[None]] = {}
         # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
         self._threads = ThreadPoolExecutor(4, "homeport-hooks")
         self._told = False
-        name = provider.pulumi_resource_name if provider else "default"
+        name = provider.pulumi_resource_name
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         # The state has these names, and the engine must find them again to delete an object. So they must never change.
         self._before_create = pulumi.ResourceHook(f"homeport-before-create-{name}", self._creation, options)
@@ -82,9 +106,9 @@ class Hooks:
             before_delete=[self._before_delete[protect]],
         )
 
-    def declare(self, manifests: Sequence[Manifest]) -> None:
-        """Tell which objects the program declares for a model, the namespace first."""
-        self._declared[Name.of(manifests[0]).home] = manifests
+    def declare(self, declared: Declared) -> None:
+        """Tell what the program declares for a model."""
+        self._declared[Name.of(declared.manifests[0]).home] = declared
 
     def follow(self, resource: pulumi.Resource) -> None:
         """Notice when the engine has finished with the declaration of an object."""
@@ -94,7 +118,7 @@ class Hooks:
         made = args.new_inputs or {}
         name, mark = Name.of(made), _mark(made)
         agreed = _named(ADOPT_VARIABLE)
-        declared = self._declared[name.home]
+        declared = self._declared[name.home].manifests
         # A deployer may see the binding that lets it in before it is let in, and the other objects afterwards.
         what, wanted = (str(name), [declared[0], made]) if name.name == BINDING else ("objects", declared)
 
@@ -116,6 +140,7 @@ class Hooks:
             there = await self._look("homes", name, lambda kubectl: kubectl.namespaces(model))
             if moved := homes(there, made, mark):
                 raise EditError(*moved)
+        await self._complete(name.home)
 
     async def _limit(self, args: pulumi.ResourceHookArgs) -> None:
         """Refuse a limit that is too small for the pods that run."""
@@ -133,6 +158,41 @@ class Hooks:
                 *(f"  {line}" for line in found),
                 "First make the model smaller and run `pulumi up`, then lower `limits` of the environment.",
             )
+
+    async def _complete(self, home: str) -> None:
+        """Whether the cluster has what the objects of a model need.
+
+        Raises:
+            SpecError: It lacks something that the environment promises.
+        """
+        if home not in self._lacks:
+            self._lacks[home] = asyncio.ensure_future(self._lacking(self._declared[home]))
+        declared, lacks = self._declared[home], await self._lacks[home]
+        if lacks and declared.own_program and pulumi.runtime.is_dry_run():
+            pulumi.log.warn("\n".join(f"{each}, unless this program makes it first" for each in lacks))
+        elif lacks:
+            raise SpecError(lacks)
+
+    async def _lacking(self, declared: Declared) -> list[Problem]:
+        """What the cluster lacks, as far as it tells."""
+        try:
+            unknown = [kind for kind in extended(declared.manifests) if kind[1] not in await self._served(kind[0])]
+            needs = [each for each in declared.needs if each.kind in await self._served(each.api_version)]
+        except KubectlError:  # which the look for objects of others has told
+            return []
+        try:
+            references = [each.reference for each in needs]
+            there = {live.name for live in await self.ask(lambda kubectl: kubectl.find(references))} if needs else set()
+        except KubectlError:  # not everyone may read objects of the platform
+            needs = []
+        absent = [each for each in needs if Name.of(each.reference) not in there]
+        return [declared.named(each) for each in (*(unknown_kind(*each) for each in unknown), *map(missing, absent))]
+
+    async def _served(self, api_version: str) -> set[str]:
+        """The kinds of an API version, asked for once."""
+        if api_version not in self._kinds:
+            self._kinds[api_version] = asyncio.ensure_future(self.ask(lambda kubectl: kubectl.kinds(api_version)))
+        return await self._kinds[api_version]
 
     async def _protected_deletion(self, args: pulumi.ResourceHookArgs) -> None:
         name = Name.of(args.old_inputs or {})
@@ -181,12 +241,11 @@ class Hooks:
 
     def _namespace_goes(self, urn: str, name: Name) -> bool:
         """Whether the deletion of an object is part of the deletion of its namespace, or is that deletion."""
-        declared = self._declared.get(name.namespace)
-        if declared is None:
+        if (declared := self._declared.get(name.namespace)) is None:
             return True
         # The engine deletes what the program declares in two cases: for a replacement, whose declaration waits for it, and
         # in `pulumi destroy`, after all declarations.
-        return urn in self._registered and name in map(Name.of, declared)
+        return urn in self._registered and name in map(Name.of, declared.manifests)
 
     async def _look(self, what: str, name: Name, ask: Callable[[Kubectl], list[T]]) -> list[T]:
         """What the cluster answers, which is asked only once; nothing in a preview where it does not answer."""
@@ -213,16 +272,16 @@ class Hooks:
         kubectl = await self._kubectl()
         return await self._in_thread(lambda: ask(kubectl))
 
-    async def deployments(self) -> list[Mapping[str, Any]]:
-        """The Deployments of all models, with one look: an update without changes must not become slow.
+    async def standing(self) -> list[Mapping[str, Any]]:
+        """The objects of all models that updates wait for, with one look: an update without changes must not become slow.
 
         Raises:
             KubectlError: The cluster did not answer, or refused.
         """
-        if self._deployments is None:
-            declared = [*self._declared.values()]
-            self._deployments = asyncio.ensure_future(self.ask(lambda kubectl: _deployments(kubectl, declared)))
-        return await self._deployments
+        if self._standing is None:
+            declared = [each.manifests for each in self._declared.values()]
+            self._standing = asyncio.ensure_future(self.ask(lambda kubectl: _standing(kubectl, declared)))
+        return await self._standing
 
     async def _in_thread(self, ask: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
@@ -239,10 +298,7 @@ class Hooks:
         return kubectl
 
     async def _connection_of_provider(self) -> Kubectl:
-        if self._provider is None:
-            config = pulumi.Config("kubernetes")
-            return Kubectl(**{key: config.get(key) for key in _CONNECTION})
-        outputs: list[pulumi.Output[str | None]] = [pulumi.get(self._provider, key) for key in _CONNECTION]
+        outputs: list[pulumi.Output[str | None]] = [pulumi.get(self.provider, key) for key in _CONNECTION]
         if not all(await asyncio.gather(*(output.is_known() for output in outputs))):
             raise KubectlError("the settings of its Kubernetes provider are known only after the update")
         values = await asyncio.gather(*(output.future() for output in outputs))
@@ -254,27 +310,26 @@ class Hooks:
             pulumi.log.warn(f"this preview does not show whether objects of others are in the way: {error}")
 
 
-def hooks_of(provider: pulumi.ProviderResource | None, connection: Kubectl | None = None) -> Hooks:
-    """The hooks of a provider, or of Pulumi's default provider. A hook can be registered only once in a program.
+def hooks_of(provider: pulumi.ProviderResource, connection: Kubectl | None = None) -> Hooks:
+    """The hooks of a provider. A hook can be registered only once in a program.
 
     Args:
-        provider: The provider; None: the default provider.
+        provider: The provider.
         connection: What the provider was told, if it is known. Pulumi knows the settings of a new provider only after the
             preview.
     """
-    owner = provider or pulumi.runtime.get_root_resource()
-    found: Hooks | None = getattr(owner, _ATTRIBUTE, None)
+    found: Hooks | None = getattr(provider, _ATTRIBUTE, None)
     if found is None:
         found = Hooks(provider, connection)
-        setattr(owner, _ATTRIBUTE, found)
+        setattr(provider, _ATTRIBUTE, found)
     return found
 
 
-def _deployments(kubectl: Kubectl, declared: Sequence[Sequence[Manifest]]) -> list[Mapping[str, Any]]:
-    """The Deployments of models, of each of which the objects are declared, the namespace first."""
+def _standing(kubectl: Kubectl, declared: Sequence[Sequence[Manifest]]) -> list[Mapping[str, Any]]:
+    """What is waited for of models, of each of which the objects are declared, the namespace first."""
 
     def wanted(models: Iterable[Sequence[Manifest]]) -> list[Manifest]:
-        return [each for made in models for each in made if each["kind"] == "Deployment"]
+        return [each for made in models for each in made if each["kind"] in {"Deployment", *PROMISES}]
 
     try:
         return kubectl.read(wanted(declared))

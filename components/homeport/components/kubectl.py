@@ -25,6 +25,9 @@ _METADATA = f"--output=jsonpath={_OBJECT}{{range .items[*]}}{_OBJECT}{{end}}"
 _UNKNOWN_KIND = re.compile("no matches for kind|ensure CRDs are installed")
 """What kubectl says about an object of a kind that the cluster does not know."""
 
+_UNSERVED = re.compile("NotFound")
+"""What kubectl says about a path that the API server does not serve."""
+
 _LOG = re.compile(r"[IWEF]\d{4} ")
 """Begins the lines of kubectl's log, which repeats what its errors say."""
 
@@ -89,6 +92,21 @@ class Kubectl:
         """
         wanted = "".join(f"---\n{json.dumps(_reference(each))}\n" for each in manifests)
         return _whole(self._run("get", "--filename=-", "--ignore-not-found", "--output=json", stdin=wanted))
+
+    def kinds(self, api_version: str) -> set[str]:
+        """The kinds of an API version; none if the cluster does not serve it.
+
+        Raises:
+            KubectlError: The cluster did not answer.
+        """
+        try:
+            root = "apis" if "/" in api_version else "api"
+            found = json.loads(self._run("get", f"--raw=/{root}/{api_version}"))
+        except KubectlError as error:
+            if _UNSERVED.search(str(error)):
+                return set()
+            raise
+        return {each["kind"] for each in found["resources"]}
 
     def all(self, kinds: Iterable[str], namespace: str) -> list[Mapping[str, Any]]:
         """All objects of some kinds in a namespace, with their content.

@@ -58,7 +58,8 @@ class ModelImage(pulumi.ComponentResource):
     """
 
     ref: pulumi.Output[str]
-    """Reference of the image with its digest: `registry.example.com/models/iris@sha256:...`."""
+    """Reference of the image with its digest: `registry.example.com/models/iris:3@sha256:...`. A stated digest has this form
+    too, so that no pod restarts when an environment states the digest that runs already."""
 
     def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         self._declare(name, *_read(name, args), opts)
@@ -103,7 +104,7 @@ class ModelImage(pulumi.ComponentResource):
                 retain_on_delete=True,
             ),
         )
-        self.ref = _unknown_if_empty(image.digest).apply(lambda digest: f"{target}@{digest}")
+        self.ref = _unknown_if_empty(image.digest).apply(lambda digest: f"{release.image}@{digest}")
         self.register_outputs({"ref": self.ref})
 
 

@@ -1,6 +1,6 @@
 """ModelService: a thin Pulumi component on the manifests. Each object becomes the typed resource of its kind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NotRequired, Self, TypedDict
 
@@ -8,12 +8,15 @@ import pulumi
 from pydantic import Field
 
 from homeport.components.arguments import EnvironmentLike, Fields, ModelLike, ModelsLike
-from homeport.components.hooks import hooks_of
+from homeport.components.hooks import Declared, Hooks, Named, hooks_of
 from homeport.components.objects import typed
+from homeport.components.provider import provider_of
 from homeport.components.rollouts import Rollouts
 from homeport.components.secret_values import config_violations, secret_values
 from homeport.manifests import Resource, Stage, resources
 from homeport.manifests.routing import url
+from homeport.needs import needs
+from homeport.promises import PROMISES
 from homeport.provenance import UNKNOWN
 from homeport.release import Release
 from homeport.rules.one_release import violations
@@ -60,7 +63,9 @@ class ModelServiceArgs(TypedDict):
 
 
 class ModelService(pulumi.ComponentResource):
-    """An isolated, least-privilege, autoscaled and auditable home for one model.
+    """An isolated, least-privilege, autoscaled and auditable home for one model, in the environment's cluster.
+
+    A Kubernetes provider in the options replaces that of the environment's cluster.
 
     Raises:
         SpecError: The model or the environment is not valid, the model asks for more than the environment allows, or a
@@ -81,20 +86,34 @@ class ModelService(pulumi.ComponentResource):
     """Name of the model's ServiceAccount."""
 
     def __init__(self, name: str, args: ModelServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        self._declare(name, release_of(name, args), opts)
+        self._declare(name, release_of(name, args), opts, _arguments(name).problem, own_program=True)
 
     @classmethod
-    def of(cls, name: str, release: Release, opts: pulumi.ResourceOptions | None = None) -> Self:
-        """The service of a release whose rules and secrets are already checked, as for a stack's releases."""
+    def of(cls, name: str, release: Release, named: Named, opts: pulumi.ResourceOptions | None = None) -> Self:
+        """The service of a release whose rules and secrets are already checked, as for a stack's releases.
+
+        `named` gives the place of a problem, such as what the cluster lacks.
+        """
         service = cls.__new__(cls)
-        service._declare(name, release, opts)
+        service._declare(name, release, opts, named, own_program=False)
         return service
 
-    def _declare(self, name: str, release: Release, opts: pulumi.ResourceOptions | None) -> None:
+    def _declare(
+        self,
+        name: str,
+        release: Release,
+        opts: pulumi.ResourceOptions | None,
+        named: Named,
+        *,
+        own_program: bool,
+    ) -> None:
         stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
         release = replace(release, deployed_by=stack, secret_values=secret_values(release))
         super().__init__(TYPE, name, None, opts)
-        made, ready = self._children(name, release)
+        wanted = resources(release)
+        guards = hooks_of(provider_of(self, release.environment))
+        guards.declare(Declared([each.manifest for each in wanted], needs(release), named, own_program))
+        made, ready = self._children(name, release, wanted, guards)
         children = {resource.name: child for resource, child in made}
         self.namespace = children["namespace"].metadata["name"]
         self.service_account = children["serviceaccount"].metadata["name"]
@@ -105,34 +124,39 @@ class ModelService(pulumi.ComponentResource):
         self.url = ready.apply(lambda _: url(release))
         self.register_outputs({output: getattr(self, output) for output in ModelService.__annotations__})
 
-    def _children(self, name: str, release: Release) -> tuple[list[tuple[Resource, Any]], pulumi.Output[Any]]:
-        """The objects of a release in the order of creation, each with its Pulumi resource; known once all serve."""
+    def _children(
+        self, name: str, release: Release, wanted: Sequence[Resource], guards: Hooks
+    ) -> tuple[list[tuple[Resource, Any]], pulumi.Output[Any]]:
+        """The objects of a release in the order of creation, each with its Pulumi resource; known once all is as promised."""
         made: list[tuple[Resource, Any]] = []
         ready: list[Any] = []
-        # KEDA scales only a Deployment that exists, so its minimum cannot be waited for here.
+        # KEDA scales only a Deployment that exists, so its minimum is waited for after its ScaledObject.
         least = 0 if release.triggers else release.replicas[0]
-        wanted = resources(release)
-        guards = hooks_of(self.get_provider("kubernetes:core/v1:Namespace"))
-        guards.declare([resource.manifest for resource in wanted])
         rollouts = Rollouts(self, guards, release.environment.cluster.context)
         for resource in wanted:
             waits = [after for (earlier, _), after in zip(made, ready, strict=True) if resource.waits_for(earlier)]
             hooks = guards.of(resource.manifest["kind"], protect=release.environment.protect)
-            options = pulumi.ResourceOptions(parent=self, depends_on=waits, hooks=hooks)
+            options = pulumi.ResourceOptions(parent=self, provider=guards.provider, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect
             if resource.stage is Stage.DEPLOYER:
                 # It goes with the namespace. Until then the deployer must see that the others go.
                 options.deleted_with = made[0][1]
-            if resource.replicas:
-                rollouts.notice(hooks)
+            if resource.replicas or resource.manifest["kind"] in PROMISES:
+                rollouts.notice(resource, hooks)
             child = typed(f"{name}-{resource.name}", resource.manifest, options)
             guards.follow(child)
             made.append((resource, child))
             ready.append(
                 rollouts.served(child, resource.manifest, least, resource.seconds) if resource.seconds else child
             )
-        return made, pulumi.Output.all(*ready)
+        workloads = {resource.suffix: resource for resource in wanted if resource.seconds}
+        kept = [
+            rollouts.kept(child, resource, ready, workloads[resource.suffix])
+            for resource, child in made
+            if resource.manifest["kind"] in PROMISES
+        ]
+        return made, pulumi.Output.all(*ready, *kept)
 
 
 class _Canary(CanaryVersion):
@@ -148,7 +172,7 @@ def release_of(name: str, args: ModelServiceArgs) -> Release:
         SpecError: The arguments are not valid, ask for more than the environment allows, or need secrets that the
             stack's configuration does not have.
     """
-    arguments = Arguments(name, _ARGUMENTS)
+    arguments = _arguments(name)
     model = parse(Model, args["model"], arguments.name("model"))
     environment = parse(Environment, args["environment"], arguments.name("environment"))
     stable = parse(LiveVersion, {"version": args["version"], "weights": args.get("weights")}, name)
@@ -163,6 +187,10 @@ def release_of(name: str, args: ModelServiceArgs) -> Release:
     if refused := _unbuilt(release) or violations(release) or config_violations(release):
         raise SpecError(map(arguments.problem, refused))
     return release
+
+
+def _arguments(name: str) -> Arguments:
+    return Arguments(name, _ARGUMENTS)
 
 
 def _unbuilt(release: Release) -> list[Violation]:

@@ -1,10 +1,11 @@
-"""Rollouts: an update of a model ends when its replicas serve, and tells meanwhile what keeps them."""
+"""Rollouts: an update of a model ends when it has what was promised, and tells meanwhile what keeps it from that."""
 
 import asyncio
 import os
 import shlex
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pulumi
@@ -14,8 +15,11 @@ from homeport.components.kubectl import KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
 from homeport.manifests.names import INSTANCE_LABEL, VERSION_LABEL
+from homeport.manifests.resource import Resource
 from homeport.output.text import visible
-from homeport.rollout import KINDS, WAIT_VARIABLE, Live, Rollout, autoscaler_causes, rollout
+from homeport.ownership import Name
+from homeport.promises import PROMISES, Promise
+from homeport.rollout import KINDS, WAIT_VARIABLE, Cause, Rollout, rollout
 
 
 class RolloutError(HomeportError, pulumi.RunError):
@@ -27,15 +31,27 @@ class Rollouts:
 
     def __init__(self, component: pulumi.Resource, hooks: Hooks, context: str | None) -> None:
         self._component, self._hooks, self._context = component, hooks, context
-        self._changed = False
+        self._created: set[str] = set()
+        self._updated: set[str] = set()
+        self._deciding: set[str] = set()
 
-    def notice(self, hooks: pulumi.ResourceHookBinding) -> None:
-        """Notice whether this update changes an object that has these hooks."""
+    def notice(self, resource: Resource, hooks: pulumi.ResourceHookBinding) -> None:
+        """Notice whether this update creates or changes an object, which has these hooks."""
 
-        def changed(_: pulumi.ResourceHookArgs) -> None:
-            self._changed = True
+        def created(_: pulumi.ResourceHookArgs) -> None:
+            self._created.add(resource.name)
 
-        hooks.after_create, hooks.after_update = [changed], [changed]
+        def updated(_: pulumi.ResourceHookArgs) -> None:
+            self._updated.add(resource.name)
+
+        hooks.after_create, hooks.after_update = [created], [updated]
+        if resource.replicas:
+            self._deciding.add(resource.name)
+
+    @property
+    def _changed(self) -> bool:
+        """Whether this update changes what runs, or how many."""
+        return bool(self._deciding & (self._created | self._updated))
 
     def served(self, workload: Any, manifest: Manifest, least: int, seconds: int) -> pulumi.Output[Any]:
         """The workload of a version, once at least so many of its replicas serve.
@@ -60,16 +76,38 @@ class Rollouts:
         waited: pulumi.Output[Any] = workload.metadata.apply(wait)
         return waited
 
+    def kept(self, child: Any, resource: Resource, served: Sequence[Any], workload: Resource) -> pulumi.Output[Any]:
+        """An object with one of the `PROMISES`, once it is kept; after all versions serve.
+
+        Args:
+            child: The resource.
+            resource: What it was made from.
+            served: Known once all versions serve.
+            workload: The Deployment whose replicas it decides, if it decides any.
+
+        Raises:
+            RolloutError: The promise is required, and was not kept in time or cannot be. The error says why.
+        """
+        promise = PROMISES[resource.manifest["kind"]]
+
+        async def wait(_: Any) -> Any:
+            if not pulumi.runtime.is_dry_run():
+                await self._keep(promise, resource, workload)
+            return child
+
+        waited: pulumi.Output[Any] = pulumi.Output.all(child.metadata, *served).apply(wait)
+        return waited
+
     async def _unfinished(self, manifest: Manifest, least: int) -> bool:
         """Whether an earlier update did not end; a warning if less serves now than was promised."""
         name = manifest["metadata"]["name"]
         try:
-            deployments = await self._hooks.deployments()
+            there = await self._hooks.standing()
         except KubectlError as error:
             self._warn(f"whether the replicas of {name} serve is not known: {error}")
             return False
         namespace = manifest["metadata"]["namespace"]
-        found = rollout((each for each in deployments if each["metadata"]["namespace"] == namespace), name, least)
+        found = rollout((each for each in there if each["metadata"]["namespace"] == namespace), name, least)
         if found.was_done:
             self._warn(f"{name}: {found}; this update does not change that")
         unfinished = not (found.done or found.was_done)
@@ -83,14 +121,12 @@ class Rollouts:
         told: set[str] = set()
         best, end = -1, time.monotonic() + seconds
         while True:
-            objects, found, causes = await self._look(name, namespace, least)
+            found, causes = await self._look(name, namespace, least)
             for text in causes:
                 if text not in told:
                     told.add(text)
                     self._warn(f"{name}: {text}")
             if found.done:
-                for cause in autoscaler_causes(objects, name):
-                    self._warn(f"{name}: {cause.text}")
                 return
             if found.ready > best:
                 best, end = found.ready, time.monotonic() + seconds
@@ -106,17 +142,71 @@ class Rollouts:
                 )
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self, name: str, namespace: str, least: int) -> tuple[Sequence[Live], Rollout, list[str]]:
-        """What is there, how far the version is, and what keeps it."""
+    async def _look(self, name: str, namespace: str, least: int) -> tuple[Rollout, list[str]]:
+        """How far the version is, and what keeps it."""
         try:
             objects = await self._hooks.ask(lambda kubectl: kubectl.all(KINDS, namespace))
         except KubectlError as error:  # a connection may be interrupted for a moment
-            return [], Rollout(0, least, done=False), [f"the cluster does not answer: {error}"]
+            return Rollout(0, least, done=False), [_silence(error)]
         found = rollout(objects, name, least)
-        return objects, found, [cause.text for cause in found.causes]
+        return found, [cause.text for cause in found.causes]
+
+    async def _keep(self, promise: Promise, resource: Resource, workload: Resource) -> None:
+        if resource.name in self._created or (resource.name in self._updated and not promise.only_new):
+            await self._wait_for(promise, resource.manifest)
+            if promise.brings and (least := promise.brings(resource.manifest)):
+                await self._wait(workload.manifest, least, workload.seconds or 0)
+        elif not promise.only_new:
+            await self._look_at(promise, resource.manifest)
+
+    async def _wait_for(self, promise: Promise, manifest: Manifest) -> None:
+        name = manifest["metadata"]["name"]
+        if promise.api and not await self._serves(promise.api):
+            self._warn(
+                f"{name}: the update does not wait until {promise.what}: the cluster does not serve {promise.api}"
+            )
+            return
+        end = time.monotonic() + promise.seconds
+        pulumi.log.info(f"{name}: waiting until {promise.what}", self._component, ephemeral=True)
+        while causes := await self._causes(promise, manifest):
+            cannot_heal = next((cause.text for cause in causes if cause.final), None)
+            if cannot_heal or time.monotonic() > end:
+                waited = "" if cannot_heal else f" (waited {promise.seconds} seconds)"
+                why = cannot_heal or "; ".join(cause.text for cause in causes)
+                if promise.required:
+                    raise RolloutError(f"{name}: {why}{waited}")
+                self._warn(f"{name}: {why}{waited}")
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _causes(self, promise: Promise, manifest: Manifest) -> list[Cause]:
+        """What keeps an object from what it promises."""
+        try:
+            found = await self._hooks.ask(lambda kubectl: kubectl.read([manifest]))
+        except KubectlError as error:
+            return [Cause(_silence(error))]
+        return [cause for each in found for cause in promise.keeps(each)]
+
+    async def _look_at(self, promise: Promise, manifest: Manifest) -> None:
+        """A warning if an object does not have what it promised, though this update does not change it."""
+        with suppress(KubectlError):  # whose warning another gives
+            for each in await self._hooks.standing():
+                if Name.of(each) == Name.of(manifest):
+                    for cause in promise.keeps(each):
+                        self._warn(f"{manifest['metadata']['name']}: {cause.text}; this update does not change that")
+
+    async def _serves(self, api_version: str) -> bool:
+        try:
+            return bool(await self._hooks.ask(lambda kubectl: kubectl.kinds(api_version)))
+        except KubectlError:
+            return True  # the wait tells why it does not answer
 
     def _warn(self, text: str) -> None:
         pulumi.log.warn(visible(text), self._component)  # a model's own log lines are in it
+
+
+def _silence(error: KubectlError) -> str:
+    return f"the cluster does not answer: {error}"
 
 
 def logs_command(workload: Manifest, context: str | None) -> str:

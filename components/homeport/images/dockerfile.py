@@ -27,8 +27,14 @@ from homeport.images.requirements import Requirements
 from homeport.specs.environment import PipVariable
 from homeport.specs.model import Build
 
-NEVER_SEEN = ("**/__pycache__", "**/.homeport", "**/.git", "**/.[gG][iI][tT]")
-"""What no build sees, whatever the author states: among it the credentials of a clone. Some file systems ignore case."""
+NEVER_SEEN = tuple(
+    f"**/{name}{below}" for name in ("__pycache__", ".homeport", ".git", ".[gG][iI][tT]") for below in ("", "/**")
+)
+"""What no build sees, whatever the author states: among it the credentials of a clone. Some file systems ignore case.
+
+The folder's name alone would not do: BuildKit does not ask a line about a folder that lines before it leave out already,
+and so forgets that line for the files in the folder when one of those before it brings a file back.
+"""
 
 _UNSEEN = ("**/.*", "model.yaml")
 """Files that no image needs. A change of them must not cause a new image."""

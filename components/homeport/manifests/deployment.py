@@ -40,8 +40,8 @@ def _deployment(release: Release) -> Manifest:
 
 def _pace(release: Release) -> Manifest:
     # If no GPU is spare, a new pod would wait indefinitely for the old one to stop.
-    add_first, take_first = {"maxSurge": 1, "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": 1}
-    return take_first if release.updates_in_place else add_first
+    add_first = {"maxSurge": release.environment.max_surge, "maxUnavailable": 0}
+    return {"maxSurge": 0, "maxUnavailable": 1} if release.updates_in_place else add_first
 
 
 def _progress_seconds(release: Release) -> int:

@@ -24,6 +24,11 @@ def isolation(release: Release) -> list[Resource]:
     ]
 
 
+def surge(release: Release) -> int:
+    """Replicas that an update of a version replaces at once."""
+    return 1 if release.updates_in_place else min(release.environment.max_surge, release.replicas[1])
+
+
 def _namespace(release: Release) -> Manifest:
     namespace = manifest(release, "v1", "Namespace", release.namespace)
     namespace["metadata"]["labels"] |= POD_SECURITY
@@ -38,14 +43,12 @@ def _quota(release: Release) -> Manifest:
     need less: those that run still count.
     """
     limits = release.environment.limits
-    # If a canary is possible, there is always room for it: while it is promoted, its pods still run.
-    versions = 1 if release.environment.host_of(release.model.name) is None else 2
     # The ceilings bound all replicas of a version together. Beside them there is room for all that an update replaced and
     # that drain, which may take an hour, and for as many that start: an update never waits for a drain, and so does not stop
-    # half-way with two versions live (Seldon issue 916, Kubernetes issue 98656).
-    room = 3 * versions
-    most = limits.replicas or release.replicas[1]
-    hard = {"pods": str(most * room)}
+    # half-way with two versions live (Seldon issue 916, Kubernetes issue 98656). If a canary is possible, there is always
+    # room for it: while it is promoted, its pods still run.
+    room = 3 * (1 if release.environment.host_of(release.model.name) is None else 2)
+    hard = {"pods": str((limits.replicas or release.replicas[1]) * room)}
     if limits.cpu:
         hard["requests.cpu"] = cpu_quantity(millicores(limits.cpu) * room)
         if not release.relax.cpu_limits:  # a quota of limits would refuse pods without limits

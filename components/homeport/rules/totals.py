@@ -1,7 +1,7 @@
 """Totals: whether all models of an environment together, each at its maximum replicas, stay within the limits."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from homeport.release import Release
 from homeport.rules.violation import Violation
@@ -13,46 +13,76 @@ SHOWN = 5
 """Number of models that a violation names: those that use most."""
 
 
-class Use(NamedTuple):
-    """How much of one resource a model uses at its maximum replicas."""
+@dataclass(frozen=True)
+class Use:
+    """How much of one resource a model uses."""
 
-    amount: int
-    shown: str
+    model: str
+    stated: str
+    """Size of a replica, as it is stated."""
+    each: int
+    """Size of a replica."""
+    replicas: int
+    """Replicas at the maximum, of all versions."""
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.stated} for each of {self.replicas} replicas"
+
+
+@dataclass(frozen=True)
+class Total:
+    """One resource of which the environment limits the total."""
+
+    name: str
+    """Field of `limits.total`."""
+    asked: str
+    """Field of a model."""
+    limit: int
+    stated: str
+    """The limit, as it is stated."""
+    uses: tuple[Use, ...]
+    """One for each release."""
+    shown: Callable[[int], str]
+    """An amount as people write it."""
+
+    @property
+    def used(self) -> int:
+        """What all models use at their maximum replicas."""
+        return sum(use.each * use.replicas for use in self.uses)
+
+    @property
+    def spare(self) -> int:
+        """What is left then."""
+        return self.limit - self.used
 
 
 def total_violations(limits: TotalLimits, releases: Sequence[Release]) -> list[Violation]:
     """Exceeded totals, each at its field of the environment, because no single model causes the problem."""
-    return list(_violations(limits, releases))
+    return [_violation(total) for total in totals(limits, releases) if total.spare < 0]
 
 
-def _violations(limits: TotalLimits, releases: Sequence[Release]) -> Iterator[Violation]:
+def totals(limits: TotalLimits, releases: Sequence[Release]) -> Iterator[Total]:
+    """The resources of which the environment limits the total."""
     if limits.cpu is not None:
-        cpus = [_use(each, millicores(each.cpu), each.cpu) for each in releases]
-        if (found := _sum(cpus)) > millicores(limits.cpu):
-            yield _violation("cpu", "resources.cpu", cpu_quantity(found), limits.cpu, cpus)
+        cpus = tuple(_use(each, millicores(each.cpu), each.cpu) for each in releases)
+        yield Total("cpu", "resources.cpu", millicores(limits.cpu), limits.cpu, cpus, cpu_quantity)
     if limits.memory is not None:
-        memory = [_use(each, byte_count(each.memory), each.memory) for each in releases]
-        if (found := _sum(memory)) > byte_count(limits.memory):
-            yield _violation("memory", "resources.memory", memory_quantity(found), limits.memory, memory)
+        memory = tuple(_use(each, byte_count(each.memory), each.memory) for each in releases)
+        yield Total("memory", "resources.memory", byte_count(limits.memory), limits.memory, memory, memory_quantity)
     if limits.gpus is not None:
-        gpus = [_use(each, each.gpu.count, str(each.gpu.count)) for each in releases if each.gpu]
-        if (found := _sum(gpus)) > limits.gpus:
-            yield _violation("gpus", "resources.gpu.count", str(found), str(limits.gpus), gpus)
+        counts = [each.gpu.count if each.gpu else 0 for each in releases]
+        gpus = tuple(_use(each, count, str(count)) for each, count in zip(releases, counts, strict=True))
+        yield Total("gpus", "resources.gpu.count", limits.gpus, str(limits.gpus), gpus, str)
 
 
-def _use(release: Release, each: int, shown: str) -> Use:
-    most = release.replicas[1] * len(release.tracks)
-    return Use(each * most, f"{release.model.name} {shown} for each of {most} replicas")
+def _use(release: Release, each: int, stated: str) -> Use:
+    return Use(release.model.name, stated, each, release.replicas[1] * len(release.tracks))
 
 
-def _sum(uses: Sequence[Use]) -> int:
-    return sum(use.amount for use in uses)
-
-
-def _violation(name: str, asked: str, found: str, limit: str, uses: Sequence[Use]) -> Violation:
-    largest = sorted(uses, key=lambda use: -use.amount)
-    models = ", ".join(use.shown for use in largest[:SHOWN])
+def _violation(total: Total) -> Violation:
+    largest = sorted((use for use in total.uses if use.each), key=lambda use: -use.each * use.replicas)
+    models = ", ".join(map(str, largest[:SHOWN]))
     rest = f", and {len(largest) - SHOWN} more models" if len(largest) > SHOWN else ""
-    place: Location = ("limits", "total", name)
-    message = f"found {found} for all models together ({asked}: {models}{rest}), accepted: {limit} or less"
-    return Violation(place, message, source="environment")
+    place: Location = ("limits", "total", total.name)
+    found = f"found {total.shown(total.used)} for all models together ({total.asked}: {models}{rest})"
+    return Violation(place, f"{found}, accepted: {total.stated} or less", source="environment")

@@ -18,6 +18,8 @@ from homeport.specs.reading import MAX_BYTES, MisreadError, read
 
 S = TypeVar("S", bound=BaseModel)
 
+_EMPTY = {"dict_type": "{}", "list_type": "[]"}
+
 _ACCEPTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -160,6 +162,8 @@ def _message(spec: type[BaseModel], location: Location, detail: Any) -> str:
             accepted = PATTERNS.get(pattern, f"text that matches {pattern}")
         case type_ if type_ in _ACCEPTED:
             accepted = _ACCEPTED[type_].format(**detail.get("ctx", {}))
+            if detail["input"] is None and type_ in _EMPTY:
+                accepted += f", without entries {_EMPTY[type_]}"
         case _:
             accepted = detail["msg"].removeprefix("Input should be ")
     return f"found {_shown(detail['input'])}, accepted: {accepted}"

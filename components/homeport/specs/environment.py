@@ -650,6 +650,14 @@ class Environment(Spec):
         strict=True,
         description="Maximum seconds to get a node and pull images, before the model starts. Default 180.",
     )
+    max_surge: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        strict=True,
+        description="Replicas of a new version that an update starts at once, as Kubernetes' maxSurge; an old one stops only "
+        "after a new one serves. More is faster, and needs room on the nodes for as many. Default 1.",
+    )
     endpoint_seconds: int = Field(
         default=10,
         ge=1,

@@ -122,11 +122,15 @@ def create_app(worker: Worker, bounds: Bounds) -> ASGIApp:
     )
     # A redirect would name the host that the request names, and another scheme than that of a gateway before this server.
     app.router.redirect_slashes = False
-    return KnownMethods(app)
+    return Admission(app)
 
 
-class KnownMethods:
-    """Lets only known HTTP methods through, because the metrics would count each unknown one as a new series."""
+class Admission:
+    """Lets only known methods and paths of this server through.
+
+    The metrics would count each unknown method as a new series. Starlette writes host and path one after the other and
+    reads the path from that, so without a slash between them it finds another path, or fails.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -136,6 +140,10 @@ class KnownMethods:
         if scope["type"] == "http" and scope["method"] not in _METHODS:
             found, accepted = f"method {shown(scope['method'])} is unknown", ", ".join(sorted(_METHODS))
             await Answer.of(RefusedError(found, accepted, 405))(scope, receive, send)
+            return
+        if scope["type"] == "http" and not scope["path"].startswith("/"):
+            refusal = RefusedError(f"path {shown(scope['path'])} begins without a slash", "such as /v2/health/live")
+            await Answer.of(refusal)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

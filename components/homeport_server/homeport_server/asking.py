@@ -7,6 +7,7 @@ which keeps Python's lock until it is done, and to run the model's code, which m
 import asyncio
 import itertools
 import logging
+import os
 import socket
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ import orjson
 from homeport_server.messages import Channel, Message
 
 logger = logging.getLogger("homeport_server.serving")
+
+READY_VARIABLE = "HOMEPORT_READY_TEXT"
+"""Variable with what the log says when all models are ready: `homeport run` tells there what to do next."""
 
 _STOP_SECONDS = 2
 
@@ -81,6 +85,8 @@ class Worker:
             self.metadata = orjson.loads(message.content)
             for name in self.metadata["models"]:
                 logger.info("model %s is ready", name)
+            for line in os.environ.get(READY_VARIABLE, "").splitlines():
+                logger.info("%s", line)
         elif not (answer := self._answers.pop(number)).done():
             answer.set_result(message)
 

@@ -4,8 +4,10 @@ uvicorn and h11 bound none of these for a whole request. Everything here is chea
 each piece that arrives, and everything ends with the connection, so nothing that a sender did remains.
 """
 
+import ipaddress
 import re
 from collections import Counter
+from heapq import nsmallest
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -17,7 +19,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from homeport_server.settings import Bounds
 
 MOST_CONNECTIONS = 512
-"""Beyond it, the connection that has been idle for the longest time is closed, of the peer that has the most."""
+"""Beyond it, connections that have been idle for the longest time are closed, of the peer that has the most."""
+
+_CLOSED_AT_ONCE = 32
+"""To find the idlest takes milliseconds, so that a flood of connections would be only that, if it were done for each."""
 
 SOCKET_BYTES = 128 * 1024
 """Size of the kernel's buffers for one connection. It bounds what one turn of the event loop has to read, too."""
@@ -35,6 +40,9 @@ _LINGER_SECONDS = 1
 # each byte of the body, and take a thousand times as long as one chunk. Chunks of 100 bytes are within the limit.
 _FRAMING_BYTES = 4 * 1024
 _FRAMING_SHARE = 16
+
+# https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2
+_HOST = re.compile(rb"(\[(?P<address>[0-9A-Fa-f:.]+)\]|[\w.~%!$&'()*+,;=-]*)(:[0-9]*)?")
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
@@ -114,6 +122,7 @@ class Framing(h11.Connection):
         if isinstance(event, h11.Request):
             self._head_end, self._payload = used, 0
             _check_length(event)
+            _check_host(event)
         elif isinstance(event, h11.Data):
             self._payload += len(event.data)
         if self.their_state is h11.SEND_BODY:
@@ -140,7 +149,7 @@ class Connection(H11Protocol):
         """Make room for the new connection."""
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
-            self._close_idlest()
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
@@ -221,17 +230,17 @@ class Connection(H11Protocol):
         """Whether no request is waiting for its answer."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _close_idlest(self) -> None:
-        """Close the idlest connection. One whose request is being computed is kept."""
+    def _make_room(self) -> None:
+        """Close the idlest connections. Those whose requests are being computed are kept."""
         others = [each for each in cast("set[Connection]", self.connections) if each is not self]
         waiting = [each for each in others if each.conn.arriving or each._idle]
         if not waiting:
             self.transport.abort()
             return
         of_peer = Counter(_peer(each) for each in others)
-        idlest = min(waiting, key=lambda each: (-of_peer[_peer(each)], each._moved))
-        self.connections.discard(idlest)
-        idlest.transport.abort()
+        for idlest in nsmallest(_CLOSED_AT_ONCE, waiting, key=lambda each: (-of_peer[_peer(each)], each._moved)):
+            self.connections.discard(idlest)
+            idlest.transport.abort()
 
 
 def _peer(connection: Connection) -> str:
@@ -247,6 +256,18 @@ def _check_length(request: h11.Request) -> None:
         raise _refused(400, "the request has both Content-Length and Transfer-Encoding", "one of them")
     if request.http_version < b"1.1":
         raise _refused(400, "a request of HTTP/1.0 has Transfer-Encoding", "Content-Length, or HTTP/1.1")
+
+
+def _check_host(request: h11.Request) -> None:
+    """A host becomes part of the URL that Starlette reads the path from. What is none must be refused: RFC 9112, 3.2."""
+    named = _HOST.fullmatch(dict(request.headers).get(b"host", b""))
+    try:
+        if not named:
+            raise ValueError
+        if named["address"]:
+            ipaddress.IPv6Address(named["address"].decode())
+    except ValueError:
+        raise _refused(400, "the Host header is no host", "a name or an address, with or without a port") from None
 
 
 def _refused(status: int, found: str, accepted: str) -> h11.RemoteProtocolError:

@@ -87,7 +87,7 @@ class FunctionModel(CheckedModel):
         try:
             if self._signature.record:
                 parameter, make = self._signature.record
-                arguments = {parameter: make(arguments) if make is pd.DataFrame else make(**arguments)}
+                arguments = {parameter: make(**arguments)}
             return self._function(**arguments)
         except ValueError as error:
             where = "the data" if row is None else f"row {row}"

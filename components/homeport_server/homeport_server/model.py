@@ -12,6 +12,7 @@ from mlserver.errors import MLServerError
 from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, ResponseOutput
 from mlserver.utils import get_model_uri
 
+from homeport_server import logs
 from homeport_server.checking import Array, checked_inputs, checked_outputs, limits
 from homeport_server.refusal import RefusedError
 from homeport_server.settings import Bounds
@@ -108,7 +109,7 @@ class CheckedModel(MLModel):  # type: ignore[misc]
         except RefusedError:
             raise
         except BaseException as error:  # includes SystemExit: a model that calls sys.exit() must not end the server
-            logger.exception("model %s failed on request %s", self.name, payload.id)
+            logger.error("model %s failed on request %s", self.name, payload.id, exc_info=logs.own(error))
             raise ModelFailedError(error, payload.id) from None
         return InferenceResponse(model_name=self.name, model_version=self.version, outputs=outputs)
 

@@ -1,4 +1,4 @@
-"""Starts and stops the server: first the ports, then the models. After SIGTERM it answers requests in flight; exit code 0.
+"""Starts and stops the server: first the ports, then the models. After SIGTERM it answers requests in flight.
 
 Only parts of MLServer are used, not its server class. That class exits with code 0 when a model cannot be loaded, which
 hides the failure. With a current uvicorn, it stops several times, because each port catches the signal and raises it
@@ -55,7 +55,11 @@ class Port(uvicorn.Server):
 
 
 async def serve(folder: Path, target: str | None, address: Address, bounds: Bounds) -> int:
-    """Serve the models of a folder, or a function or class in it, until SIGTERM; returns the exit code."""
+    """Serve the models of a folder, or a function or class in it, until SIGTERM.
+
+    Returns the exit code: 0 after SIGTERM; 1 if the models cannot be loaded, are not loaded yet, or their process ends.
+    """
+    begun = asyncio.get_running_loop().time()
     try:
         sockets = [_listening(address.host, port) for port in (address.http_port, address.metrics_port)]
     except OSError as error:
@@ -75,9 +79,15 @@ async def serve(folder: Path, target: str | None, address: Address, bounds: Boun
     )
     await asyncio.wait({protocol_runs, metrics_runs, ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
 
-    asked = stop.is_set()
-    if ended.done() and worker.metadata:
+    asked, ready = stop.is_set(), worker.metadata is not None
+    if ended.done() and ready:
         logger.error("the model's process ended with code %s", ended.result())
+    elif asked and not ready:
+        logger.error(
+            "asked to stop %.0f seconds after the start, before the models were loaded; accepted: a start that takes no "
+            "longer than `startup_seconds` in model.yaml",
+            asyncio.get_running_loop().time() - begun,
+        )
     logger.info("stopping: no new connections, requests in flight are answered")
     protocol.should_exit = True
     await protocol_runs
@@ -86,7 +96,7 @@ async def serve(folder: Path, target: str | None, address: Address, bounds: Boun
     stopping.cancel()
     await worker.stop()
     logger.info("stopped")
-    return 0 if asked else 1
+    return 0 if asked and ready else 1
 
 
 def _metrics(worker: Worker) -> ASGIApp:

@@ -76,7 +76,7 @@ def read(function: Callable[..., Any]) -> Signature:
         row = next((each for each in further if _is_record(each)), None)
         if base is pd.DataFrame and row is not None:
             columns = {field: _value(name, field, each) for field, each in _fields(row).items()}
-            return Signature(columns, (parameter, pd.DataFrame), by_row=False, outputs=_outputs(name, returned))
+            return Signature(columns, (parameter, _table(row)), by_row=False, outputs=_outputs(name, returned))
         if _is_record(base):
             values = {field: _value(name, field, each) for field, each in _fields(base).items()}
             return Signature(values, (parameter, base), by_row=True, outputs=_outputs(name, returned))
@@ -132,13 +132,33 @@ def _fields(record: Any) -> dict[str, _Part]:
     if issubclass(record, BaseModel):
         fields = record.model_fields.items()
         return {name: _Part(Annotated[field.annotation, field], field.is_required()) for name, field in fields}
-    hints = get_type_hints(record, include_extras=True)
-    if dataclasses.is_dataclass(record):
-        fixed = {each.name for each in dataclasses.fields(record) if each.default is not dataclasses.MISSING}
-        fixed |= {each.name for each in dataclasses.fields(record) if each.default_factory is not dataclasses.MISSING}
-    else:
-        fixed = set(getattr(record, "_field_defaults", {}))
-    return {name: _Part(hint, name not in fixed) for name, hint in hints.items()}
+    hints, defaults = get_type_hints(record, include_extras=True), _defaults(record)
+    return {name: _Part(hint, name not in defaults) for name, hint in hints.items()}
+
+
+def _defaults(record: Any) -> dict[str, Any]:
+    """The values of the fields that may be left out, made for each call."""
+    if issubclass(record, BaseModel):
+        fields = {name: field for name, field in record.model_fields.items() if not field.is_required()}
+        return {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+    if not dataclasses.is_dataclass(record):
+        return dict(getattr(record, "_field_defaults", {}))
+    made = {
+        field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        for field in dataclasses.fields(record)
+    }
+    return {name: value for name, value in made.items() if value is not dataclasses.MISSING}
+
+
+def _table(row: Any) -> Callable[..., pd.DataFrame]:
+    """Makes a table of the columns that were sent; the others have the default of their field in each row."""
+
+    def make(**columns: Any) -> pd.DataFrame:
+        rows = len(next(iter(columns.values())))
+        defaults = {name: [value] * rows for name, value in _defaults(row).items()}
+        return pd.DataFrame({name: columns.get(name, defaults.get(name)) for name in _fields(row)})
+
+    return make
 
 
 def _is_array(base: Any) -> bool:

@@ -78,8 +78,8 @@ async def _load(folder: Path, target: str | None, registry: MultiModelRegistry) 
                 await registry.load(model)
             except MissingLibraryError:
                 raise
-            except Exception:
-                logger.exception("model %s could not be loaded", model.name)
+            except Exception as error:
+                logger.error("model %s could not be loaded", model.name, exc_info=logs.own(error))
                 return False
     except (NothingToServeError, MissingLibraryError) as error:
         logger.error("%s", error)  # the text is complete; a traceback would hide it
