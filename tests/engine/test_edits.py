@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.editing import NAMESPACE, Live, edited, write
+from tests.engine.conftest import fake_node
+from tests.engine.editing import NAMESPACE, Live, create, edited, templates, write
 from tests.support import Cluster, until
 from tests.transitions import EGRESS, NAME, TRIGGER, Refused, Transition, effect, objects, refusal, stated, transitions
 
@@ -66,17 +67,17 @@ def test_edit_is_safe(live: Live, name: str) -> None:
 
 
 def test_what_draining_pods_need_stays_until_they_have_gone(cluster: Cluster, live: Live) -> None:
-    """A finalizer holds the old pods, as a long request would: the nodes are fakes, which end pods at once."""
-    old = [each["metadata"]["name"] for each in cluster.get("pods", NAMESPACE)["items"]]
+    """A pod of a node that no kubelet looks after drains as long as it may. On fake nodes, pods end at once."""
     policies = {each["metadata"]["name"] for each in cluster.get("networkpolicies", NAMESPACE)["items"]}
-    for pod in old:
-        cluster.kubectl("patch", f"pod/{pod}", NAMESPACE, '--patch={"metadata":{"finalizers":["example.com/drains"]}}')
-    live.given |= {
-        "model.env": {"MODE": "exact"},
-        "model.egress": [],
-        "model.drain_seconds": 3000,
-        "environment.teams": {},
-    }
+    node: Any = fake_node("silent")
+    del node["metadata"]["annotations"]
+    create(cluster, node)
+    (template,) = templates(live.wanted()).values()
+    old = {"nodeName": "silent", "terminationGracePeriodSeconds": 3000}
+    metadata = {"name": "old", "namespace": NAME, "labels": {"app.kubernetes.io/name": NAME}}
+    create(cluster, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] | old})
+    cluster.kubectl("delete", "pod/old", NAMESPACE, "--wait=false")
+    live.given |= {"model.env": {"MODE": "exact"}, "model.egress": [], "environment.teams": {}}
     live.files = stated(live.given)
     write(live.program.folder, live.files)
     with ThreadPoolExecutor() as pool:
@@ -87,9 +88,9 @@ def test_what_draining_pods_need_stays_until_they_have_gone(cluster: Cluster, li
             assert not update.done()
             assert policies < {each["metadata"]["name"] for each in cluster.get("networkpolicies", NAMESPACE)["items"]}
         finally:
-            for pod in old:
-                cluster.kubectl("patch", f"pod/{pod}", NAMESPACE, '--patch={"metadata":{"finalizers":null}}')
+            cluster.kubectl("delete", "pod/old", NAMESPACE, "--force", "--grace-period=0")
         assert f"{NAME}: replicas of the old version drain" in update.result()
+    cluster.kubectl("delete", "node/silent")
     live.expect_what_is_rendered()
 
 
