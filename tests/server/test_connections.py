@@ -266,6 +266,20 @@ def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
     )
 
 
+@pytest.mark.parametrize("begin", ["HEAD /v2 HTTP/1.1\r\nHost: x\r\n", "HEAD /v2 HTTP/1.1\r\nHost: x y\r\n"])
+def test_a_refused_head_has_an_answer_without_a_body(server: Server, begin: str) -> None:
+    with connected(server) as connection:
+        connection.sendall(f"{begin}Transfer-Encoding: chunked\r\n\r\nno chunk\r\n".encode())
+        assert all_of(connection).startswith(b"HTTP/1.1 400 ")
+    with connected(server) as connection:
+        connection.sendall(b"HEAD /v2 HTTP/1.1\r\nHost: x\r\n\r\nno request\r\n\r\n")
+        head, _, refusal = all_of(connection).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert refusal.startswith(b"HTTP/1.1 400 ")
+        assert refusal.endswith(b'"}')
+    assert "LocalProtocolError" not in server.log.read_text()
+
+
 @pytest.mark.parametrize("path", ["[http://x/v2", "http://x/v2", "*", "v2", "@a/v2", ":80/v2"])
 def test_a_path_begins_with_a_slash(server: Server, path: str) -> None:
     answer = server.send(None, path, method="GET")

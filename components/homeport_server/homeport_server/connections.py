@@ -67,6 +67,8 @@ class Framing(h11.Connection):
 
     fault: h11.RemoteProtocolError | None = None
     """The error that ended the connection."""
+    head_only = False
+    """Whether the answer must not have a body, because its request is HEAD."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, _HEAD_BYTES)
@@ -94,6 +96,11 @@ class Framing(h11.Connection):
         self._received += len(data)
         super().receive_data(data)
 
+    def start_next_cycle(self) -> None:
+        """Begin with the next request."""
+        super().start_next_cycle()
+        self.head_only = False
+
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next part of a request.
 
@@ -104,6 +111,7 @@ class Framing(h11.Connection):
             if self.their_state is h11.IDLE and self.unread > _HEAD_BYTES:
                 self._check_head()
             event = super().next_event()
+            self.head_only = self.head_only or (isinstance(event, h11.Request) and event.method == b"HEAD")
             self._check(event)
         except h11.RemoteProtocolError as error:
             self.fault = error
@@ -190,7 +198,7 @@ class Connection(H11Protocol):
             headers=[("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")],
             reason=HTTPStatus(status).phrase.encode(),
         )
-        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+        for event in (head, h11.Data(data=b"" if self.conn.head_only else body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event))
         self._refused = True
         self._moved = self.loop.time()
