@@ -517,6 +517,8 @@ def _keys(path: str) -> list[str | int]:
 def _set(files: Any, keys: Sequence[str | int], value: Any) -> None:
     *above, last = keys
     for key in above:
+        if key == 0 and not files:  # the list that it would be in is left out
+            return
         files = files[key] if key == 0 else files.setdefault(key, {})
     if value is not ABSENT:
         files[last] = deepcopy(value)

@@ -100,7 +100,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
         f'found the namespace "ml-{NAME}" for a model that lives in "{NAME}"',
     ),
     "a ceiling below what runs": (
-        {"model.resources": {"cpu": "100m", "memory": "128Mi"}, "environment.limits": {"cpu": "200m", "memory": "1Gi"}},
+        {"model.resources": {"cpu": "100m", "memory": "128Mi"}, "environment.limits": {"cpu": "300m", "memory": "1Gi"}},
         f"ResourceQuota/{NAME}/{NAME} is not changed, because the pods that run or drain have more than it would allow",
     ),
 }
