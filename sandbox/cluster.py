@@ -13,8 +13,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache as cached
 from functools import partial
@@ -39,7 +39,7 @@ _NODE = "node"  # the record of the process that holds the namespaces
 _BUILDERS = ("registry", "registry-outside", "buildkitd")
 _FORWARDERS = ("forwarder-inside", "forwarder-outside")
 _MANIFESTS = Path(__file__).parent / "manifests"
-_START_SECONDS = 90.0
+_START_SECONDS = 300.0
 _POLL_SECONDS = 0.1
 
 # The first process of the sandbox. Its own /run and the other mounts start empty and disappear with it.
@@ -96,6 +96,26 @@ class Sandbox:
     def node(self) -> str:
         """The name of its one real node."""
         return self._paths.full_name
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the sandbox for this process alone while the block runs, and let the block start and stop it.
+
+        It is for tests: two runs with one name would stop each other's cluster. When the process ends, the sandbox is free
+        again, however it ended.
+
+        Raises:
+            SandboxError: Another process keeps it.
+        """
+
+        def refuse() -> None:
+            raise SandboxError(
+                f"process {self._paths.user.read_text() or 'unknown'} uses sandbox {self.name}, so it is neither started nor "
+                "stopped: wait until that process has ended, or use another name"
+            )
+
+        with locked(self._paths.user, refuse):
+            yield
 
     def start(
         self,

@@ -41,6 +41,11 @@ class Paths:
         return cache() / "run" / f"{self.name}.lock"
 
     @property
+    def user(self) -> Path:
+        """The lock that a process holds while it keeps the sandbox to itself."""
+        return cache() / "run" / f"{self.name}.user"
+
+    @property
     def logs(self) -> Path:
         """One file for each component."""
         return self.run / "logs"

@@ -14,11 +14,17 @@ from typing import Any, TypeVar
 
 from homeport.manifests.names import CLUSTER
 from homeport.rollout import WAIT_VARIABLE
+from sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 DIGEST = "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270"
 """Of no image: where pods are fakes."""
+
+PATIENCE = 300
+"""Seconds until a test gives up on what comes in moments: a machine that is busy with other work may need most of them."""
+PATIENTLY = f"--timeout={PATIENCE}s"
+"""The same, of kubectl."""
 
 Object = Mapping[str, Any]
 T = TypeVar("T")
@@ -70,6 +76,22 @@ class Cluster:
         pairs = zip(wanted, self.live(*wanted), strict=True)
         found = [line for one, live in pairs for line in differences(one, live)]
         return [line for line in found if not line.startswith(f".metadata.annotations.{CLUSTER}:")]
+
+
+@contextmanager
+def own_sandbox(lane: str, worker: str, *, metrics: bool = True, fake_nodes: bool = False) -> Iterator[Sandbox]:
+    """The sandbox of a worker of pytest-xdist, stopped at the end.
+
+    Raises:
+        SandboxError: Another run with a worker of this name uses it. Name your own: `--tx popen//id=NAME --dist=loadscope`.
+    """
+    sandbox = Sandbox(f"{lane}-{worker}")
+    with sandbox.kept():
+        try:
+            sandbox.start(metrics=metrics, fake_nodes=fake_nodes)
+            yield sandbox
+        finally:
+            sandbox.stop()
 
 
 class Program:
@@ -162,7 +184,7 @@ def running(cluster: Cluster, source: Path, scratch: Path, stack: str = "dev") -
         program.destroy()
 
 
-def until(ask: Callable[[], T | None], seconds: float, *, every: float = 0.3) -> T:
+def until(ask: Callable[[], T | None], seconds: float = PATIENCE, *, every: float = 0.3) -> T:
     """The first answer that is true or not empty, asked for every so many seconds; fails without one."""
     deadline = time.monotonic() + seconds
     while not (answer := ask()):

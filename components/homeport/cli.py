@@ -118,7 +118,11 @@ def init(  # noqa: PLR0913, PLR0917  # one for each option
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite model.py from the notebook even if it was changed by hand.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Overwrite model.py, and copies of files beside the notebook, even if they were changed by hand.",
+        ),
     ] = False,
     owner: Annotated[
         str, typer.Option(metavar="TEAM", help="Team that is responsible for the model.")

@@ -1,6 +1,7 @@
 """A lock between processes. The kernel holds it, and Windows is not supported."""
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ def locked(file: Path, waiting: Callable[[], object] = lambda: None) -> Iterator
     """Let one thread of one process at a time run the block.
 
     `waiting` is called repeatedly while another holds the lock, and may raise to give up. The kernel frees the lock of a
-    killed process. The file stays, because removing it would let two processes run the block.
+    killed process. The file stays, because removing it would let two processes run the block. It contains the number of the
+    process that runs the block, or of the last one that did.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as handle:
+    with file.open("a") as handle:
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -26,4 +28,7 @@ def locked(file: Path, waiting: Callable[[], object] = lambda: None) -> Iterator
                 time.sleep(_POLL_SECONDS)
             else:
                 break
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
         yield

@@ -180,8 +180,12 @@ class Release:
 
 def repository(model: Model, environment: Environment) -> str:
     """Repository of a model's image: the one that it states, or the one for images built from its folder."""
-    folder = f"{environment.images.registry}/" if environment.images else ""
-    return model.image or f"{folder}{model.name}"
+    return model.image or f"{built_folder(environment)}{model.name}"
+
+
+def built_folder(environment: Environment) -> str:
+    """What the name of a model follows in the repository of its image, if it is built from the model's folder."""
+    return f"{environment.images.registry}/" if environment.images else ""
 
 
 def image_reference(model: Model, environment: Environment, live: LiveVersion) -> str:

@@ -18,6 +18,7 @@ from homeport.rules.images import overwritten_images
 from homeport.rules.names import joined_names
 from homeport.rules.one_release import violations
 from homeport.rules.places import Files
+from homeport.rules.served_code import Found, python, served_code
 from homeport.rules.several_stacks import StackBeside
 from homeport.rules.teams import folder_violations, team_folders
 from homeport.rules.totals import total_violations
@@ -96,6 +97,11 @@ class Stack:
         live = {release.model.name for release in self.releases}
         granted = self.environment.granted
         return [f"{field}.{name}" for name, fields in granted.items() if name not in live for field in fields]
+
+    @property
+    def hints(self) -> list[Problem]:
+        """What may be wrong with the code of its models, where their text leaves a doubt."""
+        return [hint for each in self.releases if each.built for hint in _code(each, self.files).hints]
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
@@ -189,6 +195,7 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
         if build:
             yield from stated_files(build, files.folder(name), named)
             yield from map(named, seen_files(build, files.folder(name)))
+            yield from _code(release, files).problems
         misplaced = folder_violations(release, files.models[name].path, folders)
         yield from map(named, (*misplaced, *violations(release)))
     for ring in cycles({name: model.calls for name, model in models.items()}):
@@ -198,3 +205,12 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
     for name, violation in (*joined_names(releases), *overwritten_images(releases)):
         yield files.problem(violation, name)
     yield from map(files.problem, total_violations(environment.limits.total, releases))
+
+
+def _code(release: Release, files: Files) -> Found:
+    """What is wrong, and what may be, with the code that a release is built from."""
+    name, build = release.model.name, release.model.build
+    if build is None:
+        return Found()
+    version = python(build, release.environment.images)
+    return served_code(build, files.folder(name), partial(files.problem, model=name), version)

@@ -15,7 +15,7 @@ class Answer:
 
 def main() -> None:
     address, method, path = sys.argv[1:]
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=300)
     # The server may answer before it has read everything.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.request(method, path, sys.stdin.buffer.read(), {"Content-Type": "application/json"})

@@ -16,7 +16,7 @@ from tests.cluster.ask import Answer
 from tests.cluster.examples import deployed_examples
 from tests.cluster.load import Row, table
 from tests.cluster.probes import IMAGE, Probes
-from tests.support import ROOT, Cluster, Program
+from tests.support import ROOT, Cluster, Program, own_sandbox
 
 Ask = Callable[..., Answer]
 REPORT = ROOT / "build" / "change-report.md"
@@ -24,12 +24,8 @@ REPORT = ROOT / "build" / "change-report.md"
 
 @pytest.fixture(scope="session")
 def sandbox(worker_id: str) -> Iterator[Sandbox]:
-    sandbox = Sandbox(f"cluster-{worker_id}")  # one for each of pytest-xdist's workers
-    sandbox.start()
-    try:
+    with own_sandbox("cluster", worker_id) as sandbox:
         yield sandbox
-    finally:
-        sandbox.stop()
 
 
 @pytest.fixture(scope="session")

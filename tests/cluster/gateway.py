@@ -12,7 +12,7 @@ from typing import Any
 from sandbox import Sandbox, build
 from sandbox.progress import Progress
 from tests.cluster.parts import GATEWAY_API, SOURCES, TRAEFIK, install_definitions
-from tests.support import Cluster
+from tests.support import PATIENTLY, Cluster
 
 PORT = 8000
 ADDRESS = f"127.0.0.1:{PORT}"
@@ -98,9 +98,7 @@ def gateway(sandbox: Sandbox, cluster: Cluster, scratch: Path) -> Iterator[str]:
         subprocess.Popen(sandbox.nsenter(command), cwd=scratch, stdout=log, stderr=log) as process,
     ):
         try:
-            cluster.kubectl(
-                *("wait", "--for=condition=Programmed", "gateway/public", "--namespace=gateway", "--timeout=60s")
-            )
+            cluster.kubectl(*("wait", "--for=condition=Programmed", "gateway/public", "--namespace=gateway", PATIENTLY))
             yield ADDRESS
         finally:
             process.terminate()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sandbox import Sandbox, build
 from tests.cluster.parts import VEGETA
+from tests.support import PATIENCE
 
 RATE = 200
 """Requests a second, of each load."""
@@ -70,7 +71,7 @@ def loads(sandbox: Sandbox, scratch: Path, address: str, host: str = "") -> Iter
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT)  # no more requests; those under way are waited for
         for process in processes:
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE)
     for name, result in results.items():
         _read(scratch / name, result)
 

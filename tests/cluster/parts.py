@@ -64,7 +64,7 @@ def install_definitions(cluster: Cluster, *parts: Part) -> None:
     definitions = [subprocess.check_output([build.program(part, part.name)], text=True) for part in parts]
     cluster.kubectl("apply", "--server-side", "--filename=-", stdin="---\n".join(definitions))
     # Not `kubectl wait`, which fails on a definition that has no conditions yet.
-    until(lambda: all(map(_established, cluster.get("crd")["items"])), 60)
+    until(lambda: all(map(_established, cluster.get("crd")["items"])))
 
 
 def _established(definition: Any) -> bool:

@@ -13,7 +13,7 @@ from homeport import Environment, Model, Release, violations
 from sandbox import Sandbox, build
 from tests.audit.parts import PROBE
 from tests.cluster.ask import Answer
-from tests.support import ROOT, Cluster
+from tests.support import PATIENTLY, ROOT, Cluster
 
 REPOSITORY = "homeport.invalid/probe"
 IMAGE = f"{REPOSITORY}:1"
@@ -114,15 +114,15 @@ class Probes:
                 where = f"--namespace={each['metadata'].get('namespace')}"
                 if each["kind"] == "Deployment":
                     self.cluster.kubectl(
-                        "rollout", "status", f"deployment/{each['metadata']['name']}", where, "--timeout=90s"
+                        "rollout", "status", f"deployment/{each['metadata']['name']}", where, PATIENTLY
                     )
                 if each["kind"] == "Pod":
                     name = f"pod/{each['metadata']['name']}"
-                    self.cluster.kubectl("wait", "--for=condition=Ready", name, where, "--timeout=90s")
+                    self.cluster.kubectl("wait", "--for=condition=Ready", name, where, PATIENTLY)
             yield
         finally:
             names = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
-            self.cluster.kubectl("delete", "namespace", "--ignore-not-found", "--timeout=120s", *names)
+            self.cluster.kubectl("delete", "namespace", "--ignore-not-found", PATIENTLY, *names)
 
     def apply(self, objects: Sequence[Any]) -> None:
         if not objects:

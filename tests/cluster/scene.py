@@ -101,14 +101,14 @@ class Scene:
             for each in self.pods(model)
         }
 
-    def settle(self, replicas: int = 2, seconds: float = 60) -> None:
+    def settle(self, replicas: int = 2) -> None:
         """Wait until so many pods are ready, and none is on its way out."""
 
         def settled() -> bool:
             found = self.cluster.get("pods", f"--namespace={NAME}")["items"]
             return len(found) == replicas and all(map(ready, found))
 
-        until(settled, seconds)
+        until(settled)
 
     def during(self, event: str, work: Callable[[], object], address: str = "", host: str = "") -> Row:
         """What becomes of requests while something is done. The other model sees nothing of it."""

@@ -15,7 +15,7 @@ from typing import IO
 from sandbox import Sandbox, archive, build, cgroups, components, machine
 from sandbox.network import NODE_ADDRESS
 from sandbox.parts import CONTAINERD, KUBERNETES, PAUSE
-from tests.support import Cluster, until
+from tests.support import PATIENTLY, Cluster, until
 
 NAME = "second"
 HOME = f"{components.HOME}/{NAME}"
@@ -59,14 +59,14 @@ def second_node(sandbox: Sandbox, cluster: Cluster, scratch: Path) -> Iterator[S
         _started(sandbox, runtime, runtime_log) as first,
     ):
         try:
-            until(lambda: _answers(sandbox), 30)
+            until(lambda: _answers(sandbox))
             pause = scratch / "pause.tar"
             archive.write_image(pause, components.PAUSE_IMAGE, Path(build.program(PAUSE, "pause")))
             _import(sandbox, pause)
             with _started(sandbox, kubelet, kubelet_log) as second:
                 try:
-                    cluster.kubectl("wait", "--for=create", f"node/{NAME}", "--timeout=60s")
-                    cluster.kubectl("wait", "--for=condition=Ready", f"node/{NAME}", "--timeout=60s")
+                    cluster.kubectl("wait", "--for=create", f"node/{NAME}", PATIENTLY)
+                    cluster.kubectl("wait", "--for=condition=Ready", f"node/{NAME}", PATIENTLY)
                     yield SecondNode(sandbox, second)
                 finally:
                     _end(second)

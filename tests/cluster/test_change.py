@@ -22,7 +22,7 @@ from sandbox import Sandbox
 from tests.cluster.gateway import gateway
 from tests.cluster.load import NO_FAILURE, Row, answers
 from tests.cluster.scene import ENVIRONMENT, HOST, MODEL, NAME, REPOSITORY, SHORT, Changed, Scene, acting, kill, ready
-from tests.support import Cluster, until
+from tests.support import PATIENCE, PATIENTLY, Cluster, until
 
 pytestmark = [pytest.mark.load, pytest.mark.usefixtures("shown")]
 
@@ -124,7 +124,7 @@ def kill_one(scene: Scene) -> float:
     """A container's process is killed; when it was."""
     pod = next(each for each in scene.pods() if each["status"]["containerStatuses"][0]["restartCount"] == 0)
     moment = kill(pod)
-    until(partial(restarted, scene, pod["metadata"]["name"]), 60)
+    until(partial(restarted, scene, pod["metadata"]["name"]))
     return moment
 
 
@@ -148,12 +148,12 @@ def try_bad(scene: Scene, version: str) -> None:
     """An update that fails, and the one that repairs it."""
     begun = time.monotonic()
     said = scene.deploy(version, changed=SHORT, fails=True)
-    # The model's own limit, and what Pulumi needs before and after.
-    assert time.monotonic() - begun < 17 + 45
+    # The model's own limit of 17 seconds, and not Pulumi's of ten minutes, also on a busy machine.
+    assert time.monotonic() - begun < PATIENCE
     reason, log = BAD[version]
     assert reason in said, said
     command = shlex.split(re.search("kubectl logs .*", said)[0])  # type: ignore[index]
-    until(lambda: log in shell(scene, command), 20)
+    until(lambda: log in shell(scene, command))
     assert {"1"} <= scene.versions() <= {"1", version}
     scene.deploy("1")
     scene.settle()
@@ -192,7 +192,7 @@ REQUESTS = 5000
 def door(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the Gateway."""
     with gateway(scene.sandbox, scene.cluster, tmp_path_factory.mktemp("gateway")) as address:
-        until(lambda: ours(answers(scene.sandbox, f"http://{address}/", HOST, 10)), 30)
+        until(lambda: ours(answers(scene.sandbox, f"http://{address}/", HOST, 10)))
         yield address
 
 
@@ -213,7 +213,8 @@ def test_canary_gets_its_share_and_no_change_of_it_costs_a_request(scene: Scene,
 
     def give(percent: int) -> None:
         scene.deploy("1", "2", percent)
-        time.sleep(2)  # the Gateway takes up changes every other second
+        # The Gateway takes up changes every other second, and on a busy machine later.
+        until(lambda: abs(share(scene, door, 500) - percent) < 10)
         shares[percent] = share(scene, door)
 
     def settle(stable: str) -> None:
@@ -231,7 +232,7 @@ def test_canary_gets_its_share_and_no_change_of_it_costs_a_request(scene: Scene,
     assert scene.versions() == {"2"}
     settle("1")
     assert all(abs(found - percent) < 3 for percent, found in shares.items()), shares
-    assert share(scene, door, 500) == 0
+    until(lambda: share(scene, door, 500) == 0)
 
 
 @pytest.mark.slow
@@ -300,7 +301,7 @@ def test_requests_fail_without_what_protects_them(scene: Scene, change: Callable
             each["spec"]["replicas"] = MODEL["scale"]["min"]
             change(each)
     name = (f"deployment/{NAME}", f"--namespace={there}")
-    wait = ("rollout", "status", *name, "--timeout=60s")
+    wait = ("rollout", "status", *name, PATIENTLY)
     try:
         stream = "".join(f"---\n{json.dumps(each)}\n" for each in objects)
         scene.cluster.kubectl("apply", "--server-side", "--filename=-", stdin=stream)

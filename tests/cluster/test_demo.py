@@ -3,11 +3,7 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.support import ROOT, Cluster
-
-pytestmark = pytest.mark.timeout(1500)
 
 NAMESPACE = "namespace/iris"
 

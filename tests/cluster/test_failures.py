@@ -12,10 +12,7 @@ from homeport import Environment, Model, Release, manifests
 from homeport.rollout import KINDS, rollout
 from sandbox import Sandbox
 from tests.cluster.scene import MODEL, REPOSITORY, import_servers
-from tests.support import Cluster
-
-SECONDS = 15
-"""Maximum time until the sentence is there, from the first object on."""
+from tests.support import PATIENCE, Cluster
 
 HERE = {
     "cluster": {"identifier": "failures"},
@@ -101,13 +98,13 @@ CASES: dict[str, Case] = {
 def told(
     sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, list[str]]]:
-    """What was told of each case within the time: all stand beside each other."""
+    """What was told of each case until its sentence came: all stand beside each other."""
     import_servers(sandbox, tmp_path_factory.mktemp("servers"))
     objects = [each for name in CASES for each in made(name)]
     try:
         cluster.kubectl("create", "--filename=-", stdin="".join(f"---\n{json.dumps(each)}\n" for each in objects))
         found: dict[str, list[str]] = {name: [] for name in CASES}
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and not all(expected(found[name], name) for name in CASES):
             there = cluster.get(",".join(KINDS), "--all-namespaces")["items"]
             for name in CASES:

@@ -15,7 +15,6 @@ from tests.cluster.examples import BUILT
 from tests.support import DIGEST, EXAMPLES, Cluster, Program
 
 # The first build of all, with nothing in the builder's cache, takes minutes.
-pytestmark = pytest.mark.timeout(1500)
 
 CHANGED = "loan-quote"
 

@@ -31,7 +31,7 @@ from tests.cluster.probes import (
     pod,
     releases,
 )
-from tests.support import undigested
+from tests.support import PATIENCE, undigested
 
 # Public addresses, because a wide network opens no special-purpose ones. They are of the namespace at the other end of the
 # sandbox's cable, and no packet leaves it. 7.0.0.0/8 is not in use on the internet.
@@ -104,9 +104,9 @@ class Scene:
                 if open_ and target.name != name
             )
 
-    def settled(self, unlike: Matrix | None = None, like: Matrix | None = None, seconds: float = 20) -> Matrix:
+    def settled(self, unlike: Matrix | None = None, like: Matrix | None = None) -> Matrix:
         """The matrix once it is `like`, or `unlike` and the same twice in a row, or what it is when time is up."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         last = None
         while True:
             found = self.matrix()

@@ -16,7 +16,7 @@ from homeport import Environment, Model, Release, manifests
 from sandbox import Sandbox
 from tests.cluster.load import NO_FAILURE, Row, loads
 from tests.cluster.scene import ENVIRONMENT, MODEL, NAME, REPOSITORY, import_servers, kill, ready
-from tests.support import ROOT, Cluster, until
+from tests.support import PATIENTLY, ROOT, Cluster, until
 
 pytestmark = pytest.mark.slow
 
@@ -70,11 +70,11 @@ class Home:
 
     def update(self, version: str) -> None:
         self.deploy(version)
-        until(lambda: self.settled(version), 120)
+        until(lambda: self.settled(version))
 
     def delete_pod(self) -> None:
         self.cluster.kubectl("delete", "pod", self.pods()[0]["metadata"]["name"], f"--namespace={NAME}")
-        until(lambda: self.settled("1"), 60)
+        until(lambda: self.settled("1"))
 
     def kill(self) -> None:
         pod = self.pods()[0]
@@ -84,7 +84,7 @@ class Home:
             (same,) = (each for each in self.pods() if each["metadata"]["uid"] == pod["metadata"]["uid"])
             return same["status"]["containerStatuses"][0]["restartCount"] > 0 and self.settled("1")
 
-        until(restarted, 60)
+        until(restarted)
 
     def crash(self) -> None:
         """A version that crashes, found out after 20 seconds, and the way back."""
@@ -113,10 +113,9 @@ def address(sandbox: Sandbox, cluster: Cluster, tmp_path: Path) -> Iterator[Call
         return str(cluster.get(f"service/{NAME}", f"--namespace={NAME}")["spec"]["clusterIP"])
 
     yield make
-    cluster.kubectl("delete", "namespace", NAME, "--ignore-not-found", "--timeout=120s")
+    cluster.kubectl("delete", "namespace", NAME, "--ignore-not-found", PATIENTLY)
 
 
-@pytest.mark.timeout(1200)
 def test_what_costs_others_requests_costs_none_here(
     sandbox: Sandbox, cluster: Cluster, address: Callable[[Home], str], tmp_path: Path
 ) -> None:
@@ -128,7 +127,7 @@ def test_what_costs_others_requests_costs_none_here(
             with loads(sandbox, tmp_path / f"{kind}-{number}", where) as results:
                 work(home)
             rows[event][kind] = Row(event, 0, results)
-        cluster.kubectl("delete", "namespace", NAME, "--timeout=120s")
+        cluster.kubectl("delete", "namespace", NAME, PATIENTLY)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text("\n".join(table(rows, load) for load in NO_FAILURE))
     assert [rows[event]["homeport"].failed for event in ORDERLY] == [NO_FAILURE] * len(ORDERLY)

@@ -15,8 +15,6 @@ from tests.support import until
 pytestmark = pytest.mark.load
 
 RATE, SECONDS = 100, 10
-PATIENCE = 240
-"""Seconds on a busy machine; the kubelet looks every ten."""
 NOISY, QUIET = releases(
     [
         model("noisy", resources={"cpu": "500m", "memory": "128Mi", "tmp": "32Mi", "shm": "24Mi"}),
@@ -42,14 +40,14 @@ def overfill_memory(probes: Probes) -> None:
         before = container(probes)["restartCount"]
         with suppress(subprocess.CalledProcessError):  # no answer comes from one that is killed
             fill(probes, memory=512)
-        until(lambda: container(probes)["ready"] and container(probes)["restartCount"] > before, PATIENCE)  # noqa: B023
+        until(lambda: container(probes)["ready"] and container(probes)["restartCount"] > before)  # noqa: B023
 
 
 def overfill_tmp(probes: Probes) -> None:
     """More than its size: the kubelet evicts the pod, and another takes its place."""
     with suppress(subprocess.CalledProcessError):
         fill(probes, tmp=64)
-    until(lambda: evicted(probes) and len(pods(probes, NOISY)) == 1 and container(probes)["ready"], PATIENCE)
+    until(lambda: evicted(probes) and len(pods(probes, NOISY)) == 1 and container(probes)["ready"])
 
 
 def pods(probes: Probes, release: Release) -> list[Any]:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from sandbox import Sandbox
 from tests.support import ROOT
 
 NAME = "trace"
+
+
+@pytest.fixture(autouse=True)
+def kept() -> Iterator[None]:
+    """No other run of these tests is under way."""
+    with Sandbox(NAME).kept():
+        yield
 
 
 def command(*arguments: str) -> subprocess.Popen[bytes]:

@@ -20,7 +20,7 @@ from sandbox.network import NODE_ADDRESS
 from sandbox.progress import Progress
 from tests.cluster.parts import KEDA, KEDA_DEFINITIONS, SERVER, install_definitions
 from tests.cluster.scene import ENVIRONMENT, MODEL, REPOSITORY
-from tests.support import Cluster, Program, live_entry, running, until, write_program
+from tests.support import PATIENTLY, Cluster, Program, live_entry, running, until, write_program
 
 pytestmark = pytest.mark.slow  # KEDA alone takes ten minutes to build
 
@@ -129,7 +129,7 @@ def keda(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathFa
             stack.callback(process.terminate)
             processes.append(process)
         available = "apiservice/v1beta1.external.metrics.k8s.io"
-        cluster.kubectl("wait", "--for=condition=Available", available, "--timeout=60s")
+        cluster.kubectl("wait", "--for=condition=Available", available, PATIENTLY)
         assert [process.poll() for process in processes] == [None] * 3, f"one has ended, see {scratch}"
         yield queues
 
@@ -158,9 +158,9 @@ class Scene:
         return found["spec"]["replicas"], found["status"].get("readyReplicas", 0)
 
 
-def seconds_until(state: Callable[[], bool], most: float) -> float:
+def seconds_until(state: Callable[[], bool]) -> float:
     begun = time.monotonic()
-    until(state, most)
+    until(state)
     return time.monotonic() - begun
 
 
@@ -183,21 +183,21 @@ def scene(sandbox: Sandbox, cluster: Cluster, keda: Path, tmp_path: Path) -> Ite
 def test_from_none_to_three_and_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     # The first replica starts whether there is work or not: the version is tried.
     scene.program.up()
-    seconds = {"1 to 0 after the first up": seconds_until(lambda: scene.replicas() == (0, 0), 60)}
+    seconds = {"1 to 0 after the first up": seconds_until(lambda: scene.replicas() == (0, 0))}
     scene.program.expect_no_changes("--refresh")
     scene.write(env={"LOG_LEVEL": "debug"})
     scene.program.up()
     assert scene.replicas() == (0, 0)
     scene.waiting(4)
-    seconds["0 to 1, until it is ready"] = seconds_until(lambda: scene.replicas() == (1, 1), 60)
+    seconds["0 to 1, until it is ready"] = seconds_until(lambda: scene.replicas() == (1, 1))
     scene.waiting(14)
-    seconds["1 to 3, until they are ready"] = seconds_until(lambda: scene.replicas() == (3, 3), 90)
+    seconds["1 to 3, until they are ready"] = seconds_until(lambda: scene.replicas() == (3, 3))
     scene.write(env={"LOG_LEVEL": "info"})
     scene.program.up()
     assert scene.replicas()[0] == 3
     scene.program.expect_no_changes("--refresh")
     scene.waiting(0)
-    seconds["3 to 0"] = seconds_until(lambda: scene.replicas() == (0, 0), 240)
+    seconds["3 to 0"] = seconds_until(lambda: scene.replicas() == (0, 0))
     with capsys.disabled():
         for event, took in seconds.items():
             print(f"\n  {event}: {took:.0f} s", end="")  # noqa: T201

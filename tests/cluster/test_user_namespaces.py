@@ -8,7 +8,7 @@ from homeport import manifests
 from homeport.rollout import KINDS, rollout
 from tests.cluster.probes import Probes, model, releases
 from tests.cluster.scene import processes
-from tests.support import Cluster, until
+from tests.support import PATIENTLY, Cluster, until
 
 (RELEASE,) = releases([model("epsilon")], cluster={"identifier": "test", "version": "1.36"})
 HERE = f"--namespace={RELEASE.namespace}"
@@ -33,13 +33,13 @@ def test_a_pod_has_users_of_its_own_or_it_is_told_that_the_node_cannot(probes: P
     try:
         probes.apply(manifests(RELEASE))
         if node_maps_users():
-            cluster.kubectl("rollout", "status", "deployment/epsilon", HERE, "--timeout=90s")
+            cluster.kubectl("rollout", "status", "deployment/epsilon", HERE, PATIENTLY)
             (pod,) = cluster.get("pods", HERE)["items"]
             (process,) = processes(pod)
             first, on_node, count = map(int, Path(f"/proc/{process}/uid_map").read_text().split())
             assert (first, count) == (0, 65536)
             assert on_node >= 65536
         else:
-            assert until(lambda: refused(cluster), 30)
+            assert until(lambda: refused(cluster))
     finally:
         cluster.kubectl("delete", "namespace", RELEASE.namespace, "--wait=false")

@@ -12,7 +12,7 @@ from homeport import Release, manifests, violations
 from homeport.specs.live_models import LiveWeights
 from sandbox import Sandbox, archive
 from tests.cluster.probes import IMAGE, Probes, model, releases
-from tests.support import until
+from tests.support import PATIENTLY, until
 
 REPOSITORY = "homeport.invalid/weights"
 VOLUME = "corpus-on-this-machine"
@@ -97,7 +97,7 @@ def test_new_value_of_a_secret_changes_the_file_under_the_running_model(probes: 
     probes.apply(manifests(seer("1", "second")))
     # The kubelet looks about once a minute, and at once when the pod is touched.
     probes.cluster.kubectl("annotate", "pod", before["metadata"]["name"], "look=now", f"--namespace={BARE.namespace}")
-    until(lambda: read(probes, BARE, SECRET) == "second", 150)
+    until(lambda: read(probes, BARE, SECRET) == "second")
     after = pod(probes)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0
@@ -106,7 +106,7 @@ def test_new_value_of_a_secret_changes_the_file_under_the_running_model(probes: 
 def test_new_weights_are_a_rolling_update_of_the_same_code(probes: Probes) -> None:
     before = pod(probes)
     probes.apply(manifests(seer("2", "second")))
-    probes.cluster.kubectl("rollout", "status", "deployment/seer", f"--namespace={BARE.namespace}", "--timeout=90s")
+    probes.cluster.kubectl("rollout", "status", "deployment/seer", f"--namespace={BARE.namespace}", PATIENTLY)
     assert read(probes, BARE, FILE) == "weights 2"
     after = pod(probes)
     images = {each["status"]["containerStatuses"][0]["imageID"] for each in (before, after)}

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import Sandbox
 from tests.cluster.gateway import install_gateway
 from tests.cluster.parts import EXTERNAL_SECRETS, GATEWAY_API, KEDA_DEFINITIONS, install_definitions
 from tests.controllers import answering
-from tests.support import Cluster
+from tests.support import PATIENTLY, Cluster, own_sandbox
 
 FAKE_NODES = 3
 
@@ -41,23 +40,23 @@ CILIUM: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def cluster(worker_id: str) -> Iterator[Cluster]:
-    sandbox = Sandbox(f"engine-{worker_id}")  # a cluster for each of pytest-xdist's workers
-    sandbox.start(fake_nodes=True, metrics=False)  # there are none of fake pods
-    try:
+    with own_sandbox("engine", worker_id, fake_nodes=True, metrics=False) as sandbox:  # there are none of fake pods
         cluster = Cluster(sandbox.env())
         # Nothing is to run for real here: the images of these tests do not exist.
         cluster.kubectl("cordon", sandbox.node)
-        for index in range(FAKE_NODES):
-            cluster.kubectl("create", "--filename=-", stdin=json.dumps(fake_node(f"fake-{index}")))
+        add_fake_nodes(cluster)
         install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
         cluster.kubectl("create", "--filename=-", stdin=json.dumps(CILIUM))
-        cluster.kubectl("wait", "--for=condition=Established", f"crd/{CILIUM['metadata']['name']}", "--timeout=60s")
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{CILIUM['metadata']['name']}", PATIENTLY)
         install_gateway(cluster)
-        cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
+        cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", PATIENTLY)
         with answering(cluster, "httproutes", "scaledobjects"):
             yield cluster
-    finally:
-        sandbox.stop()
+
+
+def add_fake_nodes(cluster: Cluster) -> None:
+    for index in range(FAKE_NODES):
+        cluster.kubectl("create", "--filename=-", stdin=json.dumps(fake_node(f"fake-{index}")))
 
 
 def fake_node(name: str) -> dict[str, object]:

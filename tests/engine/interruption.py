@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,7 @@ def kill(program: Program, command: str, seconds: float, *, provider: bool = Fal
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=seconds)
     if provider:
-        until(lambda: process.poll() is not None or providers(process), 120, every=0.05)
+        until(lambda: process.poll() is not None or providers(process), every=0.05)
     if process.poll() is not None:
         return None
     for pid in providers(process) if provider else [process.pid]:
@@ -112,8 +112,23 @@ def providers(process: "subprocess.Popen[bytes]") -> list[int]:
     return [int(pid) for pid, parent, args in rows if int(parent) == process.pid and "pulumi-resource-" in args]
 
 
-def recover(program: Program, *arguments: str, fails: bool = False, killed_after: float | None = None) -> str:
-    """What `homeport recover` prints; killed with all that it runs after some seconds, if it takes so long."""
+def recover(
+    program: Program,
+    *arguments: str,
+    fails: bool = False,
+    killed_after: float | None = None,
+    upon: Mapping[str, Callable[[], object]] | None = None,
+) -> str:
+    """What `homeport recover` prints.
+
+    Args:
+        program: The program of the stack.
+        arguments: Further ones of the command.
+        fails: Whether it must fail, not succeed.
+        killed_after: Seconds after which it is killed with all that it runs, if it takes so long.
+        upon: What is done when a line with a text is printed for the first time, by that text.
+    """
+    awaited = dict(upon or {})
     with subprocess.Popen(
         ["homeport", "recover", f"--stack={program.stack}", "--yes", *arguments],
         cwd=program.folder,
@@ -127,7 +142,12 @@ def recover(program: Program, *arguments: str, fails: bool = False, killed_after
             time.sleep(killed_after)
             os.killpg(process.pid, signal.SIGKILL)
             return ""
-        shown, _ = process.communicate()
+        assert process.stdout
+        shown = ""
+        for line in process.stdout:
+            shown += line
+            for text in [text for text in awaited if text in line]:
+                awaited.pop(text)()
     assert (process.returncode != 0) == fails, shown
     return shown
 

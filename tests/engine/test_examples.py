@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from homeport import Environment, Model, Release, last_commit, manifests
-from tests.support import DIGEST, EXAMPLES, ROOT, Cluster, Program, pin, running
+from tests.support import DIGEST, EXAMPLES, PATIENTLY, ROOT, Cluster, Program, pin, running
 
 OURS = (
     "namespaces,resourcequotas,limitranges,serviceaccounts,services,roles,rolebindings,networkpolicies,deployments,"
@@ -87,12 +87,25 @@ def test_nothing_to_change_after_the_autoscaler_acted(cluster: Cluster, example:
         # More than the most: the autoscaler itself brings it back to that.
         cluster.kubectl("scale", f"deployment/{name}", f"--replicas={most + 1}", namespace)
         cluster.kubectl("wait", f"--for=jsonpath={{.spec.replicas}}={most}", f"deployment/{name}", namespace)
-        cluster.kubectl("rollout", "status", f"deployment/{name}", namespace, "--timeout=60s")
+        cluster.kubectl("rollout", "status", f"deployment/{name}", namespace, PATIENTLY)
     program.expect_no_changes("--refresh")
     program.up("--refresh")
     for autoscaler in (manifest for manifest in wanted if manifest["kind"] == "HorizontalPodAutoscaler"):
         (deployment,) = cluster.live(autoscaler | {"apiVersion": "apps/v1", "kind": "Deployment"})
         assert deployment["spec"]["replicas"] == autoscaler["spec"]["maxReplicas"]
+
+
+@pytest.mark.parametrize("example", ["stacks/dev"], indirect=True)
+def test_a_new_version_is_one_line_and_one_rollout(cluster: Cluster, example: tuple[Program, list[Any]]) -> None:
+    program, _ = example
+    before = cluster.get("deployment/iris", "--namespace=iris")
+    live = program.folder / "stacks" / "dev" / "models.yaml"
+    live.write_text(live.read_text().replace('version: "1"', 'version: "2"'))
+    program.up()
+    after = cluster.get("deployment/iris", "--namespace=iris")
+    assert before["metadata"]["uid"] == after["metadata"]["uid"]
+    assert after["spec"]["template"]["spec"]["containers"][0]["image"] == f"localhost:5001/iris:2@{DIGEST}"
+    assert program.outputs()["iris"]["version"] == "2"
 
 
 def _identity(manifest: Any) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from homeport import Environment, Model, Release, violations
 from homeport.manifests import manifests
 from tests import nodes as world
 from tests.nodes import Node, Place
-from tests.support import Cluster, until
+from tests.support import PATIENTLY, Cluster, until
 
 MODEL_FILE = Path(__file__).parents[2] / "examples" / "portability" / "model.yaml"
 WORLD = world.places()
@@ -34,7 +34,7 @@ KEDA = {"triggers": {"concurrency": {"type": "prometheus", "metadata": _COUNT}}}
 def nodes(cluster: Cluster) -> Iterator[Callable[[list[Node]], None]]:
     """Opens just some nodes for new pods. All of all places are made once: that is what takes long."""
     create(cluster, [kubernetes_node(node) for place in WORLD for node in place.nodes])
-    until(lambda: all(map(ready, labelled(cluster))), 120)
+    until(lambda: all(map(ready, labelled(cluster))))
     opened: set[str] = set()
 
     def only(wanted: list[Node]) -> None:
@@ -45,27 +45,26 @@ def nodes(cluster: Cluster) -> Iterator[Callable[[list[Node]], None]]:
                 cluster.kubectl("patch", "node", *sorted(changed), f"--patch={patch}")
         opened.clear()
         opened.update(names)
-        until(lambda: {each["metadata"]["name"] for each in labelled(cluster) if not closed(each)} == names, 60)
+        until(lambda: {each["metadata"]["name"] for each in labelled(cluster) if not closed(each)} == names)
 
     yield only
-    # The next module on this cluster counts what homeport made.
-    ours = "--selector=app.kubernetes.io/managed-by=homeport"
-    until(lambda: not cluster.kubectl("get", "namespaces", ours, "--output=name"), 120)
     cluster.kubectl("delete", f"--raw=/api/v1/nodes?labelSelector={LABEL}")  # all at once, not one by one
 
 
 @pytest.fixture
 def deploy(cluster: Cluster) -> Iterator[Callable[..., None]]:
-    """Applies the manifests of releases, whose namespaces are gone after the test."""
-    namespaces: list[str] = []
+    """Applies the manifests of releases, whose pods go after the test. To delete the namespaces too would take a minute."""
+    deployments: list[dict[str, Any]] = []
 
     def apply(*releases: Release) -> None:
         assert [violation for release in releases for violation in violations(release)] == []
-        namespaces.extend(release.namespace for release in releases)
-        create(cluster, [each for release in releases for each in manifests(release) if each["kind"] in DECISIVE])
+        made = [each for release in releases for each in manifests(release) if each["kind"] in DECISIVE]
+        deployments.extend(each for each in made if each["kind"] == "Deployment")
+        create(cluster, made)
 
     yield apply
-    cluster.kubectl("delete", "namespace", "--wait=false", *namespaces)
+    items = {"apiVersion": "v1", "kind": "List", "items": deployments}
+    cluster.kubectl("delete", "--wait=false", "--filename=-", stdin=json.dumps(items))
 
 
 @pytest.mark.parametrize("place", WITH_MODEL_FILE, ids=lambda place: place.name)
@@ -80,13 +79,13 @@ def test_one_model_file_lands_on_the_right_node_of_every_place(
     deploy(first)
     # Before decoys alone the pod waits: each was considered, and none will do.
     others = sum(each["spec"].get("unschedulable", False) for each in cluster.get("nodes")["items"])
-    until(lambda: f" {others} node(s) were unschedulable" in (waiting(cluster, first) or ""), 60)
+    until(lambda: f" {others} node(s) were unschedulable" in (waiting(cluster, first) or ""))
     nodes([*decoys, *right])
-    assert until(lambda: nodes_of(cluster, [first]), 60)[first.model.name] in {node.name for node in right}
+    assert until(lambda: nodes_of(cluster, [first]))[first.model.name] in {node.name for node in right}
     # The first kind of the model file is preferred where the second is there too.
     nodes([*decoys, *right, *second])
     deploy(next_)
-    assert until(lambda: nodes_of(cluster, [next_]), 60)[next_.model.name] in {node.name for node in right}
+    assert until(lambda: nodes_of(cluster, [next_]))[next_.model.name] in {node.name for node in right}
 
 
 @pytest.mark.parametrize("place", WORLD, ids=lambda place: place.name)
@@ -102,7 +101,7 @@ def test_every_kind_slice_and_share_lands_on_its_node(
             node.name for node in place.nodes if (node.kind, node.part, node.spot) == (kind, part, spot)
         }
     deploy(*releases)
-    found = until(lambda: nodes_of(cluster, releases), 60)
+    found = until(lambda: nodes_of(cluster, releases))
     assert {name: node for name, node in found.items() if node not in wanted[name]} == {}
 
 
@@ -113,15 +112,15 @@ def test_where_no_gpu_is_spare_an_update_waits_for_ever_unless_it_may_take_one_f
     nodes([next(node for node in place.nodes if (node.kind, node.part, node.spot) == ("l4", None, False))])
     old = release_of(model("l4", None, spot=False, count=8), place, spot=False)  # all that the node has
     deploy(old)
-    status = ("rollout", "status", f"deployment/{old.model.name}", f"--namespace={old.namespace}", "--timeout=60s")
+    status = ("rollout", "status", f"deployment/{old.model.name}", f"--namespace={old.namespace}", PATIENTLY)
     cluster.kubectl(*status)
     new = replace(old, version="2", image=f"{old.model.image}:2")
     create(cluster, manifests(new))
-    assert until(lambda: placed(cluster, new) == {"1": True, "2": False}, 60)
+    assert until(lambda: placed(cluster, new) == {"1": True, "2": False})
     said = {**old.environment.model_dump(exclude_unset=True), "relax": {"gpu_downtime": "all GPUs are in use"}}
     create(cluster, manifests(replace(new, environment=Environment.model_validate(said))))
     cluster.kubectl(*status)
-    assert until(lambda: placed(cluster, new) == {"2": True}, 60)
+    assert until(lambda: placed(cluster, new) == {"2": True})
 
 
 def placed(cluster: Cluster, release: Release) -> dict[str, bool]:
@@ -171,6 +170,9 @@ def kubernetes_node(node: Node) -> dict[str, Any]:
 
 
 def create(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
+    for each in objects:
+        if each["kind"] != "Node":  # the next module on this cluster counts what homeport made
+            each["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "tests"
     items = {"apiVersion": "v1", "kind": "List", "items": objects}
     cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(items))
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support import DIGEST, ROOT, Cluster, pin, running
+from tests.support import ROOT, Cluster, running
 
 
 def test_mistakes_in_the_files_stop_the_preview_and_are_all_shown(cluster: Cluster, tmp_path: Path) -> None:
@@ -20,16 +20,3 @@ def test_mistakes_in_the_files_stop_the_preview_and_are_all_shown(cluster: Clust
         assert "error: examples/iris/model.yaml:2: owned_by: unknown field" in shown
         assert "owner: missing" in shown
         assert "Traceback" not in shown
-
-
-def test_a_new_version_is_one_line_and_one_rollout(cluster: Cluster, tmp_path: Path) -> None:
-    with running(cluster, ROOT, tmp_path) as program:
-        live = pin(program)
-        program.up()
-        before = cluster.get("deployment/iris", "--namespace=iris")
-        live.write_text(live.read_text().replace('version: "1"', 'version: "2"'))
-        program.up()
-        after = cluster.get("deployment/iris", "--namespace=iris")
-        assert before["metadata"]["uid"] == after["metadata"]["uid"]
-        assert after["spec"]["template"]["spec"]["containers"][0]["image"] == f"localhost:5001/iris:2@{DIGEST}"
-        assert program.outputs()["iris"]["version"] == "2"

@@ -65,5 +65,5 @@ def test_a_strange_notebook_ends_in_a_module_or_a_reason(data: bytes, tmp_path: 
         assert len(told) < MAX_OUTPUT
         assert all(line.isprintable() and line.startswith(str(path)) for line in told.split("\n"))
     else:
-        ast.parse(served.text("strange.ipynb").encode())
+        ast.parse(served.text("strange.ipynb", {}).encode())
     assert time.monotonic() - begun < MAX_SECONDS

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.image import SERVER
 from tests.server.conftest import Server, Start
+from tests.signatures import ACCEPTED, PREFIX, REFUSED
 
 CODE = """
 from __future__ import annotations
@@ -415,6 +416,39 @@ def test_a_signature_says_what_it_accepts_or_is_refused(libraries: Path) -> None
         "images UINT8 [-1, 8, 8]",
         "rows FP64 [-1, 4] weights FP64 [-1]",
     ]
+
+
+COMPARED = """
+import json, sys
+from homeport_server.function_model import _function
+from homeport_server.signature import read
+import pathlib, tempfile
+prefix, codes = json.load(sys.stdin)
+folder = pathlib.Path(tempfile.mkdtemp())
+for number, code in enumerate(codes):
+    (folder / f"m{number}.py").write_text(prefix + code)
+    try:
+        read(_function(f"m{number}:f", folder))
+        print("accepted")
+    except Exception as error:
+        print("refused")
+"""
+
+
+def test_the_reader_of_sources_says_what_the_server_says(libraries: Path) -> None:
+    """`homeport check` and `init` read the same table from its text: `tests/unit/test_signature.py`."""
+    codes = [*ACCEPTED, *REFUSED]
+    for future in ("", "from __future__ import annotations\n"):
+        done = subprocess.run(
+            [str(libraries), "-c", COMPARED],
+            env={"PYTHONPATH": str(SERVER.parent)},
+            input=json.dumps([future + PREFIX, codes]),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        told = dict(zip(codes, done.stdout.split(), strict=True))
+        assert {code for code, said in told.items() if said == "refused"} == REFUSED.keys()
 
 
 START = """

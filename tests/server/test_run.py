@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat import v4
 
 from tests.server.client import Client, answer, ended, infer_path
 
@@ -163,7 +165,11 @@ def test_what_is_not_in_files_is_missed_and_secrets_are_the_users_own(tmp_path: 
     init("fraud", folder=tmp_path)
     folder = tmp_path / "fraud"
     (folder / "rates.py").write_text(READ)
-    (folder / "model.py").write_text("from rates import RATE\n\ndef predict(x: float) -> float:\n    return RATE * x\n")
+    (folder / "model.py").write_text(
+        # By `import`, it would be an error before the server starts.
+        "from importlib import import_module\n\nRATE = import_module('rates').RATE\n\n"
+        "def predict(x: float) -> float:\n    return RATE * x\n"
+    )
     spec = (folder / "model.yaml").read_text()
     (folder / "model.yaml").write_text(spec.replace("build:\n", "build:\n  files: [model.py]\n"))
     with run(folder, await_ready=False) as running:
@@ -179,6 +185,21 @@ def test_what_is_not_in_files_is_missed_and_secrets_are_the_users_own(tmp_path: 
         request = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [3.0]}]}
         assert running.send(json.dumps(request), "/v2/models/fraud/infer").body["outputs"][0]["data"] == [6.0]
         assert "Installed" not in running.output.read_text()  # the environment is the one of before
+
+
+def test_after_a_training_the_notebook_again_brings_the_new_file(tmp_path: Path) -> None:
+    code = (
+        "%pip install 'pydantic>=2.10,<3'\nimport json\nRATE = json.load(open('rate.json'))\n"  # as in the template
+        "def predict(x: float) -> float:\n    return RATE * x"
+    )
+    cells = [v4.new_code_cell(code, metadata={"tags": ["serve"]})]
+    nbformat.write(v4.new_notebook(cells=cells), tmp_path / "fraud.ipynb")
+    for rate in (2.0, 3.0):
+        (tmp_path / "rate.json").write_text(str(rate))
+        init("--notebook", "fraud.ipynb", folder=tmp_path)
+        with run(tmp_path / "fraud") as running:
+            request = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [1.0]}]}
+            assert running.send(json.dumps(request), "/v2/models/fraud/infer").body["outputs"][0]["data"] == [rate]
 
 
 def test_a_server_of_ones_own_answers_faulty_input_with_a_reason(tmp_path: Path) -> None:

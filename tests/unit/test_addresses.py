@@ -287,6 +287,8 @@ MISTAKES = {
         "the name of a host outside the cluster; use `calls` to reach other models",
     ),
     "name of a Service": ({"host": "rose.rose.svc.cluster.local"}, "the name of a host outside the cluster; use"),
+    "zone": ({"cidr": "2606:4700::1%eth0/128"}, "a network such as 203.0.113.0/24 (found a zone (%))"),
+    "line end in a zone": ({"cidr": "fc00::1%a\n/128"}, "a network such as 203.0.113.0/24 (found a zone (%))"),
     "wildcard": ({"host": "*.example.com"}, "String should match pattern"),
     "neither": ({}, "exactly one of `cidr` and `host`"),
     "both": ({"cidr": "203.0.113.0/24", "host": "features.example.com"}, "exactly one of `cidr` and `host`"),

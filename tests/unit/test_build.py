@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from homeport import ModelImage, ModelImageArgs, SpecError, Stack, manifests
+from homeport.commands.check import check, notices
 from homeport.provenance import origin
 from tests.unit.test_dockerfile import git
 
@@ -286,3 +287,27 @@ def test_the_source_names_nobodys_credentials(tmp_path: Path, address: str, show
     assert origin(tmp_path) is None
     git(tmp_path, "remote", "add", "origin", address)
     assert origin(tmp_path) == shown
+
+
+def test_the_code_that_is_served_is_read(stack: Path) -> None:
+    write(stack, MODEL + "  serve: model:predikt\n")
+    (stack / "iris" / "model.py").write_text("def predict(amount: float, **more): ...\n")
+    assert problems(stack) == ['iris/model.yaml:6: iris.build.serve: found "model:predikt", accepted: "model:predict"']
+    write(stack, MODEL + "  serve: model:predict\n")
+    assert problems(stack) == [
+        "iris/model.py:1: found `**more` of `predict`, which has no name that a request can use, accepted: parameters by "
+        "name, such as `more: float` (build.serve)"
+    ]
+    # The image of a digest has been built, so the folder does not matter.
+    write(stack, MODEL + "  serve: model:predict\n", live=f'stable: {{version: "1", digest: "{DIGEST}"}}')
+    assert Stack.read(stack / "dev").hints == []
+
+
+def test_a_doubt_about_the_code_is_a_hint(stack: Path) -> None:
+    write(stack, MODEL + "  serve: model:predict\n  requirements: requirements.txt\n")
+    (stack / "iris" / "requirements.txt").write_text("our-library\n")
+    (stack / "iris" / "model.py").write_text("import sklearn\ndef predict(amount: float): ...\n")
+    (hint,) = Stack.read(stack / "dev").hints
+    assert hint.line == 1
+    (checked,) = check([stack / "dev"])
+    assert f"dev: {hint}" in notices(checked)

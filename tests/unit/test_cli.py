@@ -191,6 +191,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "in_place": {},
                 "commits_unknown": None,
                 "unused_grants": [],
+                "hints": [],
                 "updates": {
                     "iris": {
                         "steps": [1, 3],
@@ -214,6 +215,7 @@ def test_check_for_programs(repository: Path) -> None:
                 "in_place": {},
                 "commits_unknown": None,
                 "unused_grants": [],
+                "hints": [],
                 "updates": {},
                 "waits": [],
                 "problems": [

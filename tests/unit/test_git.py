@@ -49,7 +49,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "stacks/prod/environment.yaml": ENVIRONMENT,
         "stacks/prod/models.yaml": LIVE,
         "model/model.yaml": MODEL,
-        "model/model.py": "def predict(): ...\n",
+        "model/model.py": "def predict(x: int): ...\n",
     }
     root = tmp_path / "checkout"
     for name, content in files.items():
@@ -350,7 +350,7 @@ def test_names_are_no_patterns(checkout: Path) -> None:
 
 def test_other_line_ends_are_no_change(checkout: Path) -> None:
     head = commit(checkout)
-    (checkout / "model/model.py").write_bytes(b"def predict(): ...\r\n")
+    (checkout / "model/model.py").write_bytes(b"def predict(x: int): ...\r\n")
     assert revision(checkout / "model") == head
 
 

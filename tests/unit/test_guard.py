@@ -192,6 +192,20 @@ def test_registries_and_digests_are_demanded_where_the_environment_does() -> Non
     assert "each.contains('@sha256:')" in found
 
 
+def test_the_registries_of_a_team_are_demanded_of_its_images() -> None:
+    teams = {
+        "risk": {"group": "risk", "registries": ["a.example.com/risk/"]},
+        "growth": {"group": "growth", "registries": []},
+        "others": {"group": "others"},
+    }
+    found = expressions("pods", environment(teams=teams))
+    assert "!(variables.owner != 'risk' || ['a.example.com/risk/'].exists(prefix, each.startsWith(prefix)))" in found
+    assert "!(variables.owner != 'growth' || [].exists(prefix, each.startsWith(prefix)))" in found
+    assert "'others'" not in found
+    building = expressions("pods", environment(teams=teams, images={"registry": "a.example.com/built"}))
+    assert "[':', '@'].exists(after, each.startsWith('a.example.com/built/' + variables.model + after))" in building
+
+
 def test_every_rule_has_its_mode() -> None:
     assert [rule.name for rule in RULES] == list(GuardRules.model_fields)
     modes = {"writers": "Warn", "pods": "Audit"}

@@ -403,3 +403,24 @@ def test_who_may_not_read_the_platform_learns_nothing_of_it(monkeypatch: pytest.
 
     monkeypatch.setattr(engine.cluster, "find", forbidden)
     assert engine.create(ROUTE) == [""]
+
+
+def test_an_update_without_changes_costs_one_call_of_kubectl(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+
+    class Counting(Kubectl):
+        def _run(self, *arguments: str, **_: Any) -> str:
+            called.append(arguments[0])
+            return ""
+
+    engine = Engine(monkeypatch)
+    guards = Hooks(engine.guards.provider, Counting())
+    for name in ("iris", "rose"):
+        made = [manifest("Namespace", name), manifest("Deployment", name, namespace=name)]
+        guards.declare(Declared(made, [], at_field))
+
+    async def all_models() -> list[Any]:
+        return list(await asyncio.gather(guards.standing(), guards.standing()))
+
+    assert asyncio.run(all_models()) == [[], []]
+    assert called == ["get"]

@@ -29,7 +29,7 @@ def checkout(tmp_path: Path, trap: Path) -> Path:
         (root / "stacks" / stack / "models.yaml").write_text(LIVE)
     (root / "model").mkdir()
     (root / "model/model.yaml").write_text(MODEL)
-    (root / "model/model.py").write_text("def predict(): ...\n")
+    (root / "model/model.py").write_text("def predict(x: int): ...\n")
     do(root, "init", "--quiet")
     disguise(root / "stacks/other", trap, "../..")
     commit(root)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -236,6 +237,7 @@ def test_again_only_the_module_is_made_anew() -> None:
     assert result.stderr == (
         "a/requirements.txt: add xgboost==2.1.0\n"
         f"a/requirements.txt: add pytest=={pytest.__version__} (cell 2, line 1 imports it)\n"
+        "cell 2, line 1: nothing uses `pytest`: if no file that the code opens needs it, remove the import\n"
     )
     assert "return y" in Path("a", "model.py").read_text()
     assert Path("a", "README.md").read_text() == "mine"
@@ -282,8 +284,8 @@ def test_a_notebook_that_cannot_be_served_writes_nothing() -> None:
 def test_parameters_have_annotations() -> None:
     notebook("x = 1\ndef predict(amount, n: int): ...")
     assert homeport("init", "a", "--notebook", "Fraud score.ipynb").stderr == (
-        "Fraud score.ipynb: cell 1, line 2: found `amount` without an annotation: add one, such as "
-        "`amount: float`; requests are checked by it\n"
+        "Fraud score.ipynb: cell 1, line 2: found `amount` without an annotation, accepted: an "
+        "annotation, such as `amount: float`; requests are checked by it\n"
     )
 
 
@@ -292,3 +294,164 @@ def test_parameters_have_annotations() -> None:
 )
 def test_a_model_is_named_after_its_notebook(file: str, name: str) -> None:
     assert default_name(Path(file)) == name
+
+
+READS = (
+    "import json\nfrom pathlib import Path\nimport features\nRATE = json.loads(Path('weights.json').read_text())\n"
+    "def predict(x: float): return features.scaled(x) * RATE"
+)
+AGAIN = ("init", "a", "--notebook", "Fraud score.ipynb")
+
+
+def beside() -> None:
+    Path("weights.json").write_text("1")
+    Path("features.py").write_text(
+        "import pkg.inner, jsonschema\nDATA = open('data/means.txt').read()\ndef scaled(x): return x\n"
+    )
+    Path("pkg").mkdir()
+    Path("pkg", "__init__.py").touch()
+    Path("pkg", "inner.py").touch()
+    Path("data").mkdir()
+    Path("data", "means.txt").touch()
+    Path("unused.json").touch()
+
+
+def test_what_the_code_needs_is_copied_from_beside_the_notebook() -> None:
+    beside()
+    notebook(READS)
+    result = homeport(*AGAIN)
+    assert (result.exit_code, result.stderr) == (0, "")
+    names = {path.relative_to("a").as_posix() for path in Path("a").rglob("*") if path.is_file()}
+    copied = {"weights.json", "features.py", "pkg/__init__.py", "pkg/inner.py", "data/means.txt"}
+    assert names == COMMON | FILES["function"] | copied
+    assert Path("a", "requirements.txt").read_text() == f"jsonschema=={version('jsonschema')}\n"
+    assert "a/weights.json: written\n" in result.stdout
+
+
+def test_after_a_training_the_new_file_is_served() -> None:
+    beside()
+    notebook(READS)
+    homeport(*AGAIN)
+    assert "weights" not in homeport(*AGAIN).stdout
+    Path("weights.json").write_text("2")
+    result = homeport(*AGAIN)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "a/weights.json: written\n" in result.stdout
+    assert Path("a", "weights.json").read_text() == "2"
+    assert is_as_made(Path("a", "model.py").read_text())
+
+
+def test_a_file_of_somebody_else_stays_and_the_difference_is_told() -> None:
+    beside()
+    notebook(READS)
+    homeport(*AGAIN)
+    Path("a", "weights.json").write_text("mine")
+    os.utime(Path("a", "weights.json"), (0, 0))
+    told = (
+        "a/weights.json: differs from weights.json, which is newer, and was not copied by homeport: copy it yourself, or use "
+        "--force\n"
+    )
+    for _ in range(2):
+        result = homeport(*AGAIN)
+        assert (result.exit_code, result.stderr) == (0, told)
+        assert Path("a", "weights.json").read_text() == "mine"
+    assert homeport(*AGAIN, "--force").stderr == ""
+    assert Path("a", "weights.json").read_text() == "1"
+
+
+def test_an_equal_copy_of_somebody_else_is_as_good() -> None:
+    beside()
+    notebook(READS)
+    Path("a").mkdir()
+    Path("a", "weights.json").write_text("1")
+    homeport(*AGAIN)
+    Path("weights.json").write_text("2")
+    assert homeport(*AGAIN).stderr == ""
+    assert Path("a", "weights.json").read_text() == "2"
+
+
+def test_nothing_outside_is_copied_and_nothing_is_written_outside(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    work = tmp_path / "work"
+    work.mkdir()
+    (outside / "secret.txt").write_text("secret")
+    os.chdir(work)
+    Path("link.txt").symlink_to("../outside/secret.txt")
+    Path(".hidden").write_text("secret")
+    Path("made.txt").write_text("made")
+    Path("data").mkdir()
+    Path("data", "x.txt").write_text("x")
+    names = [
+        "../outside/secret.txt",
+        str(outside / "secret.txt"),
+        "link.txt",
+        ".hidden",
+        "data/x.txt",
+        "data",
+        "a\0b",
+        "x" * 254,
+    ]
+    notebook(f"NAMES = {names!r}\nopen('made.txt', 'w')\ndef predict(x: float): return x")
+    Path("a").mkdir()
+    Path("a", "data").symlink_to("../../outside")
+    result = homeport(*AGAIN)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("a/data/x.txt: differs from data/x.txt, which is newer")
+    assert {path.name for path in Path("a").iterdir()} == COMMON | FILES["function"] | {"data"}
+    assert [path.name for path in outside.iterdir()] == ["secret.txt"]
+
+
+def versioned(ran: str) -> None:
+    cell = v4.new_code_cell("def predict(x: float): return x", metadata={"tags": ["serve"]})
+    about = {"language_info": {"name": "python", "version": ran}}
+    nbformat.write(v4.new_notebook(cells=[cell], metadata=about), Path("Fraud score.ipynb"))
+
+
+def base() -> str | None:
+    build = Model.load("a/model.yaml").build
+    return build.base if build else None
+
+
+def test_the_base_is_that_of_the_notebooks_python() -> None:
+    versioned("3.13.1")
+    result = homeport(*AGAIN)
+    assert base() == "python-3.13"
+    assert result.stderr == (
+        "a/model.yaml: base is python-3.13, as the notebook's Python: `homeport check` knows which bases there are\n"
+    )
+    versioned("3.12.1")
+    assert homeport(*AGAIN).stderr == (
+        "a/model.yaml: base python-3.13 has another Python than the notebook, 3.12, and libraries that are pinned for 3.12 "
+        "may not exist for it; accepted: a base with Python 3.12, if the environment has one\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ran", "chosen", "told"),
+    [("3.12.4", "slim-py3.12", ""), ("3.13.1", "old-py3.11", "a/model.yaml: base old-py3.11 has another")],
+)
+def test_the_base_is_one_of_the_environment(ran: str, chosen: str, told: str) -> None:
+    Path("stacks", "dev").mkdir(parents=True)
+    Path("stacks", "dev", "models.yaml").write_text(
+        'models:\n  iris:\n    spec: ../../iris/model.yaml\n    stable: {version: "1"}\n'
+    )
+    Path("stacks", "dev", "environment.yaml").write_text(
+        "cloud: generic\ncluster: {context: a, identifier: a}\nimages:\n  registry: a.example.com/a\n"
+        '  bases: {old-py3.11: "a.example.com/b/old:1", slim-py3.12: "a.example.com/b/new:1"}\n'
+    )
+    versioned(ran)
+    result = homeport(*AGAIN, "--stack", "dev")
+    assert (result.exit_code, base()) == (0, chosen)
+    assert result.stderr.startswith(told)
+    assert bool(result.stderr) == bool(told)
+
+
+def test_a_module_cannot_have_the_name_of_what_is_written() -> None:
+    Path("model.py").write_text("X = 1")
+    notebook("from model import X", "def predict(x: float): return X")
+    assert homeport(*AGAIN).stderr == (
+        "Fraud score.ipynb: cell 1, line 1: found `import model`, accepted: a module of another name, because this command "
+        "writes model.py\n"
+    )
+    assert not Path("a").exists()

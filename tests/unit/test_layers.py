@@ -16,6 +16,7 @@ LAYERS: tuple[set[str], ...] = (
     {"git"},
     {"project", "provenance"},
     {"specs"},
+    {"served"},
     {"nodes", "images", "pulumi_project"},
     {"release"},
     {"rules"},

@@ -175,8 +175,8 @@ def test_a_name_of_a_cell_that_is_not_tagged(tmp_path: Path) -> None:
     ("source", "entry"),
     [
         ("def clean(x: int): ...\ndef predict(x: int): ...\nclass Last: ...", "predict"),
-        ("def clean(x: int): ...\nclass Scorer: ...\ndef _helper(): ...", "Scorer"),
-        ("class Scorer:\n    def predict(self): ...", "Scorer"),
+        ("def clean(x: int): ...\nclass Scorer:\n    def predict(self, x: int): ...\ndef _helper(): ...", "Scorer"),
+        ("class Scorer:\n    def predict(self, x: int): ...", "Scorer"),
     ],
 )
 def test_what_is_served_unless_it_is_said(tmp_path: Path, source: str, entry: str) -> None:
@@ -217,7 +217,7 @@ def test_a_notebook_of_another_language(tmp_path: Path) -> None:
 
 
 def test_a_module_tells_whether_it_was_changed(tmp_path: Path) -> None:
-    text = Served.read(written(tmp_path, code("RATE = 1\n" + PREDICT, "serve"))).text("../fraud.ipynb")
+    text = Served.read(written(tmp_path, code("RATE = 1\n" + PREDICT, "serve"))).text("../fraud.ipynb", {})
     assert text.startswith("# Made from ../fraud.ipynb by `homeport init --notebook`")
     ast.parse(text)
     assert is_as_made(text)
@@ -303,7 +303,7 @@ def test_names_are_looked_for_in_other_cells_once(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(notebook, "_bound", look)
     others = [code(f"z{number} = 1") for number in range(20)]
     path = written(
-        tmp_path, *others, code("".join(f"z{number}\n" for number in range(30)) + "def predict(): ...", "serve")
+        tmp_path, *others, code("".join(f"z{number}\n" for number in range(30)) + "def predict(x: int): ...", "serve")
     )
     told = problems(path)
     assert len(told) == 30
@@ -312,12 +312,67 @@ def test_names_are_looked_for_in_other_cells_once(tmp_path: Path, monkeypatch: p
 
 
 def test_what_python_warns_of_is_served_and_not_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = written(tmp_path, code("X = '\\d'\ndef predict(): return X is 'a'", "serve"))
+    path = written(tmp_path, code("X = '\\d'\ndef predict(x: int): return X is 'a'", "serve"))
     assert Served.read(path).entry == "predict"
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_name_of_a_notebook_is_no_code(tmp_path: Path) -> None:
-    served = Served.read(written(tmp_path, code("def predict(): ...", "serve")))
-    tree = ast.parse(served.text("a\nimport os\r\x0cos.system('x').ipynb"))
+    served = Served.read(written(tmp_path, code("def predict(x: int): ...", "serve")))
+    tree = ast.parse(served.text("a\nimport os\r\x0cos.system('x').ipynb", {}))
     assert [type(node) for node in tree.body] == [ast.FunctionDef]
+
+
+def test_imports_for_the_reader_are_left_out_and_others_are_named(tmp_path: Path) -> None:
+    source = (
+        "import matplotlib.pyplot as plt\nfrom seaborn import (\n    heatmap,\n)\nimport sklearn\nimport tqdm; import xgboost\n"
+        "import numpy as np\nRATE = np.float64(2)\n"
+    )
+    served = Served.read(written(tmp_path, code(source + PREDICT, "serve")))
+    assert served.left_out == {"matplotlib": "cell 1, line 1", "seaborn": "cell 1, line 2"}
+    assert served.unused == {
+        "sklearn": "cell 1, line 5",
+        "tqdm": "cell 1, line 6",
+        "xgboost": "cell 1, line 6",
+    }
+    assert served.code.startswith(
+        "# cell 1\n# import matplotlib.pyplot as plt\n# from seaborn import (\n#     heatmap,\n# )\nimport sklearn\n"
+    )
+    assert "matplotlib" not in served.imports
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import matplotlib\nimport matplotlib.pyplot as plt\ndef predict(x: int): plt.plot(x)",
+        "def predict(x: int):\n    import matplotlib\n    return x",
+        "import matplotlib, numpy\ndef predict(x: int): return numpy.ones(x)",
+    ],
+)
+def test_an_import_that_something_may_use_stays(source: str, tmp_path: Path) -> None:
+    served = Served.read(written(tmp_path, code(source, "serve")))
+    assert served.left_out == {}
+    assert served.code.endswith(f"{source}\n")
+
+
+def test_what_the_server_refuses_is_named_by_cell_and_line(tmp_path: Path) -> None:
+    cells = [
+        code("import pandas as pd", "serve"),
+        code("\ndef predict(a: pd.DataFrame, b: list[float], **more): ...", "serve"),
+    ]
+    assert [each.partition(", accepted: ")[0] for each in problems(written(tmp_path, *cells))] == [
+        "cell 2, line 2: found `**more` of `predict`, which has no name that a request can use",
+        "cell 2, line 2: found `a: pd.DataFrame`",
+        "cell 2, line 2: found `b: list[float]`",
+    ]
+    assert problems(written(tmp_path, code("class Scorer:\n    x = 1", "serve"))) == [
+        "cell 1, line 1: found `Scorer`, which has no method `predict`, accepted: a function, or a class with a method "
+        "`predict`"
+    ]
+
+
+def test_the_python_of_a_notebook(tmp_path: Path) -> None:
+    cell = code("RATE = 2\n" + PREDICT, "serve")
+    for said, ran in (("3.13.1", (3, 13)), ("2.7", None), ("3.9999", None), ("x", None)):
+        assert Served.read(written(tmp_path, cell, language_info={"name": "python", "version": said})).python == ran
+    assert Served.read(written(tmp_path, cell)).python is None

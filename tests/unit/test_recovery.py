@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from homeport.cli import app
-from homeport.commands.recover import Lock, adopt, forget, leaving, marks
+from homeport.commands.recover import Lock, adopt, forget, homeless, leaving, marks, namespaces
 from homeport.manifests.names import MARK
 
 STACK = "urn:pulumi:dev::homeport::"
@@ -104,17 +104,32 @@ def test_marks_are_those_of_the_cluster_once_it_was_asked() -> None:
 
 def test_what_another_made_leaves_the_state_with_every_relation_to_it() -> None:
     gone, left = marked("a", "shop/dev/a"), marked("b", "shop/dev/b")
-    left |= {"dependencies": [gone["urn"], PROVIDER], "parent": gone["urn"], "outputs": {"kept": True}}
+    left |= {"dependencies": [gone["urn"], PROVIDER], "outputs": {"kept": True}}
+    left |= {"parent": gone["urn"], "deletedWith": gone["urn"]}
     told = {"resources": [{"urn": PROVIDER}, gone, left]}
     forget(told, [gone["urn"]])
     assert [each["urn"] for each in told["resources"]] == [PROVIDER, left["urn"]]
     assert told["resources"][1]["dependencies"] == [PROVIDER]
-    assert "parent" not in told["resources"][1]
+    assert {"parent", "deletedWith"}.isdisjoint(told["resources"][1])
     assert told["resources"][1]["outputs"] == {"kept": True}
+
+
+def test_what_was_in_a_namespace_that_left_the_state_is_gone() -> None:
+    def inside(kind: str, home: str, mark: str | None = "shop/dev/iris") -> dict[str, Any]:
+        metadata = {"name": kind, "namespace": home, "annotations": {MARK: mark} if mark else None}
+        return resource(f"core/v1:{kind}", urn=f"{SERVICE}::{home}-{kind}", inputs={"metadata": metadata})
+
+    lost, own = inside("Service", "iris"), inside("Secret", "iris", mark=None)
+    there = [resource("core/v1:Namespace", "rose"), inside("Service", "rose")]
+    others = [{"urn": SERVICE, "type": "homeport:index:ModelService"}, {"urn": PROVIDER, "type": "x", "inputs": {}}]
+    told = {"resources": [*others, *there, lost, own]}
+    assert namespaces(told) == {there[0]["urn"]: "rose"}
+    assert homeless(told) == {lost["urn"]: "iris"}
 
 
 def test_state_without_anything_is_left_alone() -> None:
     assert adopt({}) == []
+    assert homeless({}) == {}
     assert leaving({}) == []
 
 

@@ -230,3 +230,10 @@ def test_what_a_file_states_or_pins_is_not_missing(wanted: str, text: str, met: 
 def test_a_single_requirement_says_why_it_is_refused() -> None:
     with pytest.raises(RequirementError, match="pip takes this for the name of a file"):
         Requirement.parse("thing.whl")
+
+
+@pytest.mark.parametrize("line", ["pandas=2.3.3", "pandas = 2.3.3"])
+def test_one_equals_sign_is_named(line: str) -> None:
+    (mistake,) = Requirements.read(f"numpy\n{line}\n".encode()).mistakes
+    assert str(mistake) == f'found "{line}", accepted: pandas==2.3.3'
+    assert mistake.line == 2

@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOMEPORT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HOMEPORT_SERVER_PACKAGE", raising=False)
     (tmp_path / "fraud").mkdir()
+    (tmp_path / "fraud" / "model.py").write_text("def predict(amount: float): ...\n")
     return tmp_path / "fraud"
 
 
@@ -106,6 +107,22 @@ def test_secrets_are_files_of_the_users_own(
     serving = prepare(Path("fraud"), port, "homeport-server")
     assert serving.variables["HOMEPORT_SECRETS"] == str(tmp_path / "mine")
     assert "not to be printed" not in str(serving)
+
+
+def test_mistakes_in_the_code_are_told_before_anything_is_installed(
+    folder: Path, made: list[tuple[Requirements, str, str]]
+) -> None:
+    (folder / "model.yaml").write_text(SPEC + "build: {serve: model:predict, requirements: requirements.txt}\n")
+    (folder / "requirements.txt").write_text("our-library\n")
+    (folder / "model.py").write_text("def predict(amount): ...\n")
+    assert homeport("fraud").stderr.startswith("fraud/model.py:1: found `amount` without an annotation, accepted: ")
+    assert made == []
+    (folder / "model.py").write_text("import sklearn\ndef predict(amount: float): ...\n")
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    assert (
+        prepare(Path("fraud"), port, "homeport-server").lines[0].startswith("fraud/model.py:1: found `import sklearn`")
+    )
 
 
 def test_a_port_that_is_taken(folder: Path, port: int) -> None:

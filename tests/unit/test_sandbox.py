@@ -1,12 +1,15 @@
 """The parts of the sandbox that need no machine."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.peers import HELM, KUSTOMIZE
-from sandbox import SandboxError, machine, parts, processes
+from sandbox import Sandbox, SandboxError, machine, parts, processes
 from sandbox.paths import Paths
 from sandbox.progress import duration
 from tests.audit.parts import AUDITORS, PROBE
@@ -71,3 +74,30 @@ def test_name_that_cannot_name_a_sandbox(name: str) -> None:
 
 def test_durations_are_read_by_people() -> None:
     assert [duration(seconds) for seconds in (3.21, 80)] == ["3.2s", "1m20s"]
+
+
+KEEPER = (
+    "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+)
+
+
+def test_a_sandbox_that_a_living_process_keeps_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEPORT_CACHE", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    command = [sys.executable, "-SE", "-c", KEEPER, str(tmp_path / "run" / "mine.user")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
+        assert keeper.stdout
+        assert keeper.stdout.read(1)
+        with pytest.raises(SandboxError, match="process unknown uses sandbox mine"), Sandbox("mine").kept():
+            pytest.fail("two keep it")
+        with Sandbox("another").kept():
+            pass
+        keeper.kill()
+    # The lock of a process that was killed is no one's.
+    used = pytest.raises(
+        SandboxError, match=f"process {os.getpid()} uses sandbox mine, so it is neither started nor stopped"
+    )
+    with Sandbox("mine").kept(), used, Sandbox("mine").kept():
+        pytest.fail("two keep it")
+    with Sandbox("mine").kept():
+        pass

@@ -42,6 +42,8 @@ class Checked:
     """Why commits behind the models are unknown, if any are."""
     unused_grants: tuple[str, ...] = ()
     """Fields of the environment that give something to a name that no model here has."""
+    hints: tuple[Problem, ...] = ()
+    """What may be wrong with the code of models."""
     updates: Mapping[str, Pace] | None = None
     """How long an update of each live model takes; None if there are problems."""
     waits: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ def _checked(name: str, stack: Stack) -> Checked:
         stack.overrides,
         stack.commits_unknown,
         tuple(stack.unused_grants),
+        tuple(stack.hints),
         {each.model.name: Pace.of(each) for each in stack.releases},
         tuple(waits(stack.releases)),
     )
@@ -99,7 +102,7 @@ def durations(stack: Checked) -> Iterator[str]:
 
 
 def notices(stack: Checked) -> Iterator[str]:
-    """One line for each override, relaxed control, unused grant and slow update, and for commits that are unknown."""
+    """One line for each override, relaxed control, unused grant, hint and slow update, and for commits that are unknown."""
     for override in stack.overrides:
         yield f"{stack.name}: {override.field} is {override.value} ({override.variable})"
     for name, reason in (stack.relaxed or {}).items():
@@ -108,6 +111,8 @@ def notices(stack: Checked) -> Iterator[str]:
         yield f"{stack.name}: commits are unknown: {stack.commits_unknown}"
     for field in stack.unused_grants:
         yield f"{stack.name}: {field} is for a model that is not live here"
+    for hint in stack.hints:
+        yield f"{stack.name}: {hint}"
     for name, least in (stack.in_place or {}).items():
         yield f"{stack.name}: {name} {_during_update(least)}"
     for wait in stack.waits:
@@ -162,13 +167,15 @@ def _plain(stack: Checked) -> dict[str, Any]:
         "unused_grants": [*stack.unused_grants],
         "updates": {name: asdict(pace) | {"seconds": pace.seconds} for name, pace in (stack.updates or {}).items()},
         "waits": [*stack.waits],
-        "problems": [
-            {
-                "file": str(problem.file) if problem.file else None,
-                "line": problem.line,
-                "field": problem.field,
-                "message": problem.message,
-            }
-            for problem in stack.problems
-        ],
+        "hints": [*map(_problem, stack.hints)],
+        "problems": [*map(_problem, stack.problems)],
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": str(problem.file) if problem.file else None,
+        "line": problem.line,
+        "field": problem.field,
+        "message": problem.message,
     }

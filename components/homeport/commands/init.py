@@ -7,7 +7,8 @@ except a `model.py` that was made from a notebook.
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -18,17 +19,20 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from homeport.commands import beside
 from homeport.commands.errors import CommandError, UsageError
-from homeport.commands.notebook import Served, is_as_made, unnamed
+from homeport.commands.notebook import Served, copied, is_as_made, unnamed
+from homeport.images.bases import python_of
 from homeport.images.requirements import Requirement, Requirements
 from homeport.output.text import Line
 from homeport.specs.documents import Document, parse
+from homeport.specs.environment import Environment
 from homeport.specs.live_models import LiveModels
-from homeport.specs.model import Model
-from homeport.specs.problems import SpecError
-from homeport.stack import MODELS_FILE
+from homeport.specs.model import Build, Model
+from homeport.specs.problems import Problem, SpecError
+from homeport.stack import ENVIRONMENT_FILE, MODELS_FILE
 
-NAME, OWNER, ENTRY = "my-model", "my-team", "model:predict"
+NAME, OWNER, ENTRY, BASE = "my-model", "my-team", "model:predict", "python-3.11"
 """Placeholders in the templates, which run as they are."""
 
 _MODULE = "model.py"
@@ -121,41 +125,106 @@ def scaffold(kind: Kind, target: Target) -> Made:
 def from_notebook(notebook: Path, target: Target, *, entry: str | None = None, force: bool = False) -> Made:
     """Make a model's folder from a notebook. If there is a `model.yaml` already, only write `model.py` again.
 
+    Files from beside the notebook that the code needs are copied too (`commands/beside.py`).
+
     Raises:
         InitError: `model.py` was changed since it was made from a notebook, and `force` is false.
         SpecError: The notebook cannot be served, or the existing `model.yaml` serves something else.
     """
     folder = target.folder
     module, spec = folder / _MODULE, folder / "model.yaml"
-    if module.exists() and not force and not is_as_made(module.read_text(encoding="utf-8", errors="replace")):
+    there = module.read_text(encoding="utf-8", errors="replace") if module.exists() else None
+    if there is not None and not force and not is_as_made(there):
         raise InitError(
             f"{module} was changed since it was made from a notebook, or was never made from one: use --force to "
             "overwrite it"
         )
     served = Served.read(notebook, entry or _entry(spec))
-    text = served.text(Path(os.path.relpath(notebook, folder)).as_posix()).encode()
-    requirements = folder / "requirements.txt"
+    if place := served.imports.get(module.stem):
+        message = (
+            f"found `import {module.stem}`, accepted: a module of another name, because this command writes {_MODULE}"
+        )
+        raise SpecError([Problem(message, notebook, field=place)])
     if spec.exists():
         _check_entry(spec, served.entry)
-        module.write_bytes(text)
+    needed = beside.needed(served.module, notebook.parent, folder)
+    own = {Path(name).parts[0].removesuffix(".py") for name in needed.files if name.endswith(".py")}
+    imports = {name: place for name, place in ({**needed.imports, **served.imports}).items() if name not in own}
+    requirements = folder / "requirements.txt"
+    if spec.exists():
         # `homeport check` reports the lines that are not accepted.
-        named = Requirements.read(requirements.read_bytes()) if requirements.exists() else Requirements()
-        wanted = named.unmet(map(Requirement.parse, served.requirements))
-        missing = unnamed(served.imports, [*named.packages, *wanted], folder)
+        stated = Requirements.read(requirements.read_bytes()) if requirements.exists() else Requirements()
+        wanted = stated.unmet(map(Requirement.parse, served.requirements))
+        missing = unnamed(imports, [*stated.packages, *wanted], folder)
+        base = _base(folder, Model.load(spec).build, served)
+        written: tuple[Path, ...] = ()
         hints = [f"{requirements}: add {each}" for each in wanted]
-        return Made((module,), (*hints, *_hints(missing, served, requirements, "add")))
-    missing = unnamed(served.imports, map(Requirement.parse, served.requirements), folder)
-    lines = sorted({*served.requirements, *filter(None, missing.values())}, key=str.lower)
-    content = _template("common", target) | _template(Kind.FUNCTION, target) | _template("notebook", target)
-    content["model.yaml"] = content["model.yaml"].replace(ENTRY.encode(), f"model:{served.entry}".encode())
-    content["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
-    del content[_MODULE], content["request.json"]
-    if served.request:
-        content["request.json"] = f"{json.dumps(served.request, indent=2)}\n".encode()
-    written = _write(folder, content)
-    module.write_bytes(text)
-    unknown = {module: None for module, line in missing.items() if line is None}
-    return Made((module, *written), tuple(_hints(unknown, served, requirements, "name")))
+        hints += _hints(missing, imports, requirements, "add")
+    else:
+        missing = unnamed(imports, map(Requirement.parse, served.requirements), folder)
+        lines = sorted({*served.requirements, *filter(None, missing.values())}, key=str.lower)
+        content = _template("common", target) | _template(Kind.FUNCTION, target) | _template("notebook", target)
+        name, base = _chosen_base(target, served)
+        text = content["model.yaml"].replace(ENTRY.encode(), f"model:{served.entry}".encode())
+        # A name such as 3.11 is text only in quotes.
+        base_name = name if re.match(r"[A-Za-z]+-", name) else json.dumps(name)
+        content["model.yaml"] = text.replace(BASE.encode(), base_name.encode())
+        content["requirements.txt"] = "".join(f"{line}\n" for line in lines).encode()
+        del content[_MODULE], content["request.json"]
+        if served.request:
+            content["request.json"] = f"{json.dumps(served.request, indent=2)}\n".encode()
+        written = _write(folder, content)
+        hints = _hints({each: None for each, line in missing.items() if line is None}, imports, requirements, "name")
+    copies = beside.copy(needed.files, notebook.parent, folder, copied(there or ""), force=force)
+    relative = Path(os.path.relpath(notebook, folder)).as_posix()
+    module.write_bytes(served.text(relative, copies.digests).encode())
+    return Made((module, *copies.written, *written), (*hints, *base, *copies.hints, *_unused(served)))
+
+
+def _unused(served: Served) -> Iterator[str]:
+    for name, place in served.left_out.items():
+        yield f"{place}: nothing uses `{name}`, so model.py and requirements.txt are without it"
+    for name, place in served.unused.items():
+        yield f"{place}: nothing uses `{name}`: if no file that the code opens needs it, remove the import"
+
+
+def _chosen_base(target: Target, served: Served) -> tuple[str, list[str]]:
+    """The base image of a new model, and what its author should know of it."""
+    version = _version(served)
+    own = f"python-{version}"
+    if not target.stack:
+        hint = f"{target.folder / 'model.yaml'}: base is {own}, as the notebook's Python: `homeport check` knows which bases there are"
+        return own, [hint] if own != BASE else []
+    environment = target.stack / ENVIRONMENT_FILE
+    images = Environment.load(environment).images if environment.exists() else None
+    bases = [*images.bases] if images else []
+    fitting = [each for each in bases if python_of(each) == python_of(own)]
+    name = (fitting or bases or [own])[0]
+    if fitting or not bases:
+        return name, []
+    accepted = f"a notebook in the Python of one of the bases {', '.join(bases)} ({environment}, images.bases)"
+    return name, [_differs(target.folder, name, version, accepted)]
+
+
+def _base(folder: Path, build: Build | None, served: Served) -> list[str]:
+    """What the author of a model should know of the base that it states."""
+    version, stated = _version(served), build.base if build else None
+    if not stated or python_of(stated) in {None, python_of(f"python-{version}")}:
+        return []
+    return [_differs(folder, stated, version, f"a base with Python {version}, if the environment has one")]
+
+
+def _differs(folder: Path, base: str, version: str, accepted: str) -> str:
+    return (
+        f"{folder / 'model.yaml'}: base {base} has another Python than the notebook, {version}, and libraries that are pinned "
+        f"for {version} may not exist for it; accepted: {accepted}"
+    )
+
+
+def _version(served: Served) -> str:
+    """The version of Python for which a notebook's libraries are installed."""
+    major, minor = served.python or sys.version_info[:2]
+    return f"{major}.{minor}"
 
 
 def live_entry(name: str, folder: Path, stack: Path) -> str:
@@ -249,9 +318,9 @@ def _check_entry(spec: Path, entry: str) -> None:
         raise SpecError([document.problem(("build", "serve"), f'found {shown}, accepted: "{accepted}"')])
 
 
-def _hints(missing: Mapping[str, str | None], served: Served, requirements: Path, verb: str) -> Sequence[str]:
+def _hints(missing: Mapping[str, str | None], imports: Mapping[str, str], requirements: Path, verb: str) -> list[str]:
     return [
         f"{requirements}: {verb} {line or f'the package of `{module}`, which is not installed beside homeport'} "
-        f"({served.imports[module]} imports it)"
+        f"({imports[module]} imports it)"
         for module, line in missing.items()
     ]

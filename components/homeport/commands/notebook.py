@@ -10,8 +10,9 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,8 @@ from packaging.utils import canonicalize_name
 
 from homeport.images.requirements import ACCEPTED, Requirement, RequirementError
 from homeport.output.text import visible
+from homeport.served import signature
+from homeport.served.module import Module
 from homeport.specs.problems import Problem, SpecError, few
 
 TAG = "serve"
@@ -30,6 +33,7 @@ _HOW_TO_TAG = (
     "Add Cell Tag in the cell's menu"
 )
 _DIGEST = "# sha256:"
+_COPIED = "# Copied from beside it: "
 MAX_BYTES = 64 * 2**20
 """Of a notebook with its outputs."""
 MAX_CELLS = 2**19
@@ -43,8 +47,8 @@ _HARMLESS = {"-q", "--quiet", "-U", "--upgrade"}
 """Options of `pip install` that do not decide what is installed."""
 _SAMPLES = {"float": ("FP64", 1.0), "int": ("INT64", 1), "bool": ("BOOL", True), "str": ("BYTES", "text")}
 """The protocol's datatype and a sample value for each annotation of a plain value."""
-
-Entry = ast.FunctionDef | ast.ClassDef
+_FOR_PEOPLE = {"IPython", "altair", "bokeh", "ipywidgets", "matplotlib", "plotly", "seaborn", "tqdm"}
+"""Libraries for a notebook's reader. Others may be needed although nothing names them, to open a file for example."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,14 @@ class Served:
     """Modules outside Python's standard library, each with the place of its first import."""
     request: Mapping[str, Any] | None
     """A sample request in the Open Inference Protocol; None if a parameter is not a plain value."""
+    module: Module
+    """The code, parsed."""
+    python: tuple[int, int] | None = None
+    """The version of Python in which the notebook ran; None if it does not say."""
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """Modules that are imported and that nothing uses, each with the place of its import."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Those of them whose import is left out of the code."""
 
     @classmethod
     def read(cls, path: Path, entry: str | None = None) -> Self:
@@ -98,7 +110,7 @@ class Served:
 
     @classmethod
     def _read(cls, path: Path, entry: str | None) -> Self:
-        cells = _cells(path)
+        cells, python = _cells(path)
         tagged = [cell for cell in cells if cell.tagged]
         if not tagged:
             message = f"found no cell tagged `{TAG}`: tag at least one; {_HOW_TO_TAG}"
@@ -121,30 +133,44 @@ class Served:
             raise SpecError([Problem(f"not Python: {error.msg}", path, field=place)]) from None
         except ValueError:  # half of a character, which JSON can say
             raise SpecError([Problem("not Python: found text that is not Unicode", path)]) from None
-        if problems := list(_undefined(path, tree, lines, cells)):
+        messages = _messages(tree)
+        if problems := list(_undefined(messages, path, lines, cells)):
             raise SpecError(few(problems))
-        served = _entry(path, tree, entry)
-        parameters = _parameters(served)
+        unused = {name: lines[line - 1] for name, line in _unused(messages, tree).items()}
+        shorter, left_out = _without(code, tree, unused.keys() & _FOR_PEOPLE)
+        module = Module(ast.parse(shorter))
+        name = _entry(path, module, entry)
         if problems := [
-            Problem(
-                f"found `{each.arg}` without an annotation: add one, such as `{each.arg}: float`; requests are checked by it",
-                path,
-                field=lines[each.lineno - 1],
-            )
-            for each in parameters
-            if each.annotation is None
+            Problem(each.message, path, field=lines[each.line - 1]) for each in signature.Entry(module, name).refused()
         ]:
             raise SpecError(few(problems))
-        installed = tuple(dict.fromkeys(required))
-        return cls(code, served.name, installed, _imports(tree, lines), _request(parameters))
+        return cls(
+            shorter,
+            name,
+            tuple(dict.fromkeys(required)),
+            _imports(module, lines),
+            _request(signature.parameters(module, name)),
+            module,
+            python,
+            {name: place for name, place in unused.items() if name not in left_out},
+            {name: place for name, place in unused.items() if name in left_out},
+        )
 
-    def text(self, source: str) -> str:
-        """The whole module; `source` is the notebook's path relative to it."""
+    def text(self, source: str, copied: Mapping[str, str]) -> str:
+        """The whole module; `source` is the notebook's path relative to it, `copied` the digests of files from beside it."""
         header = (
             f"# Made from {visible(source)} by `homeport init --notebook`: change its cells tagged `{TAG}`, not this file, and run\n"
             "# that command again. The digest below shows whether this file was changed by hand.\n"
         )
-        return f"{header}{_DIGEST}{_digest(self.code)}\n{self.code}"
+        lines = "".join(f"{_COPIED}{name} {digest}\n" for name, digest in sorted(copied.items()))
+        return f"{header}{lines}{_DIGEST}{_digest(self.code)}\n{self.code}"
+
+
+def copied(text: str) -> dict[str, str]:
+    """The files that were copied when a module was made, each with the digest that it had then."""
+    header = text.partition(_DIGEST)[0].splitlines()
+    stated = (line.removeprefix(_COPIED).rpartition(" ") for line in header if line.startswith(_COPIED))
+    return {name: digest for name, _, digest in stated}
 
 
 def is_as_made(text: str) -> bool:
@@ -174,7 +200,8 @@ def unnamed(imports: Iterable[str], stated: Iterable[Requirement], folder: Path)
     return missing
 
 
-def _cells(path: Path) -> list[Cell]:
+def _cells(path: Path) -> tuple[list[Cell], tuple[int, int] | None]:
+    """The cells of code, and the version of Python that ran them."""
     try:
         # Only users who convert notebooks have it installed.
         import nbformat  # noqa: PLC0415
@@ -201,11 +228,12 @@ def _cells(path: Path) -> list[Cell]:
     language = str(kernel.get("language") or about.get("name", "python"))
     if language.lower() not in {"python", "ipython"}:
         raise SpecError([Problem(f'found a notebook of "{language}", accepted: a Python notebook', path)])
+    ran = re.match(r"3\.(\d{1,3})(?!\d)", str(about.get("version", "")))
     return [
         Cell(number, cell.get("execution_count"), TAG in cell.metadata.get("tags", ()), _unix(cell.source))
         for number, cell in enumerate(notebook.cells, 1)
         if cell.cell_type == "code"
-    ]
+    ], (3, int(ran[1])) if ran else None
 
 
 def _without_outputs(path: Path) -> str:
@@ -296,13 +324,19 @@ def _joined(cells: Sequence[Cell], sources: Sequence[str]) -> tuple[str, list[st
     return "".join(f"{row}\n" for row, _ in rows), [place for _, place in rows]
 
 
-def _undefined(path: Path, tree: ast.Module, lines: Sequence[str], cells: Sequence[Cell]) -> Iterator[Problem]:
+def _messages(tree: ast.Module) -> list[Any]:
+    """What pyflakes says of the code, by line."""
     from pyflakes.checker import Checker  # noqa: PLC0415  # see nbformat
-    from pyflakes.messages import UndefinedName  # noqa: PLC0415
+
+    return sorted(Checker(tree).messages, key=lambda message: int(message.lineno))
+
+
+def _undefined(messages: Iterable[Any], path: Path, lines: Sequence[str], cells: Sequence[Cell]) -> Iterator[Problem]:
+    from pyflakes.messages import UndefinedName  # noqa: PLC0415  # see nbformat
 
     seen: set[str] = set()
     homes: dict[str, Cell] = {}
-    for found in sorted(Checker(tree).messages, key=lambda message: int(message.lineno)):
+    for found in messages:
         name = str(found.message_args[0]) if isinstance(found, UndefinedName) else ""
         if not name or name in seen:
             continue
@@ -312,6 +346,48 @@ def _undefined(path: Path, tree: ast.Module, lines: Sequence[str], cells: Sequen
         advice = f"; cell {home.number} defines it: tag it too, or move the definition" if home else ""
         message = f"found `{name}`, accepted: names that a cell tagged `{TAG}` defines or imports{advice}"
         yield Problem(message, path, field=lines[found.lineno - 1])
+
+
+def _unused(messages: Iterable[Any], tree: ast.Module) -> dict[str, int]:
+    """Modules none of whose imports is used, by their names at the top, each with the line of its first import."""
+    from pyflakes.messages import UnusedImport  # noqa: PLC0415  # see nbformat
+
+    counts = Counter(int(found.lineno) for found in messages if isinstance(found, UnusedImport))
+    first: dict[str, int] = {}
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for top in _tops(node):
+                if counts[node.lineno] < len(node.names):
+                    used.add(top)
+                else:
+                    first.setdefault(top, node.lineno)
+    return {name: line for name, line in first.items() if name not in {*used, *sys.stdlib_module_names}}
+
+
+def _tops(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The modules of an import, by their names at the top."""
+    if isinstance(node, ast.ImportFrom):
+        return [node.module.partition(".")[0]] if node.module and not node.level else []
+    return [each.name.partition(".")[0] for each in node.names]
+
+
+def _without(code: str, tree: ast.Module, names: Set[str]) -> tuple[str, set[str]]:
+    """The code without the imports of some modules, with the same lines, and the modules that it no longer imports."""
+    rows = code.split("\n")
+    imports = [(node, _tops(node)) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    kept: set[str] = set()
+    for node, tops in imports:
+        alone = node in tree.body and not any(";" in row for row in rows[node.lineno - 1 : node.end_lineno])
+        if not alone or not names >= {*tops}:
+            kept.update(tops)
+    removed: set[str] = set()
+    for node, tops in imports:
+        if tops and kept.isdisjoint(tops):
+            removed.update(tops)
+            for line in range(node.lineno - 1, node.end_lineno or node.lineno):
+                rows[line] = f"# {rows[line]}"
+    return "\n".join(rows), removed
 
 
 def _bound(source: str) -> set[str]:
@@ -329,25 +405,14 @@ def _bound(source: str) -> set[str]:
     return names
 
 
-def _entry(path: Path, tree: ast.Module, wanted: str | None) -> Entry:
-    defined = {node.name: node for node in tree.body if isinstance(node, Entry)}
-    public = [name for name in defined if not name.startswith("_")]
-    if wanted is None and public:
-        return defined["predict" if "predict" in public else public[-1]]
-    if wanted in defined:
-        return defined[wanted]
+def _entry(path: Path, module: Module, wanted: str | None) -> str:
+    names = module.definitions
+    name = signature.entry(module, wanted)
+    if name is not None and (name in names or isinstance(module.resolve(name), ast.FunctionDef | ast.ClassDef)):
+        return name
     found = f'"{wanted}"' if wanted else "no function or class to serve"
-    accepted = ", ".join(public) if public else f"a function or class in the cells tagged `{TAG}`"
+    accepted = ", ".join(names) if names else f"a function or class in the cells tagged `{TAG}`"
     raise SpecError([Problem(f"found {found}, accepted: {accepted}", path, field=TAG)])
-
-
-def _parameters(entry: Entry) -> list[ast.arg]:
-    """Parameters of the function, or of the class's own method `predict`."""
-    if isinstance(entry, ast.FunctionDef):
-        return [*entry.args.args, *entry.args.kwonlyargs]
-    methods = (node for node in entry.body if isinstance(node, ast.FunctionDef) and node.name == "predict")
-    found = next(methods, None)
-    return [*found.args.args[1:], *found.args.kwonlyargs] if found else []
 
 
 def _request(parameters: Sequence[ast.arg]) -> dict[str, Any] | None:
@@ -360,20 +425,12 @@ def _request(parameters: Sequence[ast.arg]) -> dict[str, Any] | None:
     return {"inputs": inputs} if inputs and all(samples) else None
 
 
-def _imports(tree: ast.Module, lines: Sequence[str]) -> dict[str, str]:
+def _imports(module: Module, lines: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import():
-                names = [alias.name for alias in node.names]
-            case ast.ImportFrom(module=str(name), level=0):
-                names = [name]
-            case _:
-                continue
-        for name in names:
-            module = name.partition(".")[0]
-            if module not in sys.stdlib_module_names and module != "homeport_server":
-                found.setdefault(module, lines[node.lineno - 1])
+    for each in module.imports:
+        name = each.name.partition(".")[0]
+        if not each.level and name not in sys.stdlib_module_names and name != "homeport_server":
+            found.setdefault(name, lines[each.line - 1])
     return found
 
 

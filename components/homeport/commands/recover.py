@@ -5,6 +5,8 @@ this can be found out, because its name is in the state. So the object is marked
 finds it or removes it from the state. An object that another has made in the meantime is removed from the state too.
 `pulumi refresh --clear-pending-creates` would remove every one first; the object would then stay in the cluster if the
 files no longer have it.
+
+What was in a namespace that someone has deleted is removed from the state before that refresh.
 """
 
 import json
@@ -27,6 +29,15 @@ from homeport.rollout import WAIT_VARIABLE
 LEAVING_SECONDS = 600
 """Maximum seconds for the deletion of an object: as long as Pulumi itself waits for a deletion."""
 _POLL_SECONDS = 2
+
+UNASKED = ("--yes", "--skip-preview")
+"""Options of Pulumi's commands that ask before they change something."""
+
+_UPSERT = {"PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true"}
+"""Lets pulumi-kubernetes from 4.29 on create over objects that exist, as earlier releases always do: an interrupted update may
+have made them. homeport's hooks still refuse the objects of others."""
+
+_NAMESPACE = "kubernetes:core/v1:Namespace"
 
 Say = Callable[[str], None]
 
@@ -82,8 +93,8 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
             say(f"checking whether it was created: {_short(urn)}")
         _replace_state(name, told)
     wanted = marks(told["deployment"], adopted)
-    unasked = ("--yes", "--skip-preview")
-    asked = unasked if yes else ()
+    _forget_what_went_with_namespaces(name, told["deployment"], say)
+    asked = UNASKED if yes else ()
     pulumi_command.show("refresh", f"--stack={name}", *asked)
     told = pulumi_command.state(name)
     if others := [urn for urn, mark in marks(told["deployment"], wanted).items() if mark != wanted[urn]]:
@@ -95,8 +106,8 @@ def recover(stack: str | None, *, destroy: bool, yes: bool, force: bool, say: Sa
         # The program has the hooks that look for objects of others.
         pulumi_command.show("destroy", "--run-program", f"--stack={name}", *asked, **{WAIT_VARIABLE: "false"})
     else:
-        _wait_for_the_leaving(name, unasked, say)
-        pulumi_command.show("up", f"--stack={name}", *asked)
+        _wait_for_the_leaving(name, (), say)
+        pulumi_command.show("up", f"--stack={name}", *asked, **_UPSERT)
     left = pulumi_command.state(name)["deployment"].get("pending_operations", [])
     if left:
         names = ", ".join(_short(operation["resource"]["urn"]) for operation in left)
@@ -141,6 +152,27 @@ def forget(deployment: Any, urns: Collection[str]) -> None:
     left = [each for each in deployment["resources"] if each["urn"] not in urns]
     known = {each["urn"] for each in left}
     deployment["resources"] = [_among(known, each) for each in left]
+
+
+def namespaces(deployment: Any) -> dict[str, str]:
+    """The namespaces in a state: URN -> name."""
+    return {
+        each["urn"]: each["inputs"]["metadata"]["name"]
+        for each in deployment.get("resources", ())
+        if each["type"] == _NAMESPACE
+    }
+
+
+def homeless(deployment: Any) -> dict[str, str]:
+    """The objects of models whose namespace is not in the state: URN -> name of the namespace."""
+    homes = set(namespaces(deployment).values())
+    found = {}
+    for each in deployment.get("resources", ()):
+        metadata = each.get("inputs", {}).get("metadata") or {}
+        home = metadata.get("namespace")
+        if home and home not in homes and MARK in (metadata.get("annotations") or {}):
+            found[each["urn"]] = home
+    return found
 
 
 def leaving(deployment: Any) -> list[str]:
@@ -195,22 +227,45 @@ def _replace_state(stack: str, told: Any) -> None:
     pulumi_command.ask("stack", "import", f"--stack={stack}", stdin=json.dumps(told))
 
 
-def _wait_for_the_leaving(stack: str, unasked: tuple[str, ...], say: Say) -> None:
-    """Wait, because the API server accepts no objects in a namespace that is being deleted."""
+def _forget_what_went_with_namespaces(stack: str, deployment: Any, say: Say) -> None:
+    """Remove from the state what was in a namespace that is gone, because all of it is gone too.
+
+    Pulumi would ask for each object. In a namespace that does not exist, a deployer may not even read that nothing is there,
+    because the binding that lets it in is gone too.
+    """
+    if urns := namespaces(deployment):
+        _refresh(stack, urns)
+        _wait_for_the_leaving(stack, urns, say)
+    told = pulumi_command.state(stack)
+    if lost := homeless(told["deployment"]):
+        for home in sorted(set(lost.values())):
+            say(f"gone, with everything in it: Namespace/{home}")
+        forget(told["deployment"], lost)
+        _replace_state(stack, told)
+
+
+def _wait_for_the_leaving(stack: str, urns: Collection[str], say: Say) -> None:
+    """Wait for some resources, or for all, because the API server accepts no objects in a namespace that is being deleted."""
     deadline = time.monotonic() + LEAVING_SECONDS
-    while found := leaving(pulumi_command.state(stack)["deployment"]):
+    while found := [urn for urn in leaving(pulumi_command.state(stack)["deployment"]) if not urns or urn in urns]:
         names = ", ".join(map(_short, found))
         if time.monotonic() > deadline:
             raise RecoveryError(f"still not deleted after {LEAVING_SECONDS} seconds: {names}")
         say(f"waiting until it is deleted: {names}")
         time.sleep(_POLL_SECONDS)
-        pulumi_command.show("refresh", f"--stack={stack}", *unasked)
+        _refresh(stack, urns)
+
+
+def _refresh(stack: str, urns: Collection[str]) -> None:
+    """Read some resources, or all, from the cluster into the state."""
+    pulumi_command.ask("refresh", f"--stack={stack}", *UNASKED, *(f"--target={urn}" for urn in urns))
 
 
 def _among(known: set[str], resource: Any) -> dict[str, Any]:
     """A resource without its relations to resources that are gone, because they would make the state invalid."""
     properties = resource.get("propertyDependencies") or {}
-    return {key: value for key, value in resource.items() if key != "parent" or value in known} | {
+    kept = {key: value for key, value in resource.items() if key not in {"parent", "deletedWith"} or value in known}
+    return kept | {
         "dependencies": [urn for urn in resource.get("dependencies") or [] if urn in known],
         "propertyDependencies": {key: [urn for urn in urns or [] if urn in known] for key, urns in properties.items()},
     }

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import socket
@@ -27,9 +26,11 @@ from homeport.commands.errors import CommandError
 from homeport.commands.run_limits import Limits, limits
 from homeport.commands.virtualenv import virtualenv
 from homeport.files import cache
+from homeport.images.bases import python_of
 from homeport.images.build_context import required
 from homeport.rules.files import stated_files
 from homeport.rules.places import in_model_file
+from homeport.rules.served_code import served_code
 from homeport.specs.documents import Document
 from homeport.specs.environment import Defaults
 from homeport.specs.model import Build, Model
@@ -55,6 +56,8 @@ class Serving:
     limits: Limits
     command: Sequence[str]
     variables: Mapping[str, str]
+    hints: Sequence[str] = ()
+    """What may be wrong with the code, one line each."""
 
     @property
     def lines(self) -> list[str]:
@@ -64,7 +67,12 @@ class Serving:
             for field in ("cpu", "memory")
             if getattr(self.model.resources, field) is None
         )
-        return [*self.limits.lines, *([said] if said else []), f"{self.model.name} is being loaded; Ctrl-C ends it"]
+        return [
+            *self.hints,
+            *self.limits.lines,
+            *([said] if said else []),
+            f"{self.model.name} is being loaded; Ctrl-C ends it",
+        ]
 
     def serve(self) -> NoReturn:
         """Replace this process by the server, so that signals reach it and its exit code is that of this process."""
@@ -89,7 +97,10 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
     document = Document.read(folder / "model.yaml")
     model = document.validate(Model)
     build = _build(model, folder)
-    problems = list(stated_files(build, folder, partial(in_model_file, document)))
+    place = partial(in_model_file, document)
+    problems = list(stated_files(build, folder, place))
+    code = served_code(build, folder, place, python_of(build.base))
+    problems += code.problems
     if problems := [*problems, *_missing_secrets(model, document)]:
         raise SpecError(problems)
     for number in (port, port + METRICS_ABOVE):
@@ -103,6 +114,7 @@ def prepare(folder: Path, port: int, server: str) -> Serving:
         limits(model.resources.cpu or defaults.cpu, model.resources.memory or defaults.memory),
         [str(python), "-m", "homeport_server", str(_served(folder, build))],
         _variables(model, build, port, python) | {READY_VARIABLE: "\n".join(_invitation(model, folder, port))},
+        tuple(map(str, code.hints)),
     )
 
 
@@ -117,8 +129,8 @@ def _invitation(model: Model, folder: Path, port: int) -> Iterator[str]:
 
 def python_version(base: str | None) -> str:
     """The version of Python in the name of a base image, such as python-3.11; by default homeport's own version."""
-    named = re.search(r"py(?:thon)?[-_]?(3\.\d+)", base or "")
-    return named[1] if named else f"{sys.version_info.major}.{sys.version_info.minor}"
+    major, minor = python_of(base) or sys.version_info[:2]
+    return f"{major}.{minor}"
 
 
 def _build(model: Model, folder: Path) -> Build:

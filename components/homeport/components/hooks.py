@@ -73,6 +73,7 @@ class Hooks:
     def __init__(self, provider: pulumi.ProviderResource, connection: Kubectl | None = None) -> None:
         self.provider, self._stated = provider, connection
         self._connection: asyncio.Future[Kubectl] | None = None
+        self._reached: asyncio.Future[Kubectl] | None = None
         self._declared: dict[str, Declared] = {}
         self._kinds: dict[str, asyncio.Future[set[str]]] = {}
         self._lacks: dict[str, asyncio.Future[list[Problem]]] = {}
@@ -273,29 +274,40 @@ class Hooks:
         return await self._in_thread(lambda: ask(kubectl))
 
     async def standing(self) -> list[Mapping[str, Any]]:
-        """The objects of all models that updates wait for, with one look: an update without changes must not become slow.
+        """The objects of all models that updates wait for, with one call of kubectl: an update without changes must not become slow.
 
         Raises:
             KubectlError: The cluster did not answer, or refused.
         """
         if self._standing is None:
-            declared = [each.manifests for each in self._declared.values()]
-            self._standing = asyncio.ensure_future(self.ask(lambda kubectl: _standing(kubectl, declared)))
+            self._standing = asyncio.ensure_future(self._read([each.manifests for each in self._declared.values()]))
         return await self._standing
+
+    async def _read(self, declared: Sequence[Sequence[Manifest]]) -> list[Mapping[str, Any]]:
+        kubectl = await self._connected()
+        return await self._in_thread(lambda: _standing(kubectl, declared))
 
     async def _in_thread(self, ask: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     async def _kubectl(self) -> Kubectl:
-        if self._connection is None:
-            self._connection = asyncio.ensure_future(self._connect())
-        return await self._connection
-
-    async def _connect(self) -> Kubectl:
         """The connection, after one request over it, so that a cluster that does not answer is waited for only once."""
-        kubectl = self._stated or await self._connection_of_provider()
+        if self._reached is None:
+            self._reached = asyncio.ensure_future(self._reach())
+        return await self._reached
+
+    async def _reach(self) -> Kubectl:
+        kubectl = await self._connected()
         await self._in_thread(kubectl.reach)
         return kubectl
+
+    async def _connected(self) -> Kubectl:
+        """The connection, before any request."""
+        if self._stated:
+            return self._stated
+        if self._connection is None:
+            self._connection = asyncio.ensure_future(self._connection_of_provider())
+        return await self._connection
 
     async def _connection_of_provider(self) -> Kubectl:
         outputs: list[pulumi.Output[str | None]] = [pulumi.get(self.provider, key) for key in _CONNECTION]

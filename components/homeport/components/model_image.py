@@ -20,6 +20,7 @@ from homeport.release import Release
 from homeport.rules.files import disguised_repositories, seen_files, stated_files
 from homeport.rules.images import build_violations
 from homeport.rules.places import Arguments
+from homeport.rules.served_code import python, served_code
 from homeport.rules.violation import Violation
 from homeport.specs.documents import Document, parse
 from homeport.specs.environment import Environment, Images, PipVariable
@@ -123,6 +124,9 @@ def _read(name: str, args: ModelImageArgs) -> tuple[Release, Path]:
         refused.append(Violation(("build",), "missing: a ModelImage needs a model with `build`"))
     else:
         problems += stated_files(model.build, folder, arguments.problem)
+        problems += served_code(
+            model.build, folder, arguments.problem, python(model.build, environment.images)
+        ).problems
         refused += seen_files(model.build, folder)
         problems += disguised_repositories([folder])
     problems = [*map(arguments.problem, refused), *problems, *machine_problems(environment)]

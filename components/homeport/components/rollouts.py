@@ -107,7 +107,10 @@ class Rollouts:
             self._warn(f"whether the replicas of {name} serve is not known: {error}")
             return False
         namespace = manifest["metadata"]["namespace"]
-        found = rollout((each for each in there if each["metadata"]["namespace"] == namespace), name, least)
+        here = [each for each in there if each["metadata"]["namespace"] == namespace]
+        if ("Deployment", name) not in {(each["kind"], each["metadata"]["name"]) for each in here}:
+            return self._gone(f"Deployment.apps/{namespace}/{name}")
+        found = rollout(here, name, least)
         if found.was_done:
             self._warn(f"{name}: {found}; this update does not change that")
         unfinished = not (found.done or found.was_done)
@@ -115,6 +118,14 @@ class Rollouts:
             self._warn(f"{name}: {found}; an earlier update did not end, and {WAIT_VARIABLE} is false")
             return False
         return unfinished
+
+    def _gone(self, what: str) -> bool:
+        """Tell that an object of an earlier update is no longer there. Pulumi does not see that without a refresh."""
+        text = f"{what} does not exist, although this stack has made it: someone deleted it, or its namespace"
+        if os.environ.get(WAIT_VARIABLE) != "false":
+            raise RolloutError(text, f"to make it again, run: homeport recover --stack={pulumi.get_stack()}")
+        self._warn(text)
+        return False
 
     async def _wait(self, manifest: Manifest, least: int, seconds: int) -> None:
         name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]

@@ -35,6 +35,8 @@ _PLAIN = re.compile(
     r"""(?:[A-Za-z0-9._\-\[\],=<>!~*+(); ]|'[\w.+ -]*'|"[\w.+ -]*")*""",
     re.ASCII,
 )
+_SINGLE = re.compile(r"([\w.-]+) *= *([\w.]+)", re.ASCII)
+"""A version with one equals sign, as conda writes it."""
 _FILE = re.compile(r"\.(whl|zip|tgz|tbz|txz|tlz|tar(\.\w+)?)(\[[^\]]*\])?$", re.IGNORECASE | re.ASCII)
 """The end of what pip takes for the name of a file."""
 _CODING = re.compile(r"coding[:=]\s*([-\w.]+)")
@@ -76,7 +78,8 @@ class Requirement:
         try:
             return cls(Named(stated), tuple(hashes))
         except (InvalidRequirement, RecursionError, ValueError):
-            raise RequirementError(ACCEPTED) from None
+            single = _SINGLE.fullmatch(stated)
+            raise RequirementError(f"{single[1]}=={single[2]}" if single else ACCEPTED) from None
 
     @property
     def name(self) -> str:

@@ -13,10 +13,20 @@ from typing import Any
 from homeport.manifests.deployer import deployer_roles, platform_name, platform_object
 from homeport.manifests.isolation import POD_SECURITY
 from homeport.manifests.kinds import KINDS
-from homeport.manifests.names import COMPONENT, INSTANCE_LABEL, MANAGED, MARK, MODEL_LABEL, VERSION_LABEL, Manifest
+from homeport.manifests.names import (
+    COMPONENT,
+    INSTANCE_LABEL,
+    MANAGED,
+    MARK,
+    MODEL_LABEL,
+    OWNER,
+    VERSION_LABEL,
+    Manifest,
+)
 from homeport.manifests.network import DENY, DENY_ALL, HOST_POLICIES, POLICIES
 from homeport.manifests.pod import container_security, pod_security
-from homeport.rules.images import prefixes
+from homeport.release import built_folder
+from homeport.rules.images import registries
 from homeport.specs.environment import Deployer, Environment
 from homeport.specs.model import CANARY_SUFFIX
 
@@ -216,6 +226,8 @@ def _new_or_changed(_: Guarded) -> dict[str, str]:
 
 _LABELS = "object.metadata.?labels"
 _OF_A_POD = {
+    # As the deployer states it on the namespace, which no one else may change.
+    "owner": f"namespaceObject.metadata.?annotations[?{_text(OWNER)}].orValue('')",
     "containers": "dyn(object.spec.containers) + dyn(object.spec.?initContainers.orValue([])) + "
     "dyn(object.spec.?ephemeralContainers.orValue([]))",
     "images": "variables.containers.map(each, each.?image.orValue('')) + dyn(object.spec.?volumes.orValue([]))"
@@ -238,12 +250,21 @@ def _pods(guarded: Guarded) -> Iterator[Check]:
         other = f"variables.containers.filter(each, each.?{path.replace('.', '.?')} != optional.of({_value(value)}))"
         text = f"'container ' + {other}.map(each, each.name).join(', ')"
         yield Check(f"{other} == []", text, f"{path}: {_shown(value)}")
-    if environment.limits.registries is not None:
-        known = prefixes(environment.limits.registries)
-        listed = f"{_value(known)}.exists(prefix, each.startsWith(prefix))"
-        yield _image(listed, f"images of {', '.join(known)} (limits.registries)")
+    for origin in registries(environment):
+        allowed = f"{_value(origin.prefixes)}.exists(prefix, each.startsWith(prefix))"
+        if origin.team:
+            allowed = f"variables.owner != {_text(origin.team)} || {allowed}{_or_built(environment)}"
+        yield _image(allowed, f"images of {', '.join(origin.prefixes)} ({origin.field})")
     if environment.require.digest:
         yield _image("each.contains('@sha256:')", "images with a digest (require.digest)")
+
+
+def _or_built(environment: Environment) -> str:
+    """Or whether an image is the model's, built here: CEL; nothing where no images are built."""
+    if environment.images is None:
+        return ""
+    repository = f"{_text(built_folder(environment))} + variables.model"
+    return f" || [':', '@'].exists(after, each.startsWith({repository} + after))"
 
 
 def _label(key: str, comparison: str, accepted: str) -> Check:

@@ -30,6 +30,9 @@ MARK = "homeport/deployed-by"
 """Annotation that tells whose an object is: `PROJECT/STACK/MODEL`, of the Pulumi stack that deploys it. It is never part of a
 pod, because it would restart the pod."""
 
+OWNER = "homeport/owner"
+"""Annotation that tells which team a model is of."""
+
 
 def manifest(release: Release, api_version: str, kind: str, name: str, **content: Any) -> Manifest:
     """An object with the metadata of every object of a release. Its kind must be in `KINDS`."""
@@ -65,7 +68,7 @@ def annotations(release: Release) -> dict[str, str]:
         | {
             "homeport/model": release.model.name,
             "homeport/version": release.version,
-            "homeport/owner": release.model.owner,
+            OWNER: release.model.owner,
             "homeport/git-commit": release.commit,
             "homeport/spec-digest": release.model.digest,
         }

@@ -1,11 +1,12 @@
 """Rules about images: where they come from, how they are named and built, and that none takes another's place."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from homeport.catalogue.container import CACHE_TAG
 from homeport.release import Release, is_built, repository
 from homeport.rules.violation import Violation, listed
-from homeport.specs.environment import Images
+from homeport.specs.environment import Environment, Images
 from homeport.specs.problems import Location
 
 
@@ -51,9 +52,30 @@ def build_violations(release: Release) -> list[Violation]:
     return found
 
 
-def prefixes(registries: Sequence[str]) -> list[str]:
-    """How the references of images of some registries begin."""
-    return [f"{registry.rstrip('/')}/" for registry in registries]
+@dataclass(frozen=True)
+class Registries:
+    """Where images must come from. `homeport check` and the guard in the cluster both read it."""
+
+    field: str
+    """Of the environment, which says so."""
+    allowed: Sequence[str]
+    """Registries, or folders in them."""
+    team: str | None = None
+    """Whose images, apart from those that are built here, because the environment decides where those are; None: all."""
+
+    @property
+    def prefixes(self) -> list[str]:
+        """How the references of images begin that are allowed."""
+        return [f"{registry.rstrip('/')}/" for registry in self.allowed]
+
+
+def registries(environment: Environment) -> Iterator[Registries]:
+    """What an environment says about the origin of images. All of it applies."""
+    if environment.limits.registries is not None:
+        yield Registries("limits.registries", environment.limits.registries)
+    for name, team in environment.teams.items():
+        if team.registries is not None:
+            yield Registries(f"teams.{name}.registries", team.registries, name)
 
 
 def overwritten_images(releases: Sequence[Release]) -> Iterator[tuple[str, Violation]]:
@@ -128,15 +150,11 @@ def _weights(release: Release) -> list[Violation]:
 
 
 def _registry(release: Release, place: Location, repository: str) -> list[Violation]:
-    environment, owner = release.environment, release.model.owner
-    team = environment.teams.get(owner)
-    allowed = {"limits": environment.limits.registries}
-    if team and place != ("build",):  # what is built here is where the environment says, not the team
-        allowed[f"teams.{owner}"] = team.registries
+    about = {None} if place == ("build",) else {None, release.model.owner}
     return [
-        Violation(place, f'found "{repository}", accepted: an image of {listed(registries)} ({field}.registries)')
-        for field, registries in allowed.items()
-        if registries is not None and not repository.startswith(tuple(prefixes(registries)))
+        Violation(place, f'found "{repository}", accepted: an image of {listed(each.allowed)} ({each.field})')
+        for each in registries(release.environment)
+        if each.team in about and not repository.startswith(tuple(each.prefixes))
     ]
 
 

@@ -290,7 +290,7 @@ class Limits(Spec):
     )
     egress: list[Destination] | None = Field(
         default=None,
-        description="Destination outside the cluster that models may state in `egress`: `public` for every public address, "
+        description="Destination outside the cluster that models may state in `egress`: "
         "networks such as 10.0.8.0/24, and hosts such as features.example.com or *.example.com. A host must be named, "
         "because its owner decides where it leads.",
     )
@@ -540,7 +540,7 @@ class GuardRules(Spec):
     pods: Mode = Field(
         default="Deny",
         description="Pods of models have the model's labels, the security settings that homeport states, and images that "
-        "`limits.registries` and `require.digest` allow. Default Deny.",
+        "`limits.registries`, `teams.<name>.registries` and `require.digest` allow. Default Deny.",
     )
     policies: Mode = Field(
         default="Deny", description="There are no network policies but those that homeport makes. Default Deny."
