@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from homeport.components.hooks import Hooks
+from homeport.components.hooks import LOOK_SECONDS, Hooks
 from homeport.components.kubectl import KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
@@ -20,9 +20,6 @@ from homeport.output.text import visible
 from homeport.ownership import Name
 from homeport.promises import PROMISES, Promise
 from homeport.rollout import KINDS, WAIT_VARIABLE, Cause, Rollout, rollout
-
-LOOK_SECONDS = 2
-"""Seconds between two looks at a version that does not serve yet."""
 
 TELL_SECONDS = 10
 """Seconds after which an update tells what it waits for: most controllers have answered by then."""
