@@ -46,14 +46,14 @@ def _rows(spec: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in spec.model_fields.items():
         required = " **Required.**" if field.is_required() else ""
         yield f"| `{prefix}{name}` | {field.description}{required} |"
-        for part, suffix in _specs(field.annotation, ""):
+        for part, suffix in parts(field.annotation):
             yield from _rows(part, f"{prefix}{name}{suffix}.")
 
 
-def _specs(annotation: Any, suffix: str) -> Iterator[tuple[type[BaseModel], str]]:
+def parts(annotation: Any, suffix: str = "") -> Iterator[tuple[type[BaseModel], str]]:
     """The specs inside an annotation, each with the text between the field's name and the names of its own fields."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, suffix
     inner: dict[object, str] = {list: "[]", dict: ".<name>"}
     for part in get_args(annotation):
-        yield from _specs(part, suffix + inner.get(get_origin(annotation), ""))
+        yield from parts(part, suffix + inner.get(get_origin(annotation), ""))

@@ -10,7 +10,7 @@ from difflib import unified_diff
 from functools import cache
 from pathlib import Path
 
-from docs import accelerators, fields
+from docs import accelerators, edits, fields
 from examples.portability import compare
 from homeport import Stack
 from homeport.commands.guard import objects
@@ -31,6 +31,7 @@ def generated() -> dict[Path, str]:
         **{ROOT / "schemas" / f"{name}.schema.json": schema(name) for name in SPECS},
         **{ROOT / "docs" / name: fields.page(name) for name in fields.PAGES},
         accelerators.PAGE: accelerators.page(),
+        edits.PAGE: edits.page(),
         compare.README: compare.readme(),
         **_golden(),
         **_guards(),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from homeport.manifests.names import CLUSTER
 from homeport.rollout import WAIT_VARIABLE
 from sandbox import Sandbox
 
@@ -38,7 +39,7 @@ Stack.read(".").deploy()
 
 def undigested(name: str) -> str:
     """The name of an object without the digest of its rules."""
-    return re.sub("-(ingress|egress)-[0-9a-f]{8}$", r"-\1", name)
+    return re.sub("-(ingress|egress|egress-hosts)-[0-9a-f]{8}$", r"-\1", name)
 
 
 class Cluster:
@@ -68,8 +69,13 @@ class Cluster:
         return list(found["items"]) if found["kind"] == "List" else [found]
 
     def differences(self, wanted: Sequence[Object]) -> list[str]:
-        """Where live objects do not have what their manifests want."""
-        return [line for one, live in zip(wanted, self.live(*wanted), strict=True) for line in differences(one, live)]
+        """Where live objects do not have what their manifests want.
+
+        The cluster's name is that of HOMEPORT_CONTEXT, which only the program knows.
+        """
+        pairs = zip(wanted, self.live(*wanted), strict=True)
+        found = [line for one, live in pairs for line in differences(one, live)]
+        return [line for line in found if not line.startswith(f".metadata.annotations.{CLUSTER}:")]
 
 
 @contextmanager

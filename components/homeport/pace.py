@@ -6,7 +6,7 @@ from math import ceil
 from typing import Self
 
 from homeport.manifests.deployment import MIN_READY_SECONDS
-from homeport.manifests.isolation import pod_room, surge
+from homeport.manifests.isolation import surge
 from homeport.manifests.pod import grace_seconds
 from homeport.release import Release
 from homeport.rules.totals import SHOWN, totals
@@ -45,27 +45,10 @@ class Pace:
 
 
 def waits(releases: Sequence[Release]) -> Iterator[str]:
-    """What updates wait for at the most replicas: possible, but slow."""
-    for release in releases:
-        yield from _waits_for_drain(release)
-    yield from _waits_for_room(releases)
+    """What updates wait for at the most replicas: possible, but slow.
 
-
-def _waits_for_drain(release: Release) -> Iterator[str]:
-    """Pods that finish their requests count in the quota. Where they take longer than new ones start, these wait."""
-    step, grace = release.model.startup_seconds + MIN_READY_SECONDS, grace_seconds(release)
-    most, tracks = release.replicas[1], len(release.tracks)
-    draining = min(most, ceil(grace / step) * surge(release)) * tracks
-    room = pod_room(release) - (most + surge(release)) * tracks
-    if draining > room and not release.updates_in_place:
-        yield (
-            f"{release.model.name} at {most} replicas: each step of an update may wait {grace} s, not {step} s, because the "
-            f"quota has room for {room} replicas that finish their requests (endpoint_seconds, drain_seconds)"
-        )
-
-
-def _waits_for_room(releases: Sequence[Release]) -> Iterator[str]:
-    """`limits.total` may have no room for the replicas that updates add."""
+    `limits.total` may have no room for the replicas that updates add. A model's quota always has.
+    """
     if not releases:
         return
     for total in totals(releases[0].environment.limits.total, releases):

@@ -12,8 +12,8 @@ from homeport.rollout import Cause, Live
 _METRICS = "metrics.k8s.io/v1beta1"
 """The API that autoscalers get cpu and memory from. metrics-server serves it."""
 
-_ANSWER_SECONDS = 60
-"""Seconds within which a controller that runs has answered, also a busy one: it gets a change at once."""
+_ANSWER_SECONDS = 180
+"""Seconds within which a controller that runs has answered: most do at once, those of a cloud first set up a load balancer."""
 
 _METRIC_SECONDS = 120
 """Seconds within which an autoscaler has its first metric. metrics-server measures every 15 seconds and needs two

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from homeport.project import is_inside, project
 from homeport.specs.documents import Document
+from homeport.specs.problems import Problem, SpecError
 
 _FILES = ("Pulumi.yaml", "Pulumi.yml")
 
@@ -26,6 +28,8 @@ def stack_of(folder: Path) -> str | None:
     file = project_file(folder)
     if file is None or file.parent == folder.resolve():
         return None
+    if not is_inside(file, project(folder)):
+        raise SpecError([Problem("found a link that leads out of the project, accepted: an ordinary file", file)])
     content = Document.read(file).content
     name = content.get("name") if isinstance(content, Mapping) else None
     return f"{name}/{folder.resolve().name}" if isinstance(name, str) else None

@@ -102,7 +102,7 @@ def rollout(objects: Iterable[Live], name: str, least: int) -> Rollout:
         each["type"] == "Progressing" and each["reason"] == "NewReplicaSetAvailable"
         for each in status.get("conditions", ())
     )
-    causes = [*_not_admitted(current), *_of_pods(pods, by_kind.get("Event", ()))]
+    causes = [*_asleep(deployment, least), *_not_admitted(current), *_of_pods(pods, by_kind.get("Event", ()))]
     return Rollout(ready, wanted, done, was_done, tuple(causes))
 
 
@@ -114,6 +114,20 @@ def _owned_by(each: Live, owner: Live) -> bool:
 def _revision(each: Live) -> str | None:
     found: str | None = each["metadata"].get("annotations", {}).get("deployment.kubernetes.io/revision")
     return found
+
+
+def _asleep(deployment: Live, least: int) -> list[Cause]:
+    """Why a Deployment without a replica gets none.
+
+    https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation
+    """
+    if least == 0 or deployment["spec"].get("replicas", 1) > 0:
+        return []
+    text = (
+        "no replica runs, and from zero Kubernetes' autoscaler starts none: if KEDA has removed the last one, let KEDA start "
+        f"one first, with `scale.min: {least}` beside the target that it counts, and change the target in the next update"
+    )
+    return [Cause(text, final=True)]
 
 
 def _not_admitted(current: Live | None) -> list[Cause]:

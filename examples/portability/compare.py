@@ -14,9 +14,11 @@ README = HERE / "README.md"
 PLACES = ("eks", "gke", "aks", "on-prem")
 
 CONCERNS = {
+    "Namespace metadata.annotations.homeport/cluster": "the cluster's name",
     "Deployment spec.template.spec.affinity.": "placement",
     "Deployment spec.template.spec.tolerations": "placement",
     "Deployment spec.template.metadata.labels.azure.workload.identity/use": "identity",
+    "Deployment spec.template.metadata.annotations": "identity",
     "ServiceAccount metadata.annotations.eks.amazonaws.com/role-arn": "identity",
     "ServiceAccount metadata.annotations.iam.gke.io/gcp-service-account": "identity",
     "ServiceAccount metadata.annotations.azure.workload.identity/client-id": "identity",

@@ -66,13 +66,16 @@ def four(surge: int) -> Changed:
 
 @pytest.mark.parametrize("surge", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_update_of_several_replicas_at_once(scene: Scene, surge: int) -> None:
+    said: list[str] = []
+
     def update() -> None:
-        scene.deploy("2", changed=four(surge))
+        said.append(scene.deploy("2", changed=four(surge)))
         scene.settle(4)
 
     scene.deploy("1", changed=four(surge))
     scene.settle(4)
     scene.no_failure_during(f"update of 4 replicas, {surge} at once", update)
+    assert f"{NAME}: 4 of 4 replicas of the new version serve" in said[0]
     assert scene.versions() == {"2"}
     scene.deploy("1")
     scene.settle()

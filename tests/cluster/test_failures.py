@@ -1,9 +1,14 @@
 """A version that does not come up: on a real node, what keeps it is told within seconds, each kind in its sentence."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +17,25 @@ from homeport import Environment, Model, Release, manifests
 from homeport.rollout import KINDS, rollout
 from sandbox import Sandbox
 from tests.cluster.scene import MODEL, REPOSITORY, import_servers
-from tests.support import PATIENCE, Cluster
+from tests.support import DIGEST, PATIENCE, Cluster
+
+EMPTY = "127.0.0.1:5999"
+"""A registry that has nothing."""
+NOTHING = """
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+# With a status line also for what it does not understand, from which containerd concludes that it has no TLS.
+SimpleHTTPRequestHandler.default_request_version = "HTTP/1.0"
+HTTPServer(("127.0.0.1", 5999), SimpleHTTPRequestHandler).serve_forever()
+"""
+GONE = f"{EMPTY}/gone:1@{DIGEST}"
 
 HERE = {
     "cluster": {"identifier": "failures"},
     "relax": {"apparmor": "the machine may be a container", "image_pull": "there is no registry"},
     "limits": {"cpu": 2000, "memory": "1Ti"},
     "endpoint_seconds": 1,
+    "provision_seconds": 3600,  # longer than these tests look
 }
 
 Objects = list[dict[str, Any]]
@@ -34,12 +51,16 @@ def no_pods(objects: Objects) -> None:
 
 def small_containers(objects: Objects) -> None:
     (limit,) = one(objects, "LimitRange")["spec"]["limits"]
-    for field in ("default", "defaultRequest", "max"):
-        limit[field] = {"cpu": "10m"}
+    for bound in ("default", "defaultRequest", "max"):
+        limit[bound] = {"cpu": "10m"}
 
 
 def not_restricted(objects: Objects) -> None:
     one(objects, "Deployment")["spec"]["template"]["spec"]["hostNetwork"] = True
+
+
+def absent_image(objects: Objects) -> None:
+    one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"] = GONE
 
 
 def without_secret(objects: Objects) -> None:
@@ -72,6 +93,7 @@ CASES: dict[str, Case] = {
         'Pod Security refuses the pod: violates PodSecurity "restricted:latest": host namesp',
     ),
     "image": ("absent", {}, None, f"{REPOSITORY}:absent cannot be pulled: "),
+    "gone": ("1", {}, absent_image, f"the registry has no {GONE}: "),
     "crash": ("crash", {}, None, "the model crashed with exit code 1; its last lines: the model's file is damaged"),
     "memory": (
         "1",
@@ -94,25 +116,55 @@ CASES: dict[str, Case] = {
 }
 
 
+HOPELESS = ("gone", "crash", "memory", "ceiling", "security")
+"""Cases that waiting cannot heal."""
+
+
+@dataclass
+class Told:
+    """What was told of the cases, which stand beside each other."""
+
+    found: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in CASES})
+    """Of each case."""
+    hopeless: dict[str, float] = field(default_factory=dict)
+    """Cases of which it is sure that waiting cannot heal them, with the seconds after which it was."""
+
+
+@contextmanager
+def empty_registry(sandbox: Sandbox, scratch: Path) -> Iterator[None]:
+    """A server that has no file answers as a registry that has no image."""
+    command = sandbox.nsenter([sys.executable, "-c", NOTHING])
+    with subprocess.Popen(command, cwd=scratch, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
 @pytest.fixture(scope="module")
-def told(
-    sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, list[str]]]:
-    """What was told of each case until its sentence came: all stand beside each other."""
+def told(sandbox: Sandbox, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     import_servers(sandbox, tmp_path_factory.mktemp("servers"))
     objects = [each for name in CASES for each in made(name)]
     try:
-        cluster.kubectl("create", "--filename=-", stdin="".join(f"---\n{json.dumps(each)}\n" for each in objects))
-        found: dict[str, list[str]] = {name: [] for name in CASES}
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and not all(expected(found[name], name) for name in CASES):
-            there = cluster.get(",".join(KINDS), "--all-namespaces")["items"]
-            for name in CASES:
-                own = [each for each in there if each["metadata"]["namespace"] == name]
-                found[name] += [cause.text for cause in rollout(own, name, 1).causes if cause.text not in found[name]]
-        yield found
+        with empty_registry(sandbox, tmp_path_factory.mktemp("registry")):
+            cluster.kubectl("create", "--filename=-", stdin="".join(f"---\n{json.dumps(each)}\n" for each in objects))
+            yield look(cluster)
     finally:
         cluster.kubectl("delete", "namespace", "--wait=false", *CASES)
+
+
+def look(cluster: Cluster) -> Told:
+    told, begun = Told(), time.monotonic()
+    while time.monotonic() - begun < PATIENCE:
+        if told.hopeless.keys() >= set(HOPELESS) and all(expected(told.found[name], name) for name in CASES):
+            break
+        there = cluster.get(",".join(KINDS), "--all-namespaces")["items"]
+        for name, found in told.found.items():
+            causes = rollout([each for each in there if each["metadata"]["namespace"] == name], name, 1).causes
+            found += [cause.text for cause in causes if cause.text not in found]
+            if any(cause.final for cause in causes):
+                told.hopeless.setdefault(name, time.monotonic() - begun)
+    return told
 
 
 def made(name: str) -> Objects:
@@ -136,5 +188,10 @@ def expected(found: list[str], name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_failure_is_told_in_its_sentence(told: dict[str, list[str]], name: str) -> None:
-    assert expected(told[name], name), told[name]
+def test_failure_is_told_in_its_sentence(told: Told, name: str) -> None:
+    assert expected(told.found[name], name), told.found[name]
+
+
+@pytest.mark.parametrize("name", HOPELESS)
+def test_what_cannot_heal_is_known_long_before_the_time_is_over(told: Told, name: str) -> None:
+    assert name in told.hopeless, told.hopeless

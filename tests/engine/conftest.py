@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,30 @@ from tests.support import PATIENTLY, Cluster, own_sandbox
 
 FAKE_NODES = 3
 
+CILIUM: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "ciliumnetworkpolicies.cilium.io"},
+    "spec": {
+        "group": "cilium.io",
+        "scope": "Namespaced",
+        "names": {
+            "kind": "CiliumNetworkPolicy",
+            "plural": "ciliumnetworkpolicies",
+            "singular": "ciliumnetworkpolicy",
+        },
+        "versions": [
+            {
+                "name": "v2",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+"""The name of Cilium's kind, without its schema: this cluster has another network plugin."""
+
 
 @pytest.fixture(scope="session")
 def cluster(worker_id: str) -> Iterator[Cluster]:
@@ -21,6 +46,8 @@ def cluster(worker_id: str) -> Iterator[Cluster]:
         cluster.kubectl("cordon", sandbox.node)
         add_fake_nodes(cluster)
         install_definitions(cluster, GATEWAY_API, EXTERNAL_SECRETS, KEDA_DEFINITIONS)
+        cluster.kubectl("create", "--filename=-", stdin=json.dumps(CILIUM))
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{CILIUM['metadata']['name']}", PATIENTLY)
         install_gateway(cluster)
         cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", PATIENTLY)
         with answering(cluster, "httproutes", "scaledobjects"):

@@ -1,175 +1,200 @@
-"""Edits of a live model by the real engine, with the real controllers and admission: what each may do to its pods."""
+"""Edits of a live model by the real engine, with the real controllers and admission: each is safe, or refused."""
 
 import json
-import subprocess
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from homeport import Stack, manifests
-from tests.support import Cluster, Program, live_entry, running, write_program
+from tests.engine.conftest import fake_node
+from tests.engine.editing import NAMESPACE, Live, create, edited, templates, write
+from tests.support import Cluster, until
+from tests.transitions import EGRESS, NAME, TRIGGER, Refused, Transition, effect, objects, refusal, stated, transitions
 
-NAMESPACE = "--namespace=edited"
-FEATURES = {"cidr": "203.0.113.0/24", "port": 443, "reason": "features"}
-MODEL: dict[str, Any] = {
-    "name": "edited",
-    "owner": "ds",
-    "image": "registry.example.com/edited",
-    "resources": {"cpu": "500m", "memory": "512Mi"},
-    "scale": {"min": 3, "max": 3},
-    "egress": [FEATURES],
-    "weights": {"claim": "first"},
-    "startup_seconds": 10,
+OTHERS = {"others": {"group": "oidc:others", "models": [NAME], "folder": "."}}
+GIVEN: dict[str, Any] = {
+    "model.resources": {"cpu": "500m", "memory": "512Mi"},
+    "model.scale": {"min": 3, "max": 3},
+    "model.egress": [EGRESS],
+    "model.weights": {"claim": "first"},
+    "environment.keda": {"triggers": {"concurrency": TRIGGER}},
+    "environment.limits": {"cpu": 4, "memory": "4Gi", "replicas": 4},
+    "environment.claims": {NAME: {name: {"volume": f"{NAME}-{name}"} for name in ("first", "second")}},
+    "environment.secrets": {NAME: {"token": {"config": "token"}}},
+    "environment.teams": {"ds": {"group": "oidc:ds", "models": [NAME], "folder": "."}},
+    "environment.endpoint_seconds": 1,
 }
-TRIGGER = {"type": "prometheus", "metadata": {"query": "{model}", "threshold": "{target}"}}
-OTHERS = {"others": {"group": "oidc:others", "models": ["edited"], "folder": "."}}
-ENVIRONMENT: dict[str, Any] = {
-    "cluster": {"identifier": "edits"},
-    "keda": {"triggers": {"concurrency": TRIGGER}},
-    "limits": {"cpu": 4, "memory": "4Gi", "replicas": 4},
-    "claims": {"edited": {name: {"volume": f"edited-{name}"} for name in ("first", "second")}},
-    "endpoint_seconds": 1,
+SECRET = [{"name": "token", "reason": "features"}]
+STORE = {NAME: {"token": {"external": {"store": "company", "key": "token"}}}}
+
+EDITS: Mapping[str, Mapping[str, Any]] = {
+    "a fixed number becomes a range": {"model.scale": {"min": 2, "max": 4}},
+    "less cpu than a quota of sizes would leave, and a secret": {
+        "model.resources": {"cpu": "100m", "memory": "128Mi"},
+        "model.secrets": SECRET,
+    },
+    "a network no more": {"model.egress": []},
+    "another port, a network, and the secret from a store": {
+        "model.port": 9000,
+        "model.egress": [EGRESS],
+        "environment.secrets": STORE,
+    },
+    "another owner, and its team": {"model.owner": "others", "environment.teams": OTHERS},
+    "another volume, without the secret": {"model.weights": {"claim": "second"}, "model.secrets": []},
+    "no volume": {"model.weights": None},
+    "scaled by demand": {"model.scale": {"min": 2, "max": 4, "target": {"concurrency": 3}}},
+    "scaled by cpu, one replica": {"model.scale": {"min": 1, "max": 1}},
+    "higher ceilings": {
+        "model.resources": {"cpu": 2, "memory": "2Gi"},
+        "environment.limits": {"cpu": 8, "memory": "8Gi"},
+    },
 }
-
-Edit = tuple[dict[str, Any], dict[str, Any], bool]
-"""Fields of the model, fields of the environment, and whether they are what the pods run."""
-
-EDITS: dict[str, Edit] = {
-    "a fixed number becomes a range": ({"scale": {"min": 2, "max": 4}}, {}, False),
-    "less cpu than a quota of sizes would leave": ({"resources": {"cpu": "100m", "memory": "128Mi"}}, {}, True),
-    "a network no more": ({"egress": []}, {}, False),
-    "another port and a network": ({"port": 9000, "egress": [FEATURES]}, {}, True),
-    "another owner, and its team": ({"owner": "others"}, {"teams": OTHERS}, False),
-    "another volume": ({"weights": {"claim": "second"}}, {}, True),
-    "no volume": ({"weights": None}, {}, True),
-    "scaled by demand": ({"scale": {"min": 2, "max": 4, "target": {"concurrency": 3}}}, {}, False),
-    "scaled by cpu, one replica": ({"scale": {"min": 1, "max": 1}}, {}, False),
-    "higher ceilings": ({"resources": {"cpu": 2, "memory": "2Gi"}}, {"limits": {"cpu": 8, "memory": "8Gi"}}, True),
-}
-"""In this order, each after those before it."""
-
-
-@dataclass
-class Watched:
-    """What the API server told of one kind of object while something happened."""
-
-    ready: list[int] = field(default_factory=list)
-    """Ready replicas of the Deployment, in their order."""
-    gone: dict[str, int] = field(default_factory=dict)
-    """Names of policies and pods that were deleted, with the resource version of their deletion, which orders all."""
-
-
-@contextmanager
-def watching(cluster: Cluster) -> Iterator[Watched]:
-    found = Watched()
-
-    def read(kind: str, shown: str, take: Any) -> tuple[subprocess.Popen[str], threading.Thread]:
-        command = [
-            "kubectl",
-            "get",
-            kind,
-            NAMESPACE,
-            "--watch",
-            "--output-watch-events",
-            f"--output=jsonpath={shown}{{'\\n'}}",
-        ]
-        watch = subprocess.Popen(command, env=cluster.variables, stdout=subprocess.PIPE, text=True)
-        assert watch.stdout is not None
-        lines = watch.stdout
-
-        def follow() -> None:
-            with lines:
-                for line in lines:
-                    take(*line.split())
-
-        reader = threading.Thread(target=follow)
-        reader.start()
-        return watch, reader
-
-    def replicas(_: str, ready: str = "0") -> None:
-        found.ready.append(int(ready))
-
-    def deleted(event: str, name: str, version: str) -> None:
-        if event == "DELETED":
-            found.gone[name] = int(version)
-
-    named = "{.type} {.object.metadata.name} {.object.metadata.resourceVersion}"
-    watches = [
-        read("deployments", "{.type} {.object.status.readyReplicas}", replicas),
-        read("networkpolicies", named, deleted),
-        read("pods", named, deleted),
-    ]
-    try:
-        yield found
-    finally:
-        for watch, reader in watches:
-            watch.terminate()
-            watch.wait()
-            reader.join()
-
-
-def write(folder: Path, model: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
-    (folder / "model.yaml").write_text(json.dumps(model))
-    (folder / "environment.yaml").write_text(json.dumps(environment))
-
-
-@dataclass
-class Live:
-    """The model that is edited, as it is stated by now."""
-
-    program: Program
-    model: dict[str, Any] = field(default_factory=lambda: MODEL)
-    environment: dict[str, Any] = field(default_factory=lambda: ENVIRONMENT)
+"""In this order, each after those before it. One of each sort; the slow test makes all that differ."""
 
 
 @pytest.fixture(scope="module")
 def live(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    scratch = tmp_path_factory.mktemp("edits")
-    models = {"models": {"edited": live_entry("1")}}
-    source = write_program(scratch / "source", "edits", model=MODEL, environment=ENVIRONMENT, models=models)
-    for name in ("first", "second"):
-        cluster.kubectl("create", "--filename=-", stdin=json.dumps(volume(f"edited-{name}")))
-    with running(cluster, source, scratch / "running") as program:
-        program.up()
-        yield Live(program)
-
-
-def volume(name: str) -> dict[str, Any]:
-    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadOnlyMany"], "hostPath": {"path": "/nowhere"}}
-    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
-
-
-def pods(cluster: Cluster) -> set[str]:
-    return {each["metadata"]["name"] for each in cluster.get("pods", NAMESPACE)["items"]}
-
-
-def policies(objects: list[Any]) -> set[str]:
-    return {each["metadata"]["name"] for each in objects if each["kind"] == "NetworkPolicy"}
+    with edited(cluster, tmp_path_factory.mktemp("edits"), stated(GIVEN)) as live:
+        live.given = dict(GIVEN)
+        yield live
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_edit_is_safe(cluster: Cluster, live: Live, name: str) -> None:
-    of_model, of_environment, run = EDITS[name]
-    before, least = pods(cluster), live.model["scale"]["min"]
-    assert len(before) >= least  # else the last update ended too early
-    live.model, live.environment = live.model | of_model, live.environment | of_environment
-    write(live.program.folder, live.model, live.environment)
-    with watching(cluster) as seen:
+def test_edit_is_safe(live: Live, name: str) -> None:
+    live.given |= EDITS[name]
+    live.edit(stated(live.given))
+
+
+def test_what_draining_pods_need_stays_until_they_have_gone(cluster: Cluster, live: Live) -> None:
+    """A pod of a node that no kubelet looks after drains as long as it may. On fake nodes, pods end at once."""
+    policies = {each["metadata"]["name"] for each in cluster.get("networkpolicies", NAMESPACE)["items"]}
+    node: Any = fake_node("silent")
+    del node["metadata"]["annotations"]
+    create(cluster, node)
+    (template,) = templates(live.wanted()).values()
+    old = {"nodeName": "silent", "terminationGracePeriodSeconds": 3000}
+    metadata = {"name": "old", "namespace": NAME, "labels": {"app.kubernetes.io/name": NAME}}
+    create(cluster, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] | old})
+    cluster.kubectl("delete", "pod/old", NAMESPACE, "--wait=false")
+    live.given |= {"model.env": {"MODE": "exact"}, "model.egress": [], "environment.teams": {}}
+    live.files = stated(live.given)
+    write(live.program.folder, live.files)
+    with ThreadPoolExecutor() as pool:
+        update = pool.submit(live.program.up)
+        try:
+            # No pod needs the team's role, so it goes as soon as the new pods serve.
+            until(lambda: update.done() or not cluster.exists(f"role/{NAME}-team", NAMESPACE), 300)
+            assert not update.done()
+            assert policies < {each["metadata"]["name"] for each in cluster.get("networkpolicies", NAMESPACE)["items"]}
+        finally:
+            cluster.kubectl("delete", "pod/old", NAMESPACE, "--force", "--grace-period=0")
+        assert f"{NAME}: replicas of the old version drain" in update.result()
+    cluster.kubectl("delete", "node/silent")
+    live.expect_what_is_rendered()
+
+
+REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "another home": (
+        {"environment.namespace": "ml-{model}"},
+        f'found the namespace "ml-{NAME}" for a model that lives in "{NAME}"',
+    ),
+    "a ceiling below what runs": (
+        {"model.resources": {"cpu": "100m", "memory": "128Mi"}, "environment.limits": {"cpu": "300m", "memory": "1Gi"}},
+        f"ResourceQuota/{NAME}/{NAME} is not changed, because the pods that run or drain have more than it would allow",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_safe_is_refused_before_anything_changes(cluster: Cluster, live: Live, name: str) -> None:
+    given, why = REFUSED[name]
+    before = versions(live)
+    write(live.program.folder, stated({**live.given, **given}))
+    try:
+        assert why in live.program("preview", f"--stack={live.program.stack}", fails=True)
+        assert why in live.program.up(fails=True)
+        assert {key: versions(live)[key] for key in before if "Deployment" in key} == {
+            key: version for key, version in before.items() if "Deployment" in key
+        }
+        assert not cluster.exists(f"namespace/ml-{NAME}")
+    finally:
+        write(live.program.folder, live.files)
         live.program.up()
-    (release,) = Stack.read(live.program.folder).releases
-    wanted = manifests(release)
-    assert cluster.differences(wanted) == []
-    assert policies(cluster.get("networkpolicies", NAMESPACE)["items"]) == policies(wanted)
-    assert min(seen.ready) >= min(least, live.model["scale"]["min"]), seen.ready
-    assert before.isdisjoint(pods(cluster)) == run
-    last = max((seen.gone[pod] for pod in before if run), default=0)
-    assert [each for each in seen.gone if "gress-" in each and seen.gone[each] < last] == []
+    live.expect_what_is_rendered()
+
+
+def versions(live: Live) -> dict[str, str]:
+    """What each object of ours says, so that a change of it is seen."""
+    return {
+        f"{each['kind']} {each['metadata']['name']}": json.dumps(each["spec"]) for each in live.live() if "spec" in each
+    }
+
+
+def test_from_zero_kubernetes_autoscaler_takes_over_no_model(cluster: Cluster, live: Live) -> None:
+    """KEDA, which is not here, would have removed the last replica."""
+    live.given |= {"model.scale": {"min": 1, "max": 4, "target": {"concurrency": 3}}}
+    live.edit(stated(live.given))
+    cluster.kubectl("scale", f"deployment/{NAME}", "--replicas=0", NAMESPACE)
+    write(live.program.folder, stated({**live.given, "model.scale": {"min": 1, "max": 2}}))
+    shown = live.program.up(fails=True)
+    assert "no replica runs, and from zero Kubernetes' autoscaler starts none" in shown
+    cluster.kubectl("scale", f"deployment/{NAME}", "--replicas=1", NAMESPACE)
+    live.given |= {"model.scale": {"min": 1, "max": 2}}
+    live.files = stated(live.given)
+    live.program.up()
+    live.expect_what_is_rendered()
 
 
 def test_after_all_edits_nothing_is_left_to_change(live: Live) -> None:
     live.program.expect_no_changes()
+
+
+def shape(old: Any, new: Any, at: str = "") -> Iterator[str]:
+    """The fields that differ, whatever their values and in whichever item of a list."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in old.keys() | new.keys():
+            yield from shape(old.get(key), new.get(key), f"{at}.{key}")
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for before, after in zip(old, new, strict=True):
+            yield from shape(before, after, f"{at}[]")
+    elif old != new:
+        yield at
+
+
+def different() -> list[Transition]:
+    """Of the edits that change the same fields of the same kinds of objects, one."""
+    found: dict[frozenset[tuple[str, str]], Transition] = {}
+    for edit in transitions():
+        try:
+            old, new = objects(edit.before), objects(edit.after)
+        except Refused:
+            continue
+        if refusal(old, new) or edit.name.startswith(("model.name", "environment.cluster")):
+            continue
+        what = effect(old, new)
+        fields = {
+            (old[key]["kind"], field) for key in old.keys() & new.keys() for field in shape(old[key], new[key])
+        } | {(kind, "all") for kind in (*what.created, *what.exchanged, *what.deleted)}
+        if what != type(what)():
+            found.setdefault(frozenset(fields), edit)
+    return list(found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_all_edits_that_differ_are_safe(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """From one to the next, which is another edit."""
+    left = different()
+    with edited(cluster, tmp_path_factory.mktemp("all"), left[0].before) as live:
+        while left:
+            edit = next((each for each in left if each.before == live.files), left[0])
+            left.remove(edit)
+            try:
+                if edit.before != live.files:
+                    live.edit(edit.before)
+                live.edit(edit.after)
+            except AssertionError as error:
+                error.add_note(f"edit: {edit.name}")
+                raise
+        live.program.expect_no_changes()

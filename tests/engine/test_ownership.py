@@ -152,14 +152,17 @@ def test_what_others_put_into_a_namespace_of_ours_stops_only_what_would_lose_it(
     go_live(program, "ours")
     program.up()
     assert not cluster.exists("deployment/ours-canary", "--namespace=ours")
-    # The new name is another namespace, and the old one goes.
+    # Another namespace is another home, which a model does not get while it has one.
     environment = program.folder / "environment.yaml"
     environment.write_text(json.dumps(ENVIRONMENT | {"namespace": "ml-{model}"}))
     before = there(cluster, "ours")
-    assert "ConfigMap/ours/notes" in program.up(fails=True)
+    assert 'found the namespace "ml-ours" for a model that lives in "ours"' in program.up(fails=True)
     assert there(cluster, "ours") == before
+    environment.write_text(json.dumps(ENVIRONMENT))
+    go_live(program)
+    assert "ConfigMap/ours/notes" in program.up(fails=True)
     assert cluster.kubectl("get", "configmap/notes", "--namespace=ours", "--output=json") == notes
-    assert cluster.exists("deployment/ours", "--namespace=ml-ours")
+    assert there(cluster, "ours") == before
     cluster.kubectl("delete", "configmap/notes", "--namespace=ours")
     program.up()
     assert not cluster.exists("namespace/ours")

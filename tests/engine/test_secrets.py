@@ -124,7 +124,7 @@ def test_cluster_has_what_is_rendered(cluster: Cluster, program: Program) -> Non
     (release,) = Stack.read(program.folder).releases
     assert cluster.differences(manifests(release)) == []
     # Bound to the very volume of the platform; without a driver here, that is as far as it goes.
-    claim = cluster.get("persistentvolumeclaim/corpus", NAMESPACE)
+    claim = cluster.get("persistentvolumeclaim/corpus-of-the-platform", NAMESPACE)
     assert (claim["status"]["phase"], claim["spec"]["volumeName"]) == ("Bound", "corpus-of-the-platform")
 
 

@@ -287,6 +287,8 @@ MISTAKES = {
         "the name of a host outside the cluster; use `calls` to reach other models",
     ),
     "name of a Service": ({"host": "rose.rose.svc.cluster.local"}, "the name of a host outside the cluster; use"),
+    "zone": ({"cidr": "2606:4700::1%eth0/128"}, "a network such as 203.0.113.0/24 (found a zone (%))"),
+    "line end in a zone": ({"cidr": "fc00::1%a\n/128"}, "a network such as 203.0.113.0/24 (found a zone (%))"),
     "wildcard": ({"host": "*.example.com"}, "String should match pattern"),
     "neither": ({}, "exactly one of `cidr` and `host`"),
     "both": ({"cidr": "203.0.113.0/24", "host": "features.example.com"}, "exactly one of `cidr` and `host`"),
@@ -313,12 +315,14 @@ def test_host_name_is_refused_where_nothing_enforces_it() -> None:
 def cilium(**environment: Any) -> Any:
     made = release({"host": "features.example.com"}, **CILIUM, **environment)
     assert violations(made) == []
-    (policy,) = (each for each in manifests(made) if each["kind"] == "CiliumNetworkPolicy")
-    return policy
+    denial, opening = (each for each in manifests(made) if each["kind"] == "CiliumNetworkPolicy")
+    assert denial["metadata"]["name"] == "iris-deny-metadata"
+    assert undigested(opening["metadata"]["name"]) == "iris-egress-hosts"
+    return denial, opening
 
 
 def test_host_name_is_reached_on_its_port_where_the_plugin_knows_names() -> None:
-    policy = cilium()
+    _, policy = cilium()
     dns, host = policy["spec"]["egress"]
     assert host == {
         "toFQDNs": [{"matchName": "features.example.com"}],
@@ -326,7 +330,6 @@ def test_host_name_is_reached_on_its_port_where_the_plugin_knows_names() -> None
     }
     # Without seeing the questions, Cilium would not know the answers.
     assert dns["toPorts"][0]["rules"] == {"dns": [{"matchPattern": "*"}]}
-    assert policy["metadata"]["name"] == "iris-egress-hosts"
 
 
 def denied(policy: Any, address: str) -> bool:
@@ -350,7 +353,7 @@ def denied(policy: Any, address: str) -> bool:
 def test_a_name_that_points_to_metadata_opens_only_what_the_identity_needs(
     environment: dict[str, Any], agents: set[str]
 ) -> None:
-    policy = cilium(**environment)
+    policy, _ = cilium(**environment)
     addresses = {"169.254.169.252", "169.254.169.254", "169.254.170.2", "169.254.170.23"}
     assert {each for each in addresses if not denied(policy, each)} == agents
     for network in METADATA_NETWORKS:
@@ -359,9 +362,13 @@ def test_a_name_that_points_to_metadata_opens_only_what_the_identity_needs(
     assert denied(policy, "64:ff9b::a9fe:a9fe")
 
 
-def test_no_cilium_object_without_a_host_name() -> None:
-    kinds = {each["kind"] for each in manifests(release({"cidr": "203.0.113.0/24"}, **CILIUM))}
-    assert "CiliumNetworkPolicy" not in kinds
+def test_the_denial_is_there_before_a_host_is_and_only_where_cilium_is() -> None:
+    def names(**environment: Any) -> list[str]:
+        made = manifests(release({"cidr": "203.0.113.0/24"}, **environment))
+        return [each["metadata"]["name"] for each in made if each["kind"] == "CiliumNetworkPolicy"]
+
+    assert names(**CILIUM) == ["iris-deny-metadata"]
+    assert names() == []
 
 
 CLUSTER = ["10.96.0.1/32", "10.0.3.17/32", "192.168.1.0/24", "172.16.0.0/12", "fd00:10::/64", "64:ff9b::a00:1/128"]

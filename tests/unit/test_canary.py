@@ -99,14 +99,13 @@ def test_network_policies_hold_for_both() -> None:
 def test_quota_has_room_for_both_while_they_are_replaced_and_drain() -> None:
     limits = {"cpu": 16, "memory": "32Gi", "gpus": 8}
     hard = objects(release(environment={"limits": limits}))["ResourceQuota", "iris"]["spec"]["hard"]
-    assert hard["pods"] == "20"  # twice: 8 at most, 1 that comes, 1 that drains
-    # Twice what is allowed, and as much for each of the other two, which may be that large.
+    assert hard["pods"] == "48"  # twice: 8 at most, 8 that drain, 8 that start
     assert (hard["requests.cpu"], hard["requests.memory"], hard["requests.nvidia.com/gpu"]) == ("96", "192Gi", "48")
 
 
 def test_quota_of_a_place_without_canaries_has_no_room_for_one() -> None:
     hard = objects(release(None, environment={"gateway": {"namespace": "gateway"}}))["ResourceQuota", "iris"]["spec"]
-    assert hard["hard"]["pods"] == "10"
+    assert hard["hard"]["pods"] == "24"
 
 
 def test_route_divides_requests_by_weight_and_comes_last() -> None:

@@ -113,7 +113,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], bool, Expected]] = {
                 "horizontalpodautoscaler",
                 "role",
                 "rolebinding",
-                "ciliumnetworkpolicy",
+                "ciliumnetworkpolicy-deny-metadata",
+                "ciliumnetworkpolicy-egress-hosts",
                 "secret-token",
                 "externalsecret-canary",
             },
@@ -276,6 +277,8 @@ def test_pulumi_is_told_the_names_and_the_order(
     assert noticed == {f"home-{name}" for name in {*expected[2], *expected[3], *autoscalers}}
     for asked in children.values():  # a single object without them would go before another's hook refuses
         assert asked.hooks.before_create == ["homeport-before-create-cluster"]
+        limit = {"homeport-before-update-cluster"} if asked.type.endswith((":ResourceQuota", ":LimitRange")) else set()
+        assert set(asked.hooks.before_update) == limit
         kind = "protected-" if environment.get("protect") else ""
         assert asked.hooks.before_delete == [f"homeport-before-delete-{kind}cluster"]
     assert len(recorder.hooks) == len(set(recorder.hooks))
@@ -287,7 +290,7 @@ def test_hooks_are_registered_where_no_model_is_left(recorder: Recorder) -> None
         cluster_provider(Environment.model_validate(CLUSTER))
 
     deploy()
-    kinds = ("create", "delete", "delete-protected")
+    kinds = ("create", "update", "delete", "delete-protected")
     assert recorder.hooks == [f"homeport-before-{kind}-cluster" for kind in kinds]
 
 

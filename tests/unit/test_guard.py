@@ -18,7 +18,7 @@ from homeport.manifests.deployer import BINDING, access, deployer_roles
 from homeport.manifests.guard import RULES, guard
 from homeport.manifests.isolation import POD_SECURITY
 from homeport.manifests.kinds import KINDS
-from homeport.manifests.network import HOSTS, POLICIES
+from homeport.manifests.network import HOST_POLICIES, POLICIES
 from homeport.specs.environment import Deployer, GuardRules
 from tests.generated import GOLDEN, stacks
 
@@ -170,7 +170,7 @@ def test_the_guard_knows_every_network_policy() -> None:
     for here, made in golden():
         for policy in (each for each in made if each["kind"] in {"NetworkPolicy", "CiliumNetworkPolicy"}):
             suffix = policy["metadata"]["name"].removeprefix(policy["metadata"]["labels"]["app.kubernetes.io/name"])
-            (known,) = (each for each in (*POLICIES, HOSTS) if re.fullmatch(f"-{each}", suffix))
+            (known,) = (each for each in (*POLICIES, *HOST_POLICIES) if re.fullmatch(f"-{each}", suffix))
             assert f"'{known}'" in expressions("policies", here)
 
 

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from homeport.components import hooks
-from homeport.components.hooks import Declared, Hooks, OwnershipError
+from homeport.components.hooks import Declared, EditError, Hooks, OwnershipError
 from homeport.components.kubectl import Kubectl, KubectlError
 from homeport.manifests import Manifest
 from homeport.manifests.names import MARK
@@ -38,6 +38,9 @@ class FakeCluster(Kubectl):
         self.objects = [Live.of(each) for each in objects]
         self.asked: list[str] = []
         self.fails = False
+        self.quota: Any = {}
+        self.pods: list[list[Any]] = []
+        """The pods at each look; none at further ones."""
         self.served: dict[str, set[str]] = {}
 
     def find(self, manifests: Any) -> list[Live]:
@@ -45,12 +48,22 @@ class FakeCluster(Kubectl):
             "find", [each for each in self.objects if each.name in {Live.of(one).name for one in manifests}]
         )
 
+    def namespaces(self, model: str) -> list[Live]:  # noqa: ARG002
+        return self._answer("namespaces", [each for each in self.objects if each.name.kind == "Namespace"])
+
     def kinds(self, api_version: str) -> set[str]:
         self.asked.append(api_version)
         return self.served.get(api_version, set())
 
     def content(self, namespace: str) -> list[Live]:
         return self._answer("content", [each for each in self.objects if each.name.namespace == namespace])
+
+    def read(self, manifests: Any) -> list[Any]:  # noqa: ARG002
+        return [self.quota]
+
+    def all(self, kinds: Any, namespace: str) -> list[Any]:  # noqa: ARG002
+        self.asked.append(f"pods of {namespace}")
+        return self.pods.pop(0) if self.pods else []
 
     def _answer(self, what: str, found: list[Live]) -> list[Live]:
         self.asked.append(what)
@@ -78,6 +91,9 @@ class Engine:
     def create(self, *created: Manifest) -> list[str]:
         return self._call("create", [{"new_inputs": each, "urn": _urn(each)} for each in created])
 
+    def update(self, *updated: Manifest) -> list[str]:
+        return self._call("update", [{"new_inputs": each, "urn": _urn(each)} for each in updated])
+
     def delete(self, *deleted: Manifest, protected: bool = False) -> list[str]:
         kind = "delete-protected" if protected else "delete"
         return self._call(kind, [{"old_inputs": each, "urn": _urn(each)} for each in deleted])
@@ -95,7 +111,7 @@ class Engine:
             return await asyncio.gather(*(hook(SimpleNamespace(**each)) for each in calls), return_exceptions=True)
 
         found = asyncio.run(call())
-        assert all(isinstance(each, OwnershipError | SpecError | None) for each in found), found
+        assert all(isinstance(each, OwnershipError | EditError | SpecError | None) for each in found), found
         return [str(each or "") for each in found]
 
 
@@ -106,7 +122,7 @@ def _urn(manifest: Manifest) -> str:
 def test_all_objects_of_a_new_model_cost_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, NAMESPACE, SERVICE)
     assert engine.create(NAMESPACE, SERVICE) == ["", ""]
-    assert engine.cluster.asked == ["find"]
+    assert engine.cluster.asked == ["find", "namespaces"]
 
 
 def test_one_object_of_another_stops_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +230,99 @@ def test_without_an_answer_only_a_preview_goes_on(monkeypatch: pytest.MonkeyPatc
         assert all("no answer" in each for each in shown)
         monkeypatch.setenv("HOMEPORT_DELETE", "Namespace/iris")
         assert engine.delete(CANARY, NAMESPACE) == ["", ""]
+
+
+def test_a_home_is_not_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = manifest("Namespace", "ml-iris")
+    engine = Engine(monkeypatch, moved)
+    engine.cluster = FakeCluster(NAMESPACE)
+    assert (
+        'found the namespace "ml-iris" for a model that lives in "iris", accepted: that one' in engine.create(moved)[0]
+    )
+    assert engine.create(manifest("Service", namespace="ml-iris")) == [""]  # which waits for the namespace
+
+
+QUOTA = manifest("ResourceQuota") | {"spec": {"hard": {"requests.cpu": "3", "pods": "3"}}}
+RANGE = manifest("LimitRange") | {"spec": {"limits": [{"max": {"cpu": "1"}}]}}
+
+
+def sized(cpu: str, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": metadata, "spec": {"containers": [{"resources": {"limits": {"cpu": cpu}}}]}}
+
+
+def test_a_limit_is_not_made_smaller_than_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, QUOTA, RANGE)
+    engine.cluster.quota = {"status": {"used": {"requests.cpu": "3500m", "pods": "9"}}}
+    engine.cluster.pods = [[sized("2")]]
+    quota, limit = engine.update(QUOTA, RANGE)
+    assert "ResourceQuota/iris/iris is not changed" in quota
+    assert "requests.cpu: 3500m used, 3 allowed" in quota
+    assert "pods" not in quota.splitlines()[1]
+    assert "cpu: 2 in a container, 1 allowed" in limit
+
+
+def test_a_limit_that_what_runs_fits_into_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(monkeypatch, NAMESPACE, QUOTA, RANGE)
+    engine.cluster.quota = {"status": {"used": {"requests.cpu": "3"}}}
+    engine.cluster.pods = [[sized("1"), sized("2", deletionTimestamp="now")]]
+    assert engine.update(QUOTA, RANGE) == ["", ""]
+
+
+def drains(seconds: int) -> dict[str, Any]:
+    return {"metadata": {"name": "iris-1", "deletionTimestamp": "now", "deletionGracePeriodSeconds": seconds}}
+
+
+RUNS: dict[str, Any] = {"metadata": {"name": "iris-2"}}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that went by, which a wait adds to."""
+    now = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        now.append(now[-1] + seconds)
+
+    monkeypatch.setattr(hooks, "time", SimpleNamespace(monotonic=lambda: now[-1]))
+    monkeypatch.setattr(hooks, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    monkeypatch.setattr(pulumi.log, "info", lambda _: None)
+    return now
+
+
+def test_what_draining_pods_need_stays_until_they_have_gone(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    policy, secret = manifest("NetworkPolicy", "iris-egress-1"), manifest("Secret", "iris-token")
+    engine = Engine(monkeypatch, NAMESPACE, SERVICE)
+    engine.cluster = FakeCluster(NAMESPACE, SERVICE, policy, secret)
+    engine.cluster.pods = [[drains(60), RUNS], [drains(60), RUNS], [RUNS]]
+    assert engine.delete(policy, secret, CANARY) == ["", "", ""]
+    assert engine.cluster.asked.count("pods of iris") == 3
+    assert clock[-1] == 4
+
+
+def test_a_policy_stays_while_pods_drain_that_it_lets_in(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
+    peers = [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in ("rose", "gateway")
+    ]
+    policy = manifest("NetworkPolicy", "iris-ingress-1") | {"spec": {"ingress": [{"from": peers}]}}
+    engine = Engine(monkeypatch, NAMESPACE)
+    engine.guards.declare(Declared([manifest("Namespace", "rose")]))
+    engine.cluster = FakeCluster(NAMESPACE, policy)
+    assert engine.delete(policy) == [""]
+    assert set(engine.cluster.asked) == {"find", "pods of iris", "pods of rose"}
+    assert clock == [0]
+
+
+def test_a_pod_of_a_lost_node_is_waited_for_no_longer_than_it_may_drain(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    policy = manifest("NetworkPolicy", "iris-egress-1")
+    engine = Engine(monkeypatch, NAMESPACE)
+    engine.cluster = FakeCluster(NAMESPACE, policy)
+    engine.cluster.pods = [[drains(30)]] * 100
+    assert engine.delete(policy) == [""]
+    assert 30 < clock[-1] <= 30 + 2 * hooks.LOOK_SECONDS
 
 
 def test_a_new_model_hides_no_other_from_a_deployer() -> None:

@@ -50,6 +50,13 @@ def test_a_kubeconfig_may_be_a_path_or_a_content(kubectl: Path, tmp_path: Path, 
         (kubectl / "seen").unlink()
 
 
+def test_homes_of_a_model_are_found_by_its_labels(kubectl: Path) -> None:
+    (found,) = Kubectl().namespaces("iris")
+    assert str(found.name) == "Namespace/iris"
+    labels = "app.kubernetes.io/name=iris,app.kubernetes.io/managed-by=homeport"
+    assert f"get namespaces --selector={labels}" in (kubectl / "told").read_text()
+
+
 def test_a_list_is_read_object_by_object(kubectl: Path) -> None:
     answers(kubectl, f"v1\tList\t{{}}\n{LINE}\n{LINE}")
     assert len(Kubectl().find([NAMESPACE])) == 2

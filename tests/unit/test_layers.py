@@ -22,7 +22,7 @@ LAYERS: tuple[set[str], ...] = (
     {"rules"},
     {"stack", "manifests"},
     {"ownership", "rollout", "needs"},
-    {"promises", "pace"},
+    {"edits", "promises", "pace"},
     {"components", "commands"},
     {"cli"},
     {"homeport"},

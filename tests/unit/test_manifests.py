@@ -84,10 +84,10 @@ def test_pod_security_is_restricted(mode: str) -> None:
     assert one("Namespace")["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
 
 
-def test_quota_has_room_for_one_more_pod_and_one_that_drains() -> None:
+def test_quota_has_room_for_all_that_an_update_replaced_and_that_drain() -> None:
     hard = one("ResourceQuota")["spec"]["hard"]
     assert hard == {
-        "pods": "10",
+        "pods": "24",
         "persistentvolumeclaims": "0",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
@@ -101,8 +101,8 @@ def test_quota_and_largest_container_are_the_ceilings_of_the_environment() -> No
     gpu = {"resources": {"cpu": 2, "memory": "4Gi", "gpu": {"kinds": ["l4"], "count": 2}}, "scale": {"max": 8}}
     here = CEILINGS | {"accelerators": GPU}
     hard = one("ResourceQuota", gpu, here)["spec"]["hard"]
-    # All replicas of a version, one more that starts, and one that drains.
-    assert (hard["pods"], hard["requests.nvidia.com/gpu"]) == ("14", "48")
+    # All replicas of a version, all that drain, and as many that start.
+    assert (hard["pods"], hard["requests.nvidia.com/gpu"]) == ("36", "48")
     assert (hard["requests.cpu"], hard["limits.cpu"]) == ("60", "60")
     assert (hard["requests.memory"], hard["limits.memory"]) == ("192Gi", "192Gi")
     (limit,) = one("LimitRange", gpu, here)["spec"]["limits"]

@@ -145,6 +145,11 @@ def test_the_folder_of_a_stack_and_its_project_name_the_stack(tmp_path: Path) ->
     assert stack_of(folder) == "shop/prod"
     # Any stack of the project may be this folder's.
     assert stack_of(tmp_path) is None
+    (tmp_path / "Pulumi.yaml").rename(tmp_path.parent / "elsewhere.yaml")
+    (tmp_path / "Pulumi.yaml").symlink_to(tmp_path.parent / "elsewhere.yaml")
+    with pytest.raises(SpecError, match="a link that leads out of the project"):
+        stack_of(folder)
+    (tmp_path / "Pulumi.yaml").unlink()
     (tmp_path / "Pulumi.yaml").write_text("- shop\n")
     with pytest.raises(SpecError, match="not a mapping"):
         stack_of(folder)

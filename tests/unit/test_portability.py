@@ -10,8 +10,9 @@ from tests import nodes as world
 NODES = {"eks": "eks-karpenter", "gke": "gke", "aks": "aks", "on-prem": "nvidia"}
 
 
-def test_only_placement_identity_routing_and_scaling_differ() -> None:
+def test_only_the_clusters_name_placement_identity_routing_and_scaling_differ() -> None:
     assert {compare.concern(field) for field in compare.differences()} == {
+        "the cluster's name",
         "placement",
         "identity",
         "routing",

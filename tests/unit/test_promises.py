@@ -182,6 +182,14 @@ def test_a_promise_that_is_kept_late_is_waited_for(said: list[str]) -> None:
     assert (cluster.looks, said) == (3, [])
 
 
+def test_what_is_waited_for_is_told_once_and_after_a_while(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollouts, "TELL_SECONDS", -1)
+    wait(Cluster(route(), route(), route([ACCEPTED])), created=True)
+    assert said == [f"iris: {SILENT.text}"]
+    wait(Cluster(autoscaler(), autoscaler(condition("ScalingActive", "True"))), created=True)
+    assert len(said) == 1
+
+
 def test_what_cannot_heal_ends_the_update_at_once(said: list[str]) -> None:
     refused = route([condition("Accepted", "False", "NotAllowedByListeners")])
     with pytest.raises(

@@ -78,6 +78,27 @@ def test_nothing_is_changed_where_a_file_is_somebody_elses(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["b.yaml"]
 
 
+def test_links_of_a_branch_are_not_followed(tmp_path: Path) -> None:
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "rendered"
+    elsewhere.mkdir()
+    (elsewhere / "z.yaml").write_text(HEADER)
+    out.mkdir()
+    (out / "prod").symlink_to(elsewhere)
+    with pytest.raises(ForeignFileError, match="rendered/prod: found a file that homeport did not write"):
+        write({"a.yaml": HEADER}, out / "prod")
+    (tmp_path / "all").symlink_to(out)
+    with pytest.raises(ForeignFileError, match="all: found a file that homeport did not write"):
+        write({"a.yaml": HEADER}, tmp_path / "all" / "dev")
+    assert [path.name for path in elsewhere.iterdir()] == ["z.yaml"]
+    (out / "dev").mkdir()
+    (out / "dev" / "a.yaml").symlink_to("/dev/zero")
+    with pytest.raises(ForeignFileError, match=r"dev/a\.yaml: found a file that homeport did not write"):
+        write({"a.yaml": HEADER}, out / "dev")
+    (out / "dev" / "a.yaml").unlink()
+    (out / "dev" / "z.yaml").symlink_to(elsewhere / "z.yaml")
+    assert write({"a.yaml": HEADER}, out / "dev").removed == []
+
+
 def test_reader_never_sees_a_part_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write({"a.yaml": HEADER + "old: 1\n"}, tmp_path)
 

@@ -295,5 +295,15 @@ def test_progress_is_told_by_the_new_pods_alone() -> None:
     assert str(found) == "1 of 2 replicas of the new version serve"
 
 
+@pytest.mark.parametrize(("least", "asleep"), [(1, True), (0, False)])
+def test_a_model_without_a_replica_is_not_waited_for(least: int, asleep: bool) -> None:
+    """KEDA has removed the last one, and Kubernetes' autoscaler is to take over."""
+    idle = deployment(0, replicas=0, updatedReplicas=0, availableReplicas=0, unavailableReplicas=0)
+    causes = rollout([idle], "iris", least).causes
+    assert [(each.text.partition(":")[0], each.final) for each in causes] == asleep * [
+        ("no replica runs, and from zero Kubernetes' autoscaler starts none", True)
+    ]
+
+
 def test_no_deployment_yet() -> None:
     assert str(rollout([], "iris", 2)) == "0 of 2 replicas of the new version serve"

@@ -67,11 +67,11 @@ def test_rendered_secret_has_no_data_and_says_where_they_are() -> None:
 
 
 def test_secret_of_a_store_is_an_external_secret() -> None:
-    found = objects(release())["ExternalSecret", "seer-licence"]
+    found = objects(release())["ExternalSecret", "seer-licence.external"]
     assert found["apiVersion"] == "external-secrets.io/v1"
     assert found["spec"] == {
         "secretStoreRef": {"kind": "ClusterSecretStore", "name": "company"},
-        "target": {"name": "seer-licence"},
+        "target": {"name": "seer-licence.external"},
         "data": [{"secretKey": "licence", "remoteRef": {"key": "ml/licences", "property": "seer"}}],
     }
 
@@ -82,7 +82,7 @@ def test_secrets_are_files_that_nobody_writes() -> None:
     assert volume["projected"]["defaultMode"] == 0o440
     assert volume["projected"]["sources"] == [
         {"secret": {"name": "seer-features", "items": [{"key": "features", "path": "features"}]}},
-        {"secret": {"name": "seer-licence", "items": [{"key": "licence", "path": "licence"}]}},
+        {"secret": {"name": "seer-licence.external", "items": [{"key": "licence", "path": "licence"}]}},
     ]
     assert pod["securityContext"]["fsGroup"] == 65532
     (mount,) = (each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "secrets")

@@ -113,6 +113,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"stacks/{folder}/environment.yaml": f"{ENVIRONMENT}relax: {{cpu_limits: {IN_YAML}}}\n",
         f"stacks/{folder}/models.yaml": "models: {}\n",
         f"{folder}/model.yaml": f"name: {IN_YAML}\n",
+        "stacks/said/environment.yaml": "cluster: {identifier: said}\n",
+        "stacks/said/models.yaml": 'models: {rose: {spec: ../../rose/model.yaml, stable: {version: "1"}}}\n',
+        "rose/model.yaml": MODEL.replace("iris", "rose") + f"args: [a, {IN_YAML}]\nenv: {{A: {IN_YAML}}}\n",
         f"{folder}.ipynb": json.dumps(
             {
                 "nbformat": 4,
@@ -146,6 +149,7 @@ COMMANDS: Mapping[str, list[str]] = {
     "render": ["render"],
     "render to": ["render", STRANGE, "--out", f"out{STRANGE}"],
     "render stdout": ["render", STRANGE, "--stdout"],
+    "render values stdout": ["render", "said", "--stdout"],
     "history": ["history", "iris", "--stack", "prod"],
     "history json": ["history", "iris", "--stack", "prod", "--output", "json"],
     "history of none": ["history", STRANGE, "--stack", "prod"],

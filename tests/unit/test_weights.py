@@ -62,14 +62,14 @@ def test_image_of_weights_is_pulled_as_that_of_the_code_is() -> None:
 
 def test_weights_on_a_volume_are_claimed_in_the_namespace_of_the_model() -> None:
     made = release({"claim": "corpus", "path": "/model/weights"}, claims=CLAIMS)
-    claim = objects(made)["PersistentVolumeClaim", "corpus"]
+    claim = objects(made)["PersistentVolumeClaim", "corpus-of-the-platform"]
     assert claim["metadata"]["namespace"] == "seer"
     assert claim["spec"]["volumeName"] == "corpus-of-the-platform"
     assert (claim["spec"]["accessModes"], claim["spec"]["storageClassName"]) == (["ReadOnlyMany"], "")
     volume, mount = mounted(made)
-    assert volume["persistentVolumeClaim"] == {"claimName": "corpus", "readOnly": True}
+    assert volume["persistentVolumeClaim"] == {"claimName": "corpus-of-the-platform", "readOnly": True}
     assert mount == {"name": "weights", "mountPath": "/model/weights", "readOnly": True}
-    assert list(objects(made)).index(("PersistentVolumeClaim", "corpus")) < list(objects(made)).index(
+    assert list(objects(made)).index(("PersistentVolumeClaim", "corpus-of-the-platform")) < list(objects(made)).index(
         ("Deployment", "seer")
     )
 

@@ -91,7 +91,15 @@ _NO_WAY_IN = {
 }
 """Networks of IPv6 that stand for addresses of IPv4 in ways that programs do not agree on."""
 
-METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
+METADATA_NAMES = (
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "metadata.tencentyun.com",
+    "metadata.azure.internal",
+    "instance-data",
+    "instance-data.ec2.internal",
+)
 """Names that stand for a metadata address."""
 
 

@@ -1,5 +1,6 @@
 """Renders a stack: exactly the objects that `pulumi up` creates, as one YAML file for each model."""
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,8 @@ def write(files: Mapping[str, str], folder: Path) -> Written:
         ForeignFileError: A file in the way was not written by homeport. Nothing is changed.
         OSError: The folder cannot be written.
     """
+    if link := next((each for each in (folder.parent, folder) if each.is_symlink()), None):
+        raise ForeignFileError(link)  # of a branch, perhaps, to somewhere else
     found = {path.name: _content(path) for path in sorted(folder.glob("*.yaml"))}
     for name in files:
         if not found.get(name, HEADER).startswith(HEADER):
@@ -97,9 +100,11 @@ def _name(release: Release) -> str:
 
 
 def _content(path: Path) -> str:
-    """The content of the file; empty if it is not a text file, so that it does not look like a rendered one."""
+    """The content of a file; empty if it is not an ordinary text file, so that it does not look like a rendered one."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return ""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return file.read()
-    except (IsADirectoryError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         return ""

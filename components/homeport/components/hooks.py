@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import pulumi
 
 from homeport.components.kubectl import Kubectl, KubectlError
+from homeport.edits import NEEDED, draining, homes, namespaces_in, oversized, shortages
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
 from homeport.manifests.deployer import BINDING
@@ -32,11 +34,23 @@ T = TypeVar("T")
 _CONNECTION = ("context", "cluster", "kubeconfig")
 """Settings of a Kubernetes provider that decide to which cluster it goes."""
 
+_LIMITS = {"ResourceQuota", "LimitRange"}
+
+LOOK_SECONDS = 2
+"""Seconds between two looks at the cluster during a wait."""
+
 _ATTRIBUTE = "_homeport_hooks"
+
+_STANDING = {"Deployment", *(kind for kind, promise in PROMISES.items() if not promise.only_new)}
+"""Kinds of which a lasting trouble is told also by updates that do not change the object."""
 
 
 class OwnershipError(HomeportError):
     """An object that others made would be changed or deleted."""
+
+
+class EditError(HomeportError):
+    """An edit would take from pods that run what they need."""
 
 
 Named = Callable[[Violation], Problem]
@@ -68,7 +82,8 @@ class Hooks:
         self._lacks: dict[str, asyncio.Future[list[Problem]]] = {}
         self._registered: set[str] = set()
         self._standing: asyncio.Future[list[Mapping[str, Any]]] | None = None
-        self._looks: dict[tuple[str, str], asyncio.Future[list[Live]]] = {}
+        self._looks: dict[tuple[str, str], asyncio.Future[list[Any]]] = {}
+        self._drains: dict[str, asyncio.Future[None]] = {}
         # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
         self._threads = ThreadPoolExecutor(4, "homeport-hooks")
         self._told = False
@@ -76,6 +91,7 @@ class Hooks:
         options = pulumi.ResourceHookOptions(on_dry_run=True)
         # The state has these names, and the engine must find them again to delete an object. So they must never change.
         self._before_create = pulumi.ResourceHook(f"homeport-before-create-{name}", self._creation, options)
+        self._before_update = pulumi.ResourceHook(f"homeport-before-update-{name}", self._limit, options)
         self._before_delete = {
             protect: pulumi.ResourceHook(
                 f"homeport-before-delete-{'protected-' if protect else ''}{name}", hook, options
@@ -83,13 +99,15 @@ class Hooks:
             for protect, hook in ((False, self._deletion), (True, self._protected_deletion))
         }
 
-    def of(self, *, protect: bool) -> pulumi.ResourceHookBinding:
-        """The hooks of an object, whose namespace may be protected.
+    def of(self, kind: str, *, protect: bool) -> pulumi.ResourceHookBinding:
+        """The hooks of an object of a kind, whose namespace may be protected.
 
         Pulumi itself refuses to delete a protected namespace only after it has deleted everything in it.
         """
         return pulumi.ResourceHookBinding(
-            before_create=[self._before_create], before_delete=[self._before_delete[protect]]
+            before_create=[self._before_create],
+            before_update=[self._before_update] if kind in _LIMITS else [],
+            before_delete=[self._before_delete[protect]],
         )
 
     def declare(self, declared: Declared) -> None:
@@ -121,7 +139,29 @@ class Hooks:
 
         if refused := taken(await self._look(what, name, ask), name, mark, agreed):
             raise OwnershipError(*_creation_refused(refused, mark))
+        if not name.namespace:
+            model = mark.rpartition("/")[2]
+            there = await self._look("homes", name, lambda kubectl: kubectl.namespaces(model))
+            if moved := homes(there, made, mark):
+                raise EditError(*moved)
         await self._complete(name.home)
+
+    async def _limit(self, args: pulumi.ResourceHookArgs) -> None:
+        """Refuse a limit that is too small for the pods that run."""
+        new = args.new_inputs or {}
+        name = Name.of(new)
+        if name.kind == "ResourceQuota":
+            quotas = await self._look(f"{name}, used", name, lambda kubectl: kubectl.read([new]))
+            found = [line for quota in quotas for line in shortages(quota, new["spec"]["hard"])]
+        else:
+            pods = await self._look("pods", name, lambda kubectl: kubectl.all(("pods",), name.home))
+            found = oversized(pods, new["spec"]["limits"][0].get("max", {}))
+        if found:
+            raise EditError(
+                f"{name} is not changed, because the pods that run or drain have more than it would allow:",
+                *(f"  {line}" for line in found),
+                "First make the model smaller and run `pulumi up`, then lower `limits` of the environment.",
+            )
 
     async def _complete(self, home: str) -> None:
         """Whether the cluster has what the objects of a model need.
@@ -181,6 +221,27 @@ class Hooks:
             found = [live for live in found if live.mark != mark]
         if refused := [live for live in found if str(live.name) not in agreed]:
             raise OwnershipError(*_deletion_refused(refused, name, mark))
+        if name.kind in NEEDED and not pulumi.runtime.is_dry_run():
+            for home in {name.home, *self._declared.keys() & set(namespaces_in(old.get("spec")))}:
+                await self._drained(home)
+
+    async def _drained(self, home: str) -> None:
+        """Wait until no pod in a namespace drains: until then it needs what it was started with."""
+        if home not in self._drains:
+            self._drains[home] = asyncio.ensure_future(self._drain(home))
+        await self._drains[home]
+
+    async def _drain(self, home: str) -> None:
+        begun, seconds = time.monotonic(), 0
+        while left := draining(await self.ask(lambda kubectl: kubectl.all(("pods",), home))):
+            if not seconds:
+                pulumi.log.info(
+                    f"{home}: replicas of the old version drain, for up to {left} seconds; what they need stays"
+                )
+            seconds = max(seconds, left)
+            if time.monotonic() > begun + seconds:  # a node that is lost, whose pods remain
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _namespace_goes(self, urn: str, name: Name) -> bool:
         """Whether the deletion of an object is part of the deletion of its namespace, or is that deletion."""
@@ -190,7 +251,7 @@ class Hooks:
         # in `pulumi destroy`, after all declarations.
         return urn in self._registered and name in map(Name.of, declared.manifests)
 
-    async def _look(self, what: str, name: Name, ask: Callable[[Kubectl], list[Live]]) -> list[Live]:
+    async def _look(self, what: str, name: Name, ask: Callable[[Kubectl], list[T]]) -> list[T]:
         """What the cluster answers, which is asked only once; nothing in a preview where it does not answer."""
         key = (what, name.home)
         if key not in self._looks:
@@ -283,7 +344,7 @@ def _standing(kubectl: Kubectl, declared: Sequence[Sequence[Manifest]]) -> list[
     """What is waited for of models, of each of which the objects are declared, the namespace first."""
 
     def wanted(models: Iterable[Sequence[Manifest]]) -> list[Manifest]:
-        return [each for made in models for each in made if each["kind"] in {"Deployment", *PROMISES}]
+        return [each for made in models for each in made if each["kind"] in _STANDING]
 
     try:
         return kubectl.read(wanted(declared))

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from homeport.errors import HomeportError
+from homeport.manifests.names import MANAGED, MODEL_LABEL
 from homeport.ownership import Live
 
 _REQUEST_SECONDS = 10
@@ -63,6 +64,15 @@ class Kubectl:
         """
         wanted = "".join(f"---\n{json.dumps(_reference(each))}\n" for each in manifests)
         return list(_parsed(self._run("get", "--filename=-", "--ignore-not-found", _METADATA, stdin=wanted)))
+
+    def namespaces(self, model: str) -> list[Live]:
+        """The namespaces that some homeport has made for a model with this name.
+
+        Raises:
+            KubectlError: The cluster did not answer, or refused.
+        """
+        labels = ",".join(f"{key}={value}" for key, value in {MODEL_LABEL: model, **MANAGED}.items())
+        return list(_parsed(self._run("get", "namespaces", f"--selector={labels}", "--ignore-not-found", _METADATA)))
 
     def content(self, namespace: str) -> list[Live]:
         """The objects in a namespace that would be deleted with it, except events and endpoints.

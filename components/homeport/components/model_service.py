@@ -135,7 +135,7 @@ class ModelService(pulumi.ComponentResource):
         rollouts = Rollouts(self, guards, release.environment.cluster.context)
         for resource in wanted:
             waits = [after for (earlier, _), after in zip(made, ready, strict=True) if resource.waits_for(earlier)]
-            hooks = guards.of(protect=release.environment.protect)
+            hooks = guards.of(resource.manifest["kind"], protect=release.environment.protect)
             options = pulumi.ResourceOptions(parent=self, provider=guards.provider, depends_on=waits, hooks=hooks)
             if resource.stage is Stage.NAMESPACE:
                 options.protect = release.environment.protect

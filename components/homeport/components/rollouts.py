@@ -10,7 +10,7 @@ from typing import Any
 
 import pulumi
 
-from homeport.components.hooks import Hooks
+from homeport.components.hooks import LOOK_SECONDS, Hooks
 from homeport.components.kubectl import KubectlError
 from homeport.errors import HomeportError
 from homeport.manifests import Manifest
@@ -21,8 +21,8 @@ from homeport.ownership import Name
 from homeport.promises import PROMISES, Promise
 from homeport.rollout import KINDS, WAIT_VARIABLE, Cause, Rollout, rollout
 
-LOOK_SECONDS = 2
-"""Seconds between two looks at a version that does not serve yet."""
+TELL_SECONDS = 10
+"""Seconds after which an update tells what it waits for: most controllers have answered by then."""
 
 
 class RolloutError(HomeportError, pulumi.RunError):
@@ -114,11 +114,12 @@ class Rollouts:
         if ("Deployment", name) not in {(each["kind"], each["metadata"]["name"]) for each in here}:
             return self._gone(f"Deployment.apps/{namespace}/{name}")
         found = rollout(here, name, least)
+        serving = f"{name}: {found.ready} of {found.wanted} replicas serve"
         if found.was_done:
-            self._warn(f"{name}: {found}; this update does not change that")
+            self._warn(f"{serving}; this update does not change that")
         unfinished = not (found.done or found.was_done)
         if unfinished and os.environ.get(WAIT_VARIABLE) == "false":
-            self._warn(f"{name}: {found}; an earlier update did not end, and {WAIT_VARIABLE} is false")
+            self._warn(f"{serving}; an earlier update did not end, and {WAIT_VARIABLE} is false")
             return False
         return unfinished
 
@@ -140,11 +141,11 @@ class Rollouts:
                 if text not in told:
                     told.add(text)
                     self._warn(f"{name}: {text}")
-            if found.done:
-                return
             if found.ready > best:
                 best, end = found.ready, time.monotonic() + seconds
                 pulumi.log.info(f"{name}: {found}", self._component, ephemeral=True)
+            if found.done:
+                return
             cannot_heal = next((cause.text for cause in found.causes if cause.final), None)
             if cannot_heal or time.monotonic() > end:
                 why = cannot_heal or "; ".join(causes) or "no reason is known"
@@ -180,17 +181,22 @@ class Rollouts:
                 f"{name}: the update does not wait until {promise.what}: the cluster does not serve {promise.api}"
             )
             return
-        end = time.monotonic() + promise.seconds
+        begun, told = time.monotonic(), set[str]()
         pulumi.log.info(f"{name}: waiting until {promise.what}", self._component, ephemeral=True)
         while causes := await self._causes(promise, manifest):
             cannot_heal = next((cause.text for cause in causes if cause.final), None)
-            if cannot_heal or time.monotonic() > end:
+            passed = time.monotonic() - begun
+            if cannot_heal or passed > promise.seconds:
                 waited = "" if cannot_heal else f" (waited {promise.seconds} seconds)"
                 why = cannot_heal or "; ".join(cause.text for cause in causes)
                 if promise.required:
                     raise RolloutError(f"{name}: {why}{waited}")
                 self._warn(f"{name}: {why}{waited}")
                 return
+            if promise.required and passed > TELL_SECONDS:
+                for text in (cause.text for cause in causes if cause.text not in told):
+                    told.add(text)
+                    self._warn(f"{name}: {text}")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _causes(self, promise: Promise, manifest: Manifest) -> list[Cause]:

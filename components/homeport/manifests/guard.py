@@ -23,7 +23,7 @@ from homeport.manifests.names import (
     VERSION_LABEL,
     Manifest,
 )
-from homeport.manifests.network import DENY, DENY_ALL, HOSTS, POLICIES
+from homeport.manifests.network import DENY, DENY_ALL, HOST_POLICIES, POLICIES
 from homeport.manifests.pod import container_security, pod_security
 from homeport.release import built_folder
 from homeport.rules.images import registries
@@ -295,13 +295,16 @@ def _leaves(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
 
 
 def _policies(_: Guarded) -> Iterator[Check]:
-    known = {("networking.k8s.io/v1", "NetworkPolicy"): POLICIES, ("cilium.io/v2", "CiliumNetworkPolicy"): (HOSTS,)}
+    known = {
+        ("networking.k8s.io/v1", "NetworkPolicy"): POLICIES,
+        ("cilium.io/v2", "CiliumNetworkPolicy"): HOST_POLICIES,
+    }
     suffixes = {f"{KINDS[kind].group}/{KINDS[kind].resource}": list(found) for kind, found in known.items()}
     of_kind = f"{_value(suffixes)}[?request.resource.group + '/' + request.resource.resource].orValue([])"
     yield Check(
         f"{of_kind}.exists(each, {_NAME}.matches('^' + variables.model + '-' + each + '$'))",
         f"request.resource.resource + ' ' + {_NAME}",
-        f"the policies that homeport makes, MODEL-{', MODEL-'.join((*POLICIES, HOSTS))}",
+        f"the policies that homeport makes, MODEL-{', MODEL-'.join((*POLICIES, *HOST_POLICIES))}",
     )
     fields = {"ingress", "egress"} - DENY_ALL.keys()
     same = [f"object.spec.{key} == {_value(value)}" for key, value in DENY_ALL.items()]

@@ -49,6 +49,12 @@ def identity_labels(release: Release) -> dict[str, str]:
     return {**release.identity.kind.pod_labels} if release.identity else {}
 
 
+def identity_annotations(release: Release) -> dict[str, str]:
+    """Annotation of a pod that changes with its identity, which a pod is given when it starts."""
+    identity = release.identity
+    return {"homeport/identity": f"{identity.kind.name}: {identity.value}"} if identity else {}
+
+
 def _cloud_annotations(release: Release) -> dict[str, str]:
     identity = release.identity
     return {identity.kind.annotation: identity.value} if identity and identity.kind.annotation else {}

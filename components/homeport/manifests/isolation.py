@@ -1,6 +1,6 @@
 """Isolation: the model's own namespace, what may run in it and how much it may use."""
 
-from homeport.manifests.names import Manifest, manifest
+from homeport.manifests.names import CLUSTER, Manifest, manifest
 from homeport.manifests.placement import gpu_requests
 from homeport.manifests.pod import ephemeral_storage
 from homeport.manifests.resource import Resource, Stage
@@ -29,24 +29,10 @@ def surge(release: Release) -> int:
     return 1 if release.updates_in_place else min(release.environment.max_surge, release.replicas[1])
 
 
-def pod_room(release: Release) -> int:
-    """Pods that the quota has room for.
-
-    At full scale, a rolling update runs some pods more, and those that they replace count until they have drained. Without
-    room for both, an update would stop half-way with two versions live (Seldon issue 916).
-    """
-    most = release.environment.limits.replicas or release.replicas[1]
-    return (most + 2 * min(release.environment.max_surge, most)) * _versions(release)
-
-
-def _versions(release: Release) -> int:
-    # If a canary is possible, there is always room for it: while it is promoted, its pods still run.
-    return 1 if release.environment.host_of(release.model.name) is None else 2
-
-
 def _namespace(release: Release) -> Manifest:
     namespace = manifest(release, "v1", "Namespace", release.namespace)
     namespace["metadata"]["labels"] |= POD_SECURITY
+    namespace["metadata"]["annotations"][CLUSTER] = release.environment.cluster.identifier
     return namespace
 
 
@@ -57,9 +43,12 @@ def _quota(release: Release) -> Manifest:
     need less: those that run still count.
     """
     limits = release.environment.limits
-    hard = {"pods": str(pod_room(release))}
-    # The ceilings bound all replicas of a version together, so those that start or drain are at most as large as they allow.
-    room = 3 * _versions(release)
+    # The ceilings bound all replicas of a version together. Beside them there is room for all that an update replaced and
+    # that drain, which may take an hour, and for as many that start: an update never waits for a drain, and so does not stop
+    # half-way with two versions live (Seldon issue 916, Kubernetes issue 98656). If a canary is possible, there is always
+    # room for it: while it is promoted, its pods still run.
+    room = 3 * (1 if release.environment.host_of(release.model.name) is None else 2)
+    hard = {"pods": str((limits.replicas or release.replicas[1]) * room)}
     if limits.cpu:
         hard["requests.cpu"] = cpu_quantity(millicores(limits.cpu) * room)
         if not release.relax.cpu_limits:  # a quota of limits would refuse pods without limits

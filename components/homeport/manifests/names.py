@@ -23,6 +23,9 @@ FIELD_MANAGER = {"pulumi.com/patchFieldManager": "homeport"}
 """The owner of an object's fields. By default, the provider makes up a name for each creation. A creation that is repeated
 after an interruption would then leave the fields with two owners, and the next change would be a conflict."""
 
+CLUSTER = "homeport/cluster"
+"""Annotation of a namespace that tells in which cluster the environment says it is."""
+
 MARK = "homeport/deployed-by"
 """Annotation that tells whose an object is: `PROJECT/STACK/MODEL`, of the Pulumi stack that deploys it. It is never part of a
 pod, because it would restart the pod."""

@@ -1,6 +1,6 @@
 """Network: nothing in or out, except DNS and what is declared; `calls` opens both ends of a call.
 
-A policy only ever opens, so two of them open what either does. A policy that opens has a digest of its rules in its name: a
+A NetworkPolicy only ever opens, so two of them open what either does. A policy that opens has a digest of its rules in its name: a
 change creates another one before the pods change, and the old one goes after the old pods have gone. Until then each has
 what it needs.
 """
@@ -28,8 +28,9 @@ DENY_ALL: Manifest = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 INGRESS, EGRESS = "ingress", "egress"
 POLICIES = (DENY, f"{INGRESS}-[0-9a-f]{{8}}", f"{EGRESS}-[0-9a-f]{{8}}")
 """The NetworkPolicies of a model by what follows its name in theirs: regular expressions, with the digest of `_digest`."""
-HOSTS = "egress-hosts"
-"""What follows the name of a model in the name of its CiliumNetworkPolicy."""
+HOSTS, METADATA = "egress-hosts", "deny-metadata"
+HOST_POLICIES = (METADATA, f"{HOSTS}-[0-9a-f]{{8}}")
+"""The CiliumNetworkPolicies of a model by what follows its name in theirs, as `POLICIES`."""
 
 
 def network(release: Release) -> list[Resource]:
@@ -41,7 +42,7 @@ def network(release: Release) -> list[Resource]:
         _policy(release, DENY, DENY_ALL),
         _let_in(release, inward),
         _policy(release, f"{EGRESS}-{_digest(outward)}", outward),
-        *_hosts(release),
+        *([*_metadata(release), *_hosts(release)] if release.environment.network.plugin == "cilium" else []),
     ]
 
 
@@ -127,13 +128,26 @@ def _hosts(release: Release) -> list[Resource]:
             ),
         ],
     }
-    # The owner of a name may let it point to any address. A denial has priority over everything that is allowed.
+    return [_cilium(release, f"{HOSTS}-{_digest(spec)}", spec)]
+
+
+def _metadata(release: Release) -> list[Resource]:
+    """What no name may lead to: its owner may let it point to any address. A denial has priority over all that is allowed.
+
+    It is there before a host is, and changes in place: two denials would deny what either does.
+    """
+    agents = [cidr for cidr, _ in _agents(release)]
     denied = [each for network in METADATA_NETWORKS for each in (network, *wrapped(network))]
-    spec["egressDeny"] = [
-        {"toCIDRSet": [_without(network, [cidr for cidr, _ in _agents(release)]) for network in denied]}
-    ]
-    name = f"{release.model.name}-{HOSTS}"
-    return [Resource(manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", name, spec=spec))]
+    spec = {
+        "endpointSelector": {"matchLabels": model_selector(release)},
+        "egressDeny": [{"toCIDRSet": [_without(network, agents) for network in denied]}],
+    }
+    return [_cilium(release, METADATA, spec)]
+
+
+def _cilium(release: Release, suffix: str, spec: Manifest) -> Resource:
+    policy = manifest(release, "cilium.io/v2", "CiliumNetworkPolicy", f"{release.model.name}-{suffix}", spec=spec)
+    return Resource(policy, suffix=f"-{suffix}")
 
 
 def _cilium_labels(labels: dict[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from math import ceil
 from typing import Any
 
 from homeport.catalogue.container import DRAIN_VARIABLE, NAME_VARIABLE, UID
-from homeport.manifests.identity import identity_labels
+from homeport.manifests.identity import identity_annotations, identity_labels
 from homeport.manifests.names import Manifest, labels
 from homeport.manifests.placement import gpu_requests, placement
 from homeport.manifests.secrets import secret_annotations, secret_mounts, secret_variables, secret_volumes
@@ -67,7 +67,7 @@ def ephemeral_storage(release: Release) -> str:
 def _metadata(release: Release) -> Manifest:
     # A change here restarts every pod, so it has only what the pod runs. The Deployment has the rest.
     found: Manifest = {"labels": labels(release) | identity_labels(release)}
-    notes = secret_annotations(release)
+    notes = secret_annotations(release) | identity_annotations(release)
     return found | ({"annotations": notes} if notes else {})
 
 

@@ -54,7 +54,12 @@ def _object(release: Release, name: str) -> Manifest:
 
 
 def _object_name(release: Release, name: str) -> str:
-    return f"{release.model.name}-{name}"
+    """Name of the Secret. It tells the kind of the source: while a secret moves to another, there are two objects.
+
+    With a dot, so that it is never the name of another secret.
+    """
+    kind = ".external" if release.secret_sources[name].external else ""
+    return f"{release.model.name}-{name}{kind}"
 
 
 def _secret(release: Release, name: str, key: str | None) -> Manifest:

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-"""Characters that fonts leave blank though they are letters, marks or symbols: Unicode's Default_Ignorable_Code_Point
-(https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt), and the blank pattern of Braille."""
+_UNSEEN = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE0E), *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000))))
+)
+"""Characters that fonts leave blank though they are letters, marks, symbols or none yet: Unicode's
+Default_Ignorable_Code_Point (https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt) without the two
+that follow emoji, U+FE0E and U+FE0F, and the blank pattern of Braille."""
 
 _COMMAND = re.compile(r"^(?=\s*::)(\s*):|##(?=\[|vso\[|teamcity\[)")
 """What runners take for commands: `::` first in a line and `##[` anywhere
@@ -44,6 +48,11 @@ def visible(text: str) -> str:
     if not text.isprintable() or not _UNSEEN.isdisjoint(text):
         text = "".join(each if each.isprintable() and each not in _UNSEEN else _escaped(each) for each in text)
     return _COMMAND.sub(lambda found: rf"{found[1]}\x3a" if found[1] is not None else r"#\x23", text)
+
+
+def commands(line: str) -> bool:
+    """Whether a runner of CI takes a line for a command."""
+    return bool(_COMMAND.search(line))
 
 
 def unseen(character: str) -> bool:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from homeport.output.text import commands
+
 UNKNOWN = "<known only to Pulumi>"
 """Placeholder for a leaf that is not plain data: a Pulumi Output, which may be a secret and has no value here."""
 
@@ -110,10 +112,11 @@ def _leaf(value: Any, pad: str) -> str:
 @lru_cache(maxsize=8192)
 def text(value: str) -> str:
     """A scalar that every reader reads as this text."""
-    if _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value):
+    if _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value) and "##" not in value:
         return value
     # JSON's escapes are valid in YAML. Characters that YAML does not allow, or reads as line breaks, are escaped too.
-    return _SPECIAL.sub(_escape, json.dumps(value, ensure_ascii=False))
+    quoted = _SPECIAL.sub(_escape, json.dumps(value, ensure_ascii=False))
+    return quoted.replace("##", r"#\u0023") if commands(value) else quoted
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -121,12 +124,12 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _block(value: str, pad: str) -> str | None:
-    """A literal block, or None if a line has spaces at its ends that a reader could not see."""
+    """A literal block, or None if a line has spaces at its ends, which no one sees, or is a command to the log of CI."""
     lines = value.split("\n")
     ended = lines[-1] == ""
     if ended:
         lines.pop()
-    if not pad or not lines[0] or not lines[-1] or not all(map(_LINE.fullmatch, lines)):
+    if not pad or not lines[0] or not lines[-1] or not all(map(_LINE.fullmatch, lines)) or any(map(commands, lines)):
         return None
     return ("|" if ended else "|-") + "".join(f"\n{pad}{line}" if line else "\n" for line in lines)
 

@@ -291,7 +291,7 @@ class Limits(Spec):
     )
     egress: list[Destination] | None = Field(
         default=None,
-        description="Destination outside the cluster that models may state in `egress`: `public` for every public address, "
+        description="Destination outside the cluster that models may state in `egress`: "
         "networks such as 10.0.8.0/24, and hosts such as features.example.com or *.example.com. A host must be named, "
         "because its owner decides where it leads.",
     )

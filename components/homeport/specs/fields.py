@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -110,9 +110,15 @@ def _version(found: Any) -> Any:
     return found
 
 
+def _network(text: str) -> IPv4Network | IPv6Network:
+    if "%" in text:  # the address of one of a machine's own links, which Kubernetes does not accept
+        raise ValueError("found a zone (%)")
+    return ip_network(text)
+
+
 def _cidr(text: str) -> str:
     try:
-        return str(ip_network(text))
+        return str(_network(text))
     except ValueError as error:
         raise ValueError(f"a network such as 203.0.113.0/24 ({error})") from None
 
@@ -126,7 +132,7 @@ def _not_reserved(path: str) -> str:
 
 def _destination(found: str) -> str:
     try:
-        return found if re.fullmatch(HOST_NAMES, found) else str(ip_network(found))
+        return found if re.fullmatch(HOST_NAMES, found) else str(_network(found))
     except ValueError:
         raise ValueError(
             "a network such as 10.0.8.0/24, or a host such as features.example.com or *.example.com"

@@ -5,11 +5,13 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/q
 """
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_UNITS: Mapping[str, Decimal | int] = {"": 1, "m": Decimal("0.001"), **BINARY, **DECIMAL}
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 CPU = re.compile(rf"{_NUMBER}(m?)")
 MEMORY = re.compile(rf"{_NUMBER}({'|'.join([*BINARY, *DECIMAL])})")
@@ -39,6 +41,12 @@ def memory_quantity(count: int) -> str:
             if count % size == 0:
                 return f"{count // size}{unit}"
     return str(count)
+
+
+def amount(quantity: str) -> Decimal:
+    """The number that a quantity of the API server stands for, in cores, bytes or pieces."""
+    digits = quantity.rstrip("mkKMGTi")
+    return Decimal(digits) * _UNITS[quantity[len(digits) :]]
 
 
 def cpu(found: Any) -> str:

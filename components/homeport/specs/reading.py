@@ -176,6 +176,8 @@ class _Reader:
         except MarkedYAMLError as error:
             self._line = error.problem_mark.line + 1 if error.problem_mark else self._line
             self._not_yaml(error.problem)
+        except AssertionError:  # the parser's, of a version that it does not know
+            self._stop("found a %YAML line, accepted: YAML 1.2, which needs no such line")
         except (YAMLError, ValueError, LookupError, ArithmeticError):  # a number that is not a character, for one
             self._not_yaml("found what no value has")
         if self._mistakes:
@@ -211,8 +213,7 @@ class _Reader:
                 self._add(node, size)
             case ScalarEvent():
                 value = self._scalar(event)
-                if event.anchor:
-                    self._anchors[event.anchor] = (value, 1)
+                self._keep(event.anchor, value, 1)
                 self._add(value)
             case MappingStartEvent() | SequenceStartEvent():
                 self._nest(event)
@@ -242,12 +243,18 @@ class _Reader:
         if isinstance(done.node, Fields):
             for merged in done.merged:
                 done.node.add(merged)
-        if done.anchor:
-            self._anchors[done.anchor] = (done.node, self._values - done.before + 1)
+        self._keep(done.anchor, done.node, self._values - done.before + 1)
         if self._open:
             self._add(done.node)
         elif isinstance(done.node, Fields):
             self._root = done.node
+
+    def _keep(self, anchor: str | None, node: Any, size: int) -> None:
+        """Keep what aliases may repeat."""
+        if anchor in self._anchors:
+            self._mistake(f"found the anchor &{short(anchor)} twice, accepted: each name once")
+        if anchor:
+            self._anchors[anchor] = (node, size)
 
     def _key(self, event: NodeEvent) -> None:
         here = self._open[-1]
@@ -255,6 +262,8 @@ class _Reader:
             self._stop("found a key that is not text, accepted: text")
         key = event.value
         if key == "<<" and not event.style:
+            if here.merged:
+                self._mistake("found << twice, accepted: one, with a list of mappings")
             here.merges = True
             return
         if not isinstance(self._scalar(event), str):
