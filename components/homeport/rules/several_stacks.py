@@ -41,9 +41,9 @@ class _Claim:
     release: Release | None = None
     """The model's release; None if the environment claims."""
     field: Location = ()
-    """Where the environment's file claims what it is told of; none: the entry of the model is told."""
+    """Place of the claim in the environment's file; none: it is the entry of the model."""
     used: bool = False
-    """The model only runs it. That clashes with whoever makes it for another owner; `alike` is the owner."""
+    """The model only runs it, which clashes with a build for another owner; `alike` is the owner."""
 
     def clashes(self, other: "_Claim") -> bool:
         """Whether not both stacks can have it."""
