@@ -106,6 +106,7 @@ REFUSED: Mapping[str, tuple[Mapping[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_safe_is_refused_before_anything_changes(cluster: Cluster, live: Live, name: str) -> None:
     given, why = REFUSED[name]
