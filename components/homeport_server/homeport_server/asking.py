@@ -54,6 +54,11 @@ class Worker:
         worker._channel.ended.add_done_callback(lambda _: worker._give_up())
         return worker
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def ask(self, kind: str, content: bytes | bytearray = b"", **header: Any) -> asyncio.Future[Message]:
         """Ask; the result is the answer, or ``WorkerEndedError``."""
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()

@@ -27,16 +27,25 @@ from starlette.types import ASGIApp
 
 from homeport_server.asking import Worker
 from homeport_server.connections import SOCKET_BYTES, Config, Connection
+from homeport_server.core import Core
 from homeport_server.settings import Address, Bounds
 from homeport_server.trimming import trim
 
 logger = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.1
+"""Between two calls of ``Port.on_tick``: uvicorn's."""
 
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104
 
 
 class Port(uvicorn.Server):
     """One listening port. Signals are handled once for all ports, in ``serve``."""
+
+    def __init__(self, config: Config, core: Core) -> None:
+        super().__init__(config)
+        self._core = core
+        self._ticked: float | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -45,8 +54,10 @@ class Port(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
+        now = asyncio.get_running_loop().time()
+        self._core.notice(now - (self._ticked or now) - _TICK_SECONDS, now)
+        self._ticked = now
         if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
             for connection in cast("list[Connection]", list(self.server_state.connections)):
                 connection.check_time(now)
         if counter % 100 == 0:
@@ -68,7 +79,9 @@ async def serve(folder: Path, target: str | None, address: Address, bounds: Boun
     worker = await Worker.start(folder, target)
     from homeport_server.app import create_app  # noqa: PLC0415  # takes a second, in which the model is loaded already
 
-    protocol, metrics = Port(_config(create_app(worker, bounds), bounds)), Port(_config(_metrics(worker), bounds))
+    core = Core(worker.pid)
+    protocol = Port(_config(create_app(worker, bounds), bounds), core)
+    metrics = Port(_config(_metrics(worker), bounds), core)
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
