@@ -22,6 +22,7 @@ ENVIRONMENT: dict[str, Any] = {"cluster": {"identifier": "promises"}, "gateway":
 LACKING = ENVIRONMENT | {
     "gateway": GATEWAY | {"name": "absent"},
     "keda": {"triggers": {"concurrency": TRIGGER}},
+    "network": {"plugin": "cilium"},
     "priority_class": "absent",
     "claims": {"promised": {"corpus": {"volume": "absent"}}},
 }
@@ -41,8 +42,8 @@ def test_what_was_promised_is_missing_or_refused(cluster: Cluster, tmp_path: Pat
         for expected in (
             f"environment.yaml:6: gateway.name: {ABSENT} Gateway in the namespace gateway",
             f"environment.yaml:18: keda.triggers.concurrency.authentication: {ABSENT} ClusterTriggerAuthentication",
-            f"environment.yaml:22: priority_class: {ABSENT} PriorityClass",
-            f"environment.yaml:26: claims.promised.corpus.volume: {ABSENT} PersistentVolume",
+            f"environment.yaml:25: priority_class: {ABSENT} PriorityClass",
+            f"environment.yaml:29: claims.promised.corpus.volume: {ABSENT} PersistentVolume",
         ):
             assert expected in said, said
         assert not cluster.exists("namespace/promised")
