@@ -1,8 +1,11 @@
 """Files that several processes read: where they are kept, and how they are written in one step."""
 
+import io
 import os
 import secrets
+import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 
 def cache() -> Path:
@@ -21,7 +24,7 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def replace(file: Path, content: str | bytes) -> None:
+def replace(file: Path, content: str | bytes | BinaryIO) -> None:
     """Replace a file in one step: readers see the old content or the new, never a part.
 
     Raises:
@@ -32,7 +35,8 @@ def replace(file: Path, content: str | bytes) -> None:
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
+            data = content.encode() if isinstance(content, str) else content
+            shutil.copyfileobj(io.BytesIO(data) if isinstance(data, bytes) else data, stream)
         scratch.replace(file)
     except BaseException:
         scratch.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
@@ -54,6 +54,8 @@ class Stack:
     """Fields of the environment that come from environment variables, not from its file."""
     commits_unknown: str | None = None
     """Why commits of releases are unknown, if any are."""
+    hints: list[Problem] = field(default_factory=list)
+    """What may be wrong with the code of its models, where their text leaves a doubt."""
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:
@@ -80,11 +82,13 @@ class Stack:
         made = _releases(environment, live[1], by_name, files, commits)
         stack = _collected(problems, stack_of, Path(folder))
         releases = tuple(replace(release, deployed_by=stack) for release in made)
-        problems += _problems(environment, releases, files)
+        code = {each.model.name: _code(each, files) for each in releases if each.built}
+        problems += _problems(environment, releases, files, code)
         if problems:
             raise SpecError(problems)
         unknown = any(release.commit.startswith(UNKNOWN) for release in releases)
-        return cls(environment, releases, files, overrides, commits.why_unknown if unknown else None)
+        hints = [hint for found in code.values() for hint in found.hints]
+        return cls(environment, releases, files, overrides, commits.why_unknown if unknown else None, hints)
 
     def beside(self, name: str) -> StackBeside:
         """What others must not take of this stack, as its files say: variables move only the stack that is deployed."""
@@ -97,11 +101,6 @@ class Stack:
         live = {release.model.name for release in self.releases}
         granted = self.environment.granted
         return [f"{field}.{name}" for name, fields in granted.items() if name not in live for field in fields]
-
-    @property
-    def hints(self) -> list[Problem]:
-        """What may be wrong with the code of its models, where their text leaves a doubt."""
-        return [hint for each in self.releases if each.built for hint in _code(each, self.files).hints]
 
     def deploy(self) -> "dict[str, ModelService]":
         """Declare the Pulumi resources of every release, on the cluster that the environment names.
@@ -185,8 +184,13 @@ def _peers(models: Mapping[str, Model]) -> dict[str, list[Model]]:
     return {name: list(found.values()) for name, found in peers.items()}
 
 
-def _problems(environment: Environment, releases: tuple[Release, ...], files: Files) -> Iterator[Problem]:
-    """What the environment refuses, for each release and for all releases together."""
+def _problems(
+    environment: Environment, releases: tuple[Release, ...], files: Files, code: Mapping[str, Found]
+) -> Iterator[Problem]:
+    """What the environment refuses, for each release and for all releases together.
+
+    `code` has what was found in the code of those that are built.
+    """
     models = {release.model.name: release.model for release in releases}
     folders = team_folders(environment, files.environment.path)
     for release in releases:
@@ -195,7 +199,7 @@ def _problems(environment: Environment, releases: tuple[Release, ...], files: Fi
         if build:
             yield from stated_files(build, files.folder(name), named)
             yield from map(named, seen_files(build, files.folder(name)))
-            yield from _code(release, files).problems
+            yield from code[name].problems
         misplaced = folder_violations(release, files.models[name].path, folders)
         yield from few(list(map(named, (*misplaced, *violations(release)))))
     for ring in cycles({name: model.calls for name, model in models.items()}):

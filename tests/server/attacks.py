@@ -12,19 +12,13 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from tests.server.client import INFER, tensor
+from tests.server.client import request, tensor
 
 _GOOD = json.dumps({"inputs": [tensor()]}).encode()
 _FIVE_MIB = 5 * 1024 * 1024 - 1000
 _PAUSE = 0.05
 
 Send = Callable[[bytes], None]
-
-
-def request(body: bytes, *headers: str) -> bytes:
-    """A complete request, by default with its length."""
-    lines = [f"POST {INFER} HTTP/1.1", "Host: x", *(headers or (f"Content-Length: {len(body)}",)), "", ""]
-    return "\r\n".join(lines).encode() + body
 
 
 def chunked(chunks: Iterable[bytes]) -> bytes:

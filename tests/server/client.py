@@ -66,8 +66,7 @@ class Client:
     def begin(self, body: str, path: str = INFER) -> socket.socket:
         """Send a request and await no answer."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.sendall((head + body).encode())
+        connection.sendall(request(body.encode(), path=path))
         return connection
 
     def has_read_all(self) -> None:
@@ -100,6 +99,12 @@ class Client:
                 pass
             time.sleep(0.05)
         pytest.fail(f"the server did not become ready:\n{log.read_text()}")
+
+
+def request(body: bytes, *headers: str, path: str = INFER) -> bytes:
+    """A complete request, by default with its length."""
+    lines = [f"POST {path} HTTP/1.1", "Host: x", *(headers or (f"Content-Length: {len(body)}",)), "", ""]
+    return "\r\n".join(lines).encode() + body
 
 
 def answer(connection: socket.socket) -> Answer:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import attacks
-from tests.server.client import INFER, answer, tensor
+from tests.server.client import INFER, answer, request, tensor
 from tests.server.conftest import IRIS, Server, Start
 from tests.support import until
 
@@ -95,7 +95,7 @@ def test_millions_of_parts_are_counted_and_not_made(server: Server, body: bytes)
 
 def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> None:
     large = json.dumps({"inputs": [tensor(shape=[9999, 4], data=[1.25] * 4 * 9999)]}).encode()
-    stalled = attacks.request(b" " * 4_900_000, "Content-Length: 5000000")
+    stalled = request(b" " * 4_900_000, "Content-Length: 5000000")
     with start(iris, HOMEPORT_STALL_SECONDS="4") as server:
         begun = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(8)]
         for connection in begun:
@@ -119,7 +119,7 @@ def test_stalled_bodies_keep_no_small_request_out(start: Start, iris: Path) -> N
 
 
 def test_stalled_bodies_of_several_senders_keep_no_small_request_out(start: Start, iris: Path) -> None:
-    stalled = attacks.request(b" " * 4_900_000, "Content-Length: 5000000")
+    stalled = request(b" " * 4_900_000, "Content-Length: 5000000")
     with start(iris) as server, contextlib.ExitStack() as stack:
 
         def sender(host: str) -> socket.socket:
@@ -137,7 +137,7 @@ def test_stalled_bodies_of_several_senders_keep_no_small_request_out(start: Star
         assert told.status == 503
         assert "the server has no memory for another large request now" in told.body["error"]
         for host in ("127.0.0.2", "127.0.0.3"):  # all but 20 bytes of its half: a small request has more
-            sender(host).sendall(attacks.request(b" " * (20 * 2**20 - 4 * 4_900_000 - 20), "Content-Length: 5000000"))
+            sender(host).sendall(request(b" " * (20 * 2**20 - 4 * 4_900_000 - 20), "Content-Length: 5000000"))
         server.has_read_all()
         assert server.infer(tensor()).status == 200
 

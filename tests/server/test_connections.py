@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.attacks import ROWS, chunked, request
-from tests.server.client import INFER, Answer, tensor
+from tests.server.attacks import ROWS, chunked
+from tests.server.client import INFER, Answer, request, tensor
 from tests.server.conftest import IRIS, Server, Start
 from tests.support import until
 

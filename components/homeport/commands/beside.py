@@ -7,13 +7,12 @@ training. One that someone else made, or changed, stays, and the author is told 
 import ast
 import hashlib
 import re
-import secrets
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from homeport.files import replace
 from homeport.output.text import visible
 from homeport.served.module import MAX_BYTES, Module, NotPythonError, UnreadableError
 
@@ -100,7 +99,9 @@ def copy(names: Sequence[str], here: Path, folder: Path, before: Mapping[str, st
         if found == wanted:
             digests |= {} if target.is_symlink() else {name: wanted}
         elif not outside and (own or (found is None and not target.exists()) or (force and target.is_file())):
-            _copy(source, target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with source.open("rb") as content:  # in one step, so that a server that starts never reads a part
+                replace(target, content)
             written.append(target)
             digests[name] = wanted
         else:
@@ -176,15 +177,3 @@ def _plain(name: str) -> str:
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """In one step, so that a server that starts never reads a part."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
-    try:
-        shutil.copyfile(source, scratch)
-        scratch.replace(target)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise

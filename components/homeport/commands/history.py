@@ -8,7 +8,7 @@ stack's outputs have it for the version that is live.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def history(model: str, stack: str | None, stacks: Path) -> list[Event]:
     name = pulumi_command.stack_name(stack)
     folder = stack_folder(name, stacks)
     read = partial(content_at, folder / MODELS_FILE)
-    found = events(model, updates(name), read, lambda commit, path: hash_at(folder / path, commit))
+    # Many updates may be from one commit.
+    found = events(model, updates(name), read, cache(lambda commit, path: hash_at(folder / path, commit)))
     return with_built(model, found, outputs(name))
 
 

@@ -4,9 +4,10 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pulumi
@@ -75,15 +76,9 @@ class Hooks:
 
     def __init__(self, provider: pulumi.ProviderResource, connection: Kubectl | None = None) -> None:
         self.provider, self._stated = provider, connection
-        self._connection: asyncio.Future[Kubectl] | None = None
-        self._reached: asyncio.Future[Kubectl] | None = None
         self._declared: dict[str, Declared] = {}
-        self._kinds: dict[str, asyncio.Future[set[str]]] = {}
-        self._lacks: dict[str, asyncio.Future[list[Problem]]] = {}
         self._registered: set[str] = set()
-        self._standing: asyncio.Future[list[Mapping[str, Any]]] | None = None
-        self._looks: dict[tuple[str, str], asyncio.Future[list[Any]]] = {}
-        self._drains: dict[str, asyncio.Future[None]] = {}
+        self._answers: dict[tuple[str, ...], asyncio.Future[Any]] = {}
         # Not the threads of the event loop. Pulumi's SDK blocks each of them with a declaration, which waits for a hook.
         self._threads = ThreadPoolExecutor(4, "homeport-hooks")
         self._told = False
@@ -169,9 +164,8 @@ class Hooks:
         Raises:
             SpecError: It lacks something that the environment promises.
         """
-        if home not in self._lacks:
-            self._lacks[home] = asyncio.ensure_future(self._lacking(self._declared[home]))
-        declared, lacks = self._declared[home], await self._lacks[home]
+        declared = self._declared[home]
+        lacks = await self._once(lambda: self._lacking(declared), "lacks", home)
         if lacks and declared.own_program and pulumi.runtime.is_dry_run():
             pulumi.log.warn("\n".join(f"{each}, unless this program makes it first" for each in lacks))
         elif lacks:
@@ -193,10 +187,8 @@ class Hooks:
         return [declared.named(each) for each in (*(unknown_kind(*each) for each in unknown), *map(missing, absent))]
 
     async def _served(self, api_version: str) -> set[str]:
-        """The kinds of an API version, asked for once."""
-        if api_version not in self._kinds:
-            self._kinds[api_version] = asyncio.ensure_future(self.ask(lambda kubectl: kubectl.kinds(api_version)))
-        return await self._kinds[api_version]
+        """The kinds of an API version."""
+        return await self._once(lambda: self.ask(lambda kubectl: kubectl.kinds(api_version)), "kinds", api_version)
 
     async def _protected_deletion(self, args: pulumi.ResourceHookArgs) -> None:
         name = Name.of(args.old_inputs or {})
@@ -223,15 +215,10 @@ class Hooks:
             raise OwnershipError(*_deletion_refused(refused, name, mark))
         if name.kind in NEEDED and not pulumi.runtime.is_dry_run():
             for home in {name.home, *self._declared.keys() & set(namespaces_in(old.get("spec")))}:
-                await self._drained(home)
-
-    async def _drained(self, home: str) -> None:
-        """Wait until no pod in a namespace drains: until then it needs what it was started with."""
-        if home not in self._drains:
-            self._drains[home] = asyncio.ensure_future(self._drain(home))
-        await self._drains[home]
+                await self._once(partial(self._drain, home), "drain", home)
 
     async def _drain(self, home: str) -> None:
+        """Wait until no pod in a namespace drains: until then it needs what it was started with."""
         begun, seconds = time.monotonic(), 0
         while left := draining(await self.ask(lambda kubectl: kubectl.all(("pods",), home))):
             if not seconds:
@@ -253,11 +240,8 @@ class Hooks:
 
     async def _look(self, what: str, name: Name, ask: Callable[[Kubectl], list[T]]) -> list[T]:
         """What the cluster answers, which is asked only once; nothing in a preview where it does not answer."""
-        key = (what, name.home)
-        if key not in self._looks:
-            self._looks[key] = asyncio.ensure_future(self.ask(ask))
         try:
-            return await self._looks[key]
+            return await self._once(lambda: self.ask(ask), "look", what, name.home)
         except KubectlError as error:
             if pulumi.runtime.is_dry_run():
                 self._tell(error)
@@ -282,22 +266,26 @@ class Hooks:
         Raises:
             KubectlError: The cluster did not answer, or refused.
         """
-        if self._standing is None:
-            self._standing = asyncio.ensure_future(self._read([each.manifests for each in self._declared.values()]))
-        return await self._standing
+        return await self._once(self._read, "standing")
 
-    async def _read(self, declared: Sequence[Sequence[Manifest]]) -> list[Mapping[str, Any]]:
+    async def _read(self) -> list[Mapping[str, Any]]:
+        declared = [each.manifests for each in self._declared.values()]
         kubectl = await self._connected()
         return await self._in_thread(lambda: _standing(kubectl, declared))
+
+    async def _once(self, ask: Callable[[], Coroutine[Any, Any, T]], *question: str) -> T:
+        """The answer to a question, which is asked only once, however many hooks wait for it."""
+        if question not in self._answers:
+            self._answers[question] = asyncio.ensure_future(ask())
+        answer: T = await self._answers[question]
+        return answer
 
     async def _in_thread(self, ask: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     async def _kubectl(self) -> Kubectl:
         """The connection, after one request over it, so that a cluster that does not answer is waited for only once."""
-        if self._reached is None:
-            self._reached = asyncio.ensure_future(self._reach())
-        return await self._reached
+        return await self._once(self._reach, "reach")
 
     async def _reach(self) -> Kubectl:
         kubectl = await self._connected()
@@ -308,9 +296,7 @@ class Hooks:
         """The connection, before any request."""
         if self._stated:
             return self._stated
-        if self._connection is None:
-            self._connection = asyncio.ensure_future(self._connection_of_provider())
-        return await self._connection
+        return await self._once(self._connection_of_provider, "connection")
 
     async def _connection_of_provider(self) -> Kubectl:
         outputs: list[pulumi.Output[str | None]] = [pulumi.get(self.provider, key) for key in _CONNECTION]
